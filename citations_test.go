@@ -29,7 +29,7 @@ var (
 	// The notes that WIRE.md and SAFETY.md were written from, which users do not have.
 	oldCitation = regexp.MustCompile(`\bfacts` + `/|\b(?:commerce|connect|resubmission|peers)\.` + `md`)
 
-	invariant    = regexp.MustCompile(`^(i\d+|invariants)$`)
+	invariant    = regexp.MustCompile(`^(i\d+|invariants|history)$`)
 	invariantRow = regexp.MustCompile(`(?m)^\| \[(I\d+)\]\(#i\d+\) \| (.+?) \| (.+) \|$`)
 	testName     = regexp.MustCompile("`(Test\\w+)`")
 	testFunc     = regexp.MustCompile(`(?m)^func (Test\w+)\(t `)

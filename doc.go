@@ -34,20 +34,23 @@
 //   - resubmit/failure: classifies and groups failures, and attributes them to maintenance windows.
 //   - resubmit/rules: decides what to do with an order.
 //   - resubmit/plan: the plan file: write, open, sign, compare.
-//   - resubmit/journal: the journal on disk, so that a run survives a crash.
+//   - resubmit/protocol: decides what may follow what when one order is resubmitted.
+//   - resubmit/journal: the journal on disk, the memory of all plans and runs.
 //   - resubmit/audit: a tamper-evident audit log.
 //   - resubmit/report: the report of a run as text.
+//   - resubmit/state: the state directory of one Commerce, and the nightly job: limits, approvals, control, history.
 //   - resubmit/watch: a watcher that resubmits after each maintenance, for months, inside a service.
 //   - resubmit/resubmittest: conformance suites for your own adapters and journals, and a simulator.
 //
 // # From the view to the report
 //
 // The orders of a failure view (commerce.View) are listed and filtered. Each failure is classified by its text and
-// compared with the
-// maintenance windows. Rules turn that, and the latest Connect request for the order, into a decision. The decisions
-// and their evidence form a plan, which a person can review as a file. A runner applies the plan: it waits while a
-// window is open, reads each order again, pushes it once, resolves a lost answer by reading, and verifies the result
-// in Commerce and in Connect. The report counts the outcomes and names what is left.
+// compared with the maintenance windows. Rules turn that, the latest Connect request for the order, and what the
+// journal
+// knows of it, into a decision. The decisions and their evidence form a plan, which a person can review as a file. A
+// runner applies the plan: it waits while a
+// window is open, reads each order again, claims it in the journal, pushes it once, resolves a lost answer by reading,
+// and verifies the result in Commerce and in Connect. The report counts the outcomes and names what is left.
 //
 // # Conventions
 //

@@ -17,4 +17,8 @@ type Capabilities struct {
 	// MaxConcurrency is the largest number of calls, reads and pushes together, that the client
 	// makes at once; 0 means no limit.
 	MaxConcurrency int
+	// IDSpace names the ids by which the client knows orders. The same order has different ids in
+	// different APIs, so a journal rejects another space than its own. Adapters choose a name of
+	// their own; "" is a space, too.
+	IDSpace string
 }

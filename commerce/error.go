@@ -45,7 +45,14 @@ const (
 	DeliveryRefused Delivery = rest.Refused
 )
 
-// Error is a failed call to Commerce. It contains no secrets.
+// Error is a failed call to Commerce. It contains no secrets. Delivery and HTTPStatus say what is
+// known of a failed push:
+//
+//   - DeliveryNotSent: it was not sent, or the connection was closed before a byte of it was written.
+//   - DeliveryRefused: Commerce said no. NotOffered tells whether another transition may do.
+//   - Otherwise it may have been executed. If Gateway is true, something answered that does not know
+//     what Commerce did, such as a proxy with 302, 408, 460, 499, 502 or a page. If HTTPStatus is 0,
+//     there was no answer.
 type Error struct {
 	// Op is the operation: "list orders", "read order", "push order".
 	Op string
@@ -98,6 +105,13 @@ func (e *Error) Is(target error) bool {
 			(e.HTTPStatus == http.StatusRequestTimeout || e.HTTPStatus >= http.StatusInternalServerError)
 	}
 	return target != nil && target == byStatus[e.HTTPStatus]
+}
+
+// Gateway reports whether a call was answered, but the answer does not prove whether Commerce
+// executed it, as that of a proxy or a login page. The call may still be under way behind it.
+func (e *Error) Gateway() bool {
+	_, fault := errors.AsType[*Fault](e.Err) // is from Commerce itself
+	return e.Delivery == DeliveryUnknown && e.HTTPStatus != 0 && !fault
 }
 
 // NotOffered reports whether a push was probably refused because the order does not offer its

@@ -18,3 +18,10 @@ func TestErrorWrapsFault(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, 7, f.Code)
 }
+
+// A gateway does not know Billing's faults, so one comes from Billing, whatever it proves.
+func TestFaultIsNotFromAGateway(t *testing.T) {
+	t.Parallel()
+	require.True(t, (&commerce.Error{HTTPStatus: 500}).Gateway())
+	require.False(t, (&commerce.Error{HTTPStatus: 500, Err: &commerce.Fault{Code: 7}}).Gateway())
+}

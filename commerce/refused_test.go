@@ -18,6 +18,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/billing"
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
 	"github.com/cloudblue-go/cloudblue/commerce/simpleapi"
+	"github.com/cloudblue-go/cloudblue/internal/testkit/clientkit"
 )
 
 // answering answers pushes with a status and a body, reads well, and counts pushes.
@@ -41,9 +42,7 @@ func answering(t *testing.T, k kind, status int, body string) (url string, pushe
 
 func deliveryOf(t *testing.T, err error) commerce.Delivery {
 	t.Helper()
-	e, ok := errors.AsType[*commerce.Error](err)
-	require.True(t, ok, "%v", err)
-	return e.Delivery
+	return clientkit.CommerceError(t, err).Delivery
 }
 
 const (
@@ -75,9 +74,11 @@ func TestDelivery(t *testing.T) {
 				require.NoError(t, err)
 				err = c.Push(t.Context(), orderID, "PD")
 				require.Equal(t, want, deliveryOf(t, err), "%v", err)
+				require.Equal(t, want == commerce.DeliveryUnknown, clientkit.CommerceError(t, err).Gateway())
 				require.EqualValues(t, 1, pushes.Load())
 			})
 		}
+		check(200, htmlBody, commerce.DeliveryUnknown)
 		for _, status := range []int{400, 403, 404, 405, 409, 413, 415, 422} {
 			check(status, ownError[k.name], commerce.DeliveryRefused)
 			for _, body := range foreign {

@@ -32,6 +32,7 @@ type Client struct {
 	chunkSize   int
 	concurrency int
 	logger      *slog.Logger
+	fullPage    chan pageSize // holds one
 }
 
 type config struct {
@@ -131,7 +132,8 @@ func WithRateLimit(perSecond float64) Option {
 }
 
 // WithChunkSize sets how many request keys [Client.LatestRequests] puts into one call, 1 to 50.
-// Default: 50, which keeps the URL below 4 KiB.
+// Default: 50, which keeps the URL below 4 KiB. If keys are so long that it would exceed 8 KiB,
+// a call has fewer.
 func WithChunkSize(n int) Option {
 	return func(c *config) error {
 		c.chunkSize = n
@@ -159,8 +161,9 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	client := &Client{
 		base:     strings.TrimRight(baseURL, "/"),
 		pageSize: cfg.pageSize, chunkSize: cfg.chunkSize, concurrency: cfg.concurrency,
-		logger: cfg.rest.Logger,
+		logger: cfg.rest.Logger, fullPage: make(chan pageSize, 1),
 	}
+	client.fullPage <- pageSize{}
 	if client.logger == nil {
 		client.logger = slog.New(slog.DiscardHandler)
 	}

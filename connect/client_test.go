@@ -7,50 +7,28 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/jarcoal/httpmock"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/testkit/clientkit"
 )
 
 const (
-	testBase   = "https://connect.example.com/public/v1"
-	testSecret = "s3cr3t-0123456789"
-	testKey    = "SU-000-111-222:" + testSecret
+	testBase   = clientkit.ConnectURL
+	testSecret = clientkit.ConnectSecret
+	testKey    = clientkit.ConnectKey
 )
 
-// clientOver makes a client that does not try again unless an option says so.
-func clientOver(t testing.TB, transport http.RoundTripper, opts ...connect.Option) *connect.Client {
-	t.Helper()
-	opts = append([]connect.Option{
-		connect.WithHTTPClient(&http.Client{Transport: transport}), connect.WithMaxTries(1),
-	}, opts...)
-	client, err := connect.New(testBase, connect.APIKey(testKey), opts...)
-	require.NoError(t, err)
-	return client
-}
-
-func golden(t testing.TB, name string) string {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", name))
-	require.NoError(t, err)
-	return string(data)
-}
-
-// responding answers every call alike.
-func responding(resp func() *http.Response) *httpmock.MockTransport {
-	transport := httpmock.NewMockTransport()
-	transport.RegisterNoResponder(func(r *http.Request) (*http.Response, error) {
-		made := resp()
-		made.Request = r
-		return made, nil
-	})
-	return transport
-}
+var (
+	answer     = clientkit.ConnectAnswer
+	clientOver = clientkit.NewConnect
+	epoch      = clientkit.Epoch()
+	golden     = clientkit.Golden
+	responding = clientkit.Responding
+)
 
 func TestNewRejects(t *testing.T) {
 	t.Parallel()

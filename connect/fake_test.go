@@ -3,12 +3,10 @@ package connect_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -155,15 +153,6 @@ func (f *fakeConnect) find(terms []rql.Expr) (rows []fakeRow, limit, offset int,
 	return rows, limit, offset, nil
 }
 
-// answer is an answer of Connect itself.
-func answer(status int, body string) *http.Response {
-	return &http.Response{
-		StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{"Content-Type": {"application/json"}, "Connect-Version": {"26.0.12-ga"}},
-		Body:   io.NopCloser(strings.NewReader(body)),
-	}
-}
-
 // whole is a list that is all there is.
 func whole(body string, rows int) *http.Response {
 	resp := answer(http.StatusOK, body)
@@ -177,8 +166,6 @@ func page(status int, body string) *http.Response {
 	resp.Header = http.Header{"Content-Type": {"text/html"}}
 	return resp
 }
-
-var epoch = time.Date(2026, 1, 10, 2, 0, 0, 0, time.UTC)
 
 // purchases are n purchases of n tenants, a minute apart.
 func purchases(n int) []fakeRow {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jarcoal/httpmock"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/connect"
@@ -14,7 +15,7 @@ import (
 func TestHubs(t *testing.T) {
 	t.Parallel()
 	var query string
-	transport := responding(func() *http.Response { return nil })
+	transport := httpmock.NewMockTransport()
 	transport.RegisterResponder(http.MethodGet, "=~/hubs$", func(r *http.Request) (*http.Response, error) {
 		query = cmp.Or(query, r.URL.RawQuery)
 		return whole(golden(t, "hubs.json"), 2), nil

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -51,11 +52,15 @@ func (c *Client) LatestRequest(ctx context.Context, key RequestKey) (LatestReque
 // items, parameters, tiers and configuration; use [Client.Request] for these.
 //
 // Keys of one type are looked up together, see [WithChunkSize] and [WithConcurrency]. A look-up
-// reads all requests of its keys of that type, which FailedInRow needs. If Connect returns a
-// request that may belong to any of the keys, because it is unreadable or has no known type,
-// status or asset, the keys are looked up again in halves; keys whose look-up still has such
-// a request are unknown. After three consecutive look-ups failed as unavailable, forbidden,
-// unauthorized or rate limited, the remaining keys are not looked up.
+// reads all requests of its keys of that type, which FailedInRow needs. It is one call if Connect
+// says how many there are and they fit into a page, see [WithPageSize]; otherwise further calls
+// prove the end. The first look-up makes one more, to see how many rows Connect puts into a page.
+//
+// If Connect rejects a look-up (400, 413, 414 or 431), or returns a request that may belong to
+// any of the keys, because it is unreadable or has no known type, status or asset, the keys are
+// looked up again in halves, with at most 50 more calls; keys whose look-up fails still are
+// unknown. After three consecutive look-ups failed because Connect is unavailable or refuses all
+// of their keys, the remaining keys are not looked up.
 func (c *Client) LatestRequests(ctx context.Context, keys []RequestKey) (map[RequestKey][]LatestRequest, error) {
 	found := make(map[RequestKey][]LatestRequest, len(keys))
 	chunks, causes := c.chunks(keys)
@@ -68,44 +73,43 @@ func (c *Client) LatestRequests(ctx context.Context, keys []RequestKey) (map[Req
 			if refusals.tooMany() {
 				return nil
 			}
-			answers[i] = &lookUp{client: c, again: maxAgain, found: make(map[RequestKey][]LatestRequest, len(chunk))}
-			refusals.count(answers[i].run(ctx, chunk))
+			l := &lookUp{client: c, again: maxAgain, found: make(map[RequestKey][]LatestRequest, len(chunk))}
+			answers[i] = l
+			l.run(ctx, chunk)
+			refusals.count(l)
 			return nil // one look-up that fails does not stop the others
 		})
 	}
 	_ = group.Wait()
-	unasked := 0
+	var unasked []RequestKey
 	for i, chunk := range chunks {
 		if answers[i] == nil {
-			unasked += len(chunk)
+			unasked = append(unasked, chunk...)
 			continue
 		}
 		maps.Copy(found, answers[i].found)
 		causes = append(causes, answers[i].failures...)
 	}
 	if len(causes) > 0 {
-		return found, &lookUpError{causes: causes, unasked: unasked, total: len(found)}
+		return found, newLookUpError(causes, unasked, len(found))
 	}
 	return found, nil
 }
 
-// maxRefusals is how many consecutive look-ups may fail before the rest is skipped: what is
+// maxRefusals is how many consecutive look-ups may be refused before the rest is skipped: what is
 // down or forbidden for one is so for all.
 const maxRefusals = 3
 
-// refusals counts consecutive failed look-ups.
+// refusals counts consecutive look-ups that were refused.
 type refusals struct{ inRow atomic.Int32 }
 
 func (r *refusals) tooMany() bool { return r.inRow.Load() >= maxRefusals }
 
-func (r *refusals) count(err error) {
-	for _, refusal := range []error{ErrUnavailable, ErrForbidden, ErrUnauthorized, ErrRateLimited} {
-		if errors.Is(err, refusal) {
-			r.inRow.Add(1)
-			return
-		}
-	}
-	if !r.tooMany() {
+func (r *refusals) count(l *lookUp) {
+	switch {
+	case l.refused():
+		r.inRow.Add(1)
+	case !r.tooMany():
 		r.inRow.Store(0)
 	}
 }
@@ -193,39 +197,79 @@ func (k RequestKey) name() string {
 	return "subscription " + text.Clip(k.SubscriptionID, 60)
 }
 
-// maxAgain limits the look-ups in halves: enough to find four keys of fifty.
-const maxAgain = 40
+const (
+	// maxAgain limits the look-ups in halves: enough to find four keys of fifty.
+	maxAgain = 50
+	// maxRejected is how many look-ups of one chunk may be rejected in a row: enough to reach the
+	// first two keys of fifty in halves. If all of these are rejected, the keys are not the reason.
+	maxRejected = 8
+)
 
 // lookUp looks up the keys of one chunk.
 type lookUp struct {
 	client   *Client
 	again    int // look-ups in halves that are left
+	rejected int // consecutive look-ups that were rejected
 	found    map[RequestKey][]LatestRequest
 	failures []keyFailure
 }
 
-// run looks up keys, in halves if that helps. It returns the error of the first look-up.
-func (l *lookUp) run(ctx context.Context, keys []RequestKey) error {
+// run looks up keys, in halves if that helps.
+func (l *lookUp) run(ctx context.Context, keys []RequestKey) {
 	err := callback.Do(func() error { return l.once(ctx, keys) }) // the user's Auth may panic
-	var stray *strayError
-	long := errors.Is(err, errTooLong)
 	switch {
 	case err == nil:
-	case len(keys) > 1 && (long || errors.As(err, &stray) && l.again >= 2 && ctx.Err() == nil):
-		if !long {
-			l.again -= 2
-		}
+		l.rejected = 0
+	case l.splits(err) && len(keys) > 1 && ctx.Err() == nil:
 		half := len(keys) / 2
-		first, second := l.run(ctx, keys[:half]), l.run(ctx, keys[half:])
-		if long && first != nil {
-			return first
-		} else if long {
-			return second
-		}
+		l.run(ctx, keys[:half])
+		l.run(ctx, keys[half:])
 	default:
 		l.failures = append(l.failures, keyFailure{keys: keys, err: named(keys, err)})
 	}
-	return err
+}
+
+// splits reports whether fewer keys may be answered after an error, and counts the look-ups.
+func (l *lookUp) splits(err error) bool {
+	var stray *strayError
+	switch {
+	case errors.Is(err, errTooLong):
+		return true // nothing was sent
+	case rejected(err):
+		if l.rejected++; l.rejected > maxRejected {
+			return false
+		}
+	case !errors.As(err, &stray):
+		return false
+	}
+	l.again -= 2
+	return l.again >= 0
+}
+
+// refused reports whether all keys are unknown for a reason that concerns other keys, too.
+func (l *lookUp) refused() bool {
+	if len(l.found) > 0 || len(l.failures) == 0 {
+		return false
+	}
+	err := l.failures[0].err
+	return rejected(err) || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrForbidden) ||
+		errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrRateLimited)
+}
+
+// rejected reports whether the server did not accept a request as it is: one key may be invalid,
+// or the URL too long.
+func rejected(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return false
+	}
+	switch e.HTTPStatus {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong,
+		http.StatusRequestHeaderFieldsTooLarge:
+		return true
+	default:
+		return false
+	}
 }
 
 // named adds the keys to the error of a request that may belong to any of them.
@@ -254,14 +298,14 @@ func (l *lookUp) once(ctx context.Context, keys []RequestKey) error {
 		projection("select", leftOut...),
 		keys[0].term(keys),
 		anyOf("type", []string{string(keys[0].Type)}),
-		projection("ordering", "-created"),
+		projection("ordering", "created"),
 	})
 	if err != nil {
 		return &Error{Op: lookUpOp, Err: err}
 	}
 	histories := make(map[RequestKey]map[string][]*Request, len(keys))
 	bad := make(map[RequestKey]error)
-	for row, err := range walk(ctx, l.client, lookUpList(query, l.client.pageSize)) {
+	for row, err := range walk(ctx, l.client, l.client.lookUpList(query)) {
 		if err != nil {
 			return err
 		}
@@ -323,17 +367,59 @@ func decodeLookedUp(data []byte) (lookedUp, error) {
 	return lookedUp{request: r, err: err, raw: data}, nil
 }
 
-func lookUpList(query string, size int) list[lookedUp] {
+// lookUpList is a list of requests, oldest first: those that appear meanwhile do not move others
+// out of an answer whose length the server decided on before.
+func (c *Client) lookUpList(query string) list[lookedUp] {
 	return list[lookedUp]{
-		op: lookUpOp, path: "requests", terms: query, size: size, decode: decodeLookedUp,
+		op: lookUpOp, path: "requests", terms: query, size: c.pageSize, decode: decodeLookedUp, full: c.full,
 		row: func(l lookedUp) paging.Row {
 			if l.request == nil {
 				sum := sha256.Sum256(l.raw)
 				return paging.Row{ID: "unreadable:" + hex.EncodeToString(sum[:]), Nameless: true, Key: paging.NoKey}
 			}
-			return paging.Row{ID: l.request.ID, Key: paging.TimeKey(l.request.Created, true)}
+			return paging.Row{ID: l.request.ID, Key: paging.TimeKey(l.request.Created, false)}
 		},
 	}
+}
+
+// pageSize is what is known about the pages of requests.
+type pageSize struct {
+	most  int // rows of the largest page that was seen
+	asked int // rows of the page for which a larger one was asked for
+}
+
+// full returns the most rows that Connect was seen to put into a page of requests, given one with
+// some rows. If it was not larger, it reads a page without conditions, because Connect silently
+// reduces a limit that is too large (connect/WIRE.md#4). Few requests prove little, so it tries
+// again for a page of twice the rows.
+func (c *Client) full(ctx context.Context, rows int) int {
+	var known pageSize
+	select {
+	case known = <-c.fullPage:
+	case <-ctx.Done():
+		return 0
+	}
+	defer func() { c.fullPage <- known }()
+	if rows >= known.most && rows >= 2*known.asked && rows > 0 {
+		known.asked = rows
+		known.most = max(known.most, c.anyPage(ctx))
+	}
+	known.most = max(known.most, rows)
+	return known.most
+}
+
+// anyPage returns the number of rows of a page without conditions; 0 if it cannot be read, so that
+// each list has to prove its end.
+func (c *Client) anyPage(ctx context.Context) int {
+	query, err := encode([]rql.Expr{projection("select", leftOut...)})
+	if err != nil {
+		return 0
+	}
+	if query, err = withSlice(query, c.pageSize, 0); err != nil {
+		return 0
+	}
+	rows, _, _ := c.rows(ctx, lookUpOp, "requests", query)
+	return len(rows)
 }
 
 // stray returns why a row may belong to any of the keys, or "" if its owner is known. Rows of
@@ -429,42 +515,41 @@ type keyFailure struct {
 
 // lookUpError is the error of LatestRequests, on one line.
 type lookUpError struct {
-	causes  []keyFailure
-	unasked int // keys that were left
-	total   int // keys that were answered
+	text    string
+	causes  []error
+	reasons map[RequestKey]error
 }
 
-func (e *lookUpError) Error() string {
-	unknown := e.unasked
-	for _, cause := range e.causes {
-		unknown += len(cause.keys)
+// newLookUpError returns the error for keys that failed and keys that were not asked for; total is
+// the number of keys that were answered.
+func newLookUpError(failures []keyFailure, unasked []RequestKey, total int) *lookUpError {
+	e := &lookUpError{reasons: make(map[RequestKey]error)}
+	for _, failed := range failures {
+		e.causes = append(e.causes, failed.err)
+		for _, key := range failed.keys {
+			e.reasons[key] = failed.err
+		}
 	}
-	line := fmt.Sprintf("connect: "+lookUpOp+": %d of %d keys are unknown: %s", unknown, unknown+e.total,
-		strings.TrimPrefix(e.causes[0].err.Error(), "connect: "+lookUpOp+": "))
+	last := e.causes[len(e.causes)-1]
+	for _, key := range unasked {
+		e.reasons[key] = fmt.Errorf("%w (not asked for, since %d look-ups in a row were refused)", last, maxRefusals)
+	}
+	line := fmt.Sprintf("connect: "+lookUpOp+": %d of %d keys are unknown: %s", len(e.reasons), len(e.reasons)+total,
+		strings.TrimPrefix(e.causes[0].Error(), "connect: "+lookUpOp+": "))
 	if more := len(e.causes) - 1; more > 0 {
 		line += fmt.Sprintf("; and %d more failed look-ups", more)
 	}
-	if e.unasked > 0 {
-		line += fmt.Sprintf("; %d keys were not asked for, since %d look-ups in a row were refused", e.unasked, maxRefusals)
+	if n := len(unasked); n > 0 {
+		line += fmt.Sprintf("; %d keys were not asked for, since %d look-ups in a row were refused", n, maxRefusals)
 	}
-	return text.OneLine(line)
+	e.text = text.OneLine(line)
+	return e
 }
+
+func (e *lookUpError) Error() string { return e.text }
 
 // KeyError returns why a key is unknown, or nil if it is known or was not requested.
-func (e *lookUpError) KeyError(key RequestKey) error {
-	for _, cause := range e.causes {
-		if slices.Contains(cause.keys, key) {
-			return cause.err
-		}
-	}
-	return nil
-}
+func (e *lookUpError) KeyError(key RequestKey) error { return e.reasons[key] }
 
 // Unwrap returns the causes.
-func (e *lookUpError) Unwrap() []error {
-	errs := make([]error, len(e.causes))
-	for i, cause := range e.causes {
-		errs[i] = cause.err
-	}
-	return errs
-}
+func (e *lookUpError) Unwrap() []error { return e.causes }

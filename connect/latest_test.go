@@ -123,13 +123,21 @@ func TestLatestRequestsQuery(t *testing.T) {
 	})
 	require.NoError(t, err)
 	const common = "select(-activation_key,-template,-asset.items,-asset.params,-asset.tiers,-asset.configuration)&%s&" +
-		"eq(type,%s)" +
-		"&ordering(-created)&limit=100&offset=0"
+		"eq(type,%s)&ordering(created)&limit=100&offset=0"
 	require.ElementsMatch(t, []string{
 		fmt.Sprintf(common, "in(asset.external_uid,(a,b))", "purchase"),
 		fmt.Sprintf(common, "eq(asset.external_id,7)", "purchase"),
 		fmt.Sprintf(common, "eq(asset.external_id,7)", "cancel"),
 	}, fake.queries)
+}
+
+// tenantKeys returns the keys of the first n purchases.
+func tenantKeys(n int) []connect.RequestKey {
+	keys := make([]connect.RequestKey, n)
+	for i, row := range purchases(n) {
+		keys[i] = tenantKey(row.tenant)
+	}
+	return keys
 }
 
 func TestLatestRequestsURLSize(t *testing.T) {
@@ -143,6 +151,146 @@ func TestLatestRequestsURLSize(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, fake.queries, 1)
 	require.Less(t, len(testBase+"/requests?"+fake.queries[0]), 4096)
+}
+
+func TestLatestRequestsCalls(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fake *fakeConnect
+		keys int
+		want int
+	}{
+		"600 keys":                           {&fakeConnect{rows: purchases(600)}, 600, 13},
+		"one key":                            {&fakeConnect{rows: purchases(600)}, 1, 2},
+		"one key that has no request":        {&fakeConnect{}, 1, 1},
+		"600 keys, pages of 60":              {&fakeConnect{rows: purchases(600), most: 60}, 600, 13},
+		"600 keys, pages of 50":              {&fakeConnect{rows: purchases(600), most: 50}, 600, 26},
+		"600 keys, pages of 30":              {&fakeConnect{rows: purchases(600), most: 30}, 600, 25},
+		"600 keys without a total":           {&fakeConnect{rows: purchases(600), noRange: true}, 600, 36},
+		"50 keys that have all the requests": {&fakeConnect{rows: purchases(50)}, 50, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			keys := tenantKeys(test.keys)
+			found, err := clientOver(t, test.fake).LatestRequests(t.Context(), keys)
+			require.NoError(t, err)
+			for i, key := range keys {
+				require.Equal(t, i < len(test.fake.rows), len(found[key]) == 1)
+			}
+			require.LessOrEqual(t, len(test.fake.queries), test.want)
+		})
+	}
+}
+
+// In the life of a client, look-ups that have a little more rows than those before cost little.
+func TestLatestRequestsCallsWhileConnectGrows(t *testing.T) {
+	t.Parallel()
+	fake := &fakeConnect{}
+	client := clientOver(t, fake)
+	for n := 1; n <= 50; n++ {
+		fake.rows = purchases(2 * n)
+		found, err := client.LatestRequests(t.Context(), tenantKeys(n))
+		require.NoError(t, err)
+		require.Len(t, found, n)
+	}
+	require.LessOrEqual(t, len(fake.queries), 60)
+}
+
+// A server whose pages are shorter than asked for, and whose total is wrong: an error is right, too.
+func TestLatestRequestsMissNothingIfTheTotalIsWrong(t *testing.T) {
+	t.Parallel()
+	for name, total := range map[string]func(offset, rows int) int{
+		"a cap":              func(int, int) int { return 10 },
+		"counts its page":    func(_, rows int) int { return rows },
+		"counts what it saw": func(offset, rows int) int { return offset + rows },
+	} {
+		for _, most := range []int{3, 10, 20} {
+			t.Run(fmt.Sprint(name, most), func(t *testing.T) {
+				t.Parallel()
+				client := clientOver(t, &fakeConnect{rows: purchases(60), most: most, total: total})
+				for _, n := range []int{2, 50, 10, 1, 20} { // the client knows more of the server each time
+					found, err := client.LatestRequests(t.Context(), tenantKeys(n))
+					require.True(t, err != nil || len(found) == n)
+					for _, requests := range found {
+						require.Len(t, requests, 1)
+					}
+				}
+			})
+		}
+	}
+}
+
+// Connect counts 10 requests, the 11th appears, and Connect reads 10. The 11th is as good as one that
+// appears after the answer, but no other one may be missing.
+func TestLatestRequestsMissNoOldOneWhileRequestsAppear(t *testing.T) {
+	t.Parallel()
+	fake := &fakeConnect{rows: purchases(600), total: func(_, rows int) int { return rows }}
+	fake.before = func(_ int, f *fakeConnect) {
+		f.most = 0
+		if strings.Contains(f.queries[len(f.queries)-1], "tenant") {
+			f.most = 10
+		}
+	}
+	keys := tenantKeys(11)
+	found, err := clientOver(t, fake).LatestRequests(t.Context(), keys)
+	require.NoError(t, err)
+	require.Len(t, fake.queries, 2)
+	for _, key := range keys[:10] {
+		require.Len(t, found[key], 1)
+	}
+}
+
+func TestLatestRequestsOfKeysThatConnectRejects(t *testing.T) {
+	t.Parallel()
+	rejects := func(status int, bad func(query string) bool) *fakeConnect {
+		return &fakeConnect{rows: purchases(600), refuse: func(query string) *http.Response {
+			if bad(query) {
+				return answer(status, golden(t, "error_400.json"))
+			}
+			return nil
+		}}
+	}
+	has := func(tenants ...string) func(query string) bool {
+		return func(query string) bool {
+			return slices.ContainsFunc(tenants, func(tenant string) bool { return strings.Contains(query, tenant) })
+		}
+	}
+	for name, test := range map[string]struct {
+		fake        *fakeConnect
+		keys, known int
+		calls       int
+	}{
+		"one key of 600":            {rejects(400, has("tenant-0042")), 600, 599, 25},
+		"the first two keys":        {rejects(400, has("tenant-0000", "tenant-0001")), 100, 98, 20},
+		"four keys":                 {rejects(400, has("tenant-0003", "tenant-0017", "tenant-0029", "tenant-0041")), 50, 46, 52},
+		"a limit of 500 bytes":      {rejects(414, func(q string) bool { return len(q) > 500 }), 100, 100, 40},
+		"headers that are too long": {rejects(431, func(q string) bool { return len(q) > 500 }), 100, 100, 40},
+		"every look-up":             {rejects(400, has("tenant")), 600, 0, 80},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			keys := tenantKeys(test.keys)
+			found, err := clientOver(t, test.fake).LatestRequests(t.Context(), keys)
+			require.Equal(t, test.known, len(found)) //nolint:testifylint // Len would print them all
+			require.LessOrEqual(t, len(test.fake.queries), test.calls)
+			if test.known == test.keys {
+				require.NoError(t, err)
+				return
+			}
+			reasons, ok := errors.AsType[interface {
+				error
+				KeyError(key connect.RequestKey) error
+			}](err)
+			require.True(t, ok)
+			for _, key := range keys {
+				if found[key] == nil {
+					require.ErrorContains(t, reasons.KeyError(key), "400")
+				} else {
+					require.NoError(t, reasons.KeyError(key))
+				}
+			}
+		})
+	}
 }
 
 func TestLatestRequestsPartialFailure(t *testing.T) {
@@ -258,7 +406,7 @@ func TestLatestRequestsRetry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
-		fake := &fakeConnect{rows: purchases(1), refuse: func(string) *http.Response {
+		fake := &fakeConnect{rows: purchases(2), refuse: func(string) *http.Response {
 			if calls++; calls < 3 {
 				resp := page(http.StatusServiceUnavailable, "<html>")
 				resp.Header.Set("Retry-After", "5")
@@ -271,7 +419,7 @@ func TestLatestRequestsRetry(t *testing.T) {
 			LatestRequests(t.Context(), []connect.RequestKey{tenantKey("tenant-0000")})
 		require.NoError(t, err)
 		require.Len(t, found, 1)
-		require.Equal(t, 4, calls, "two were refused, and one finds the end of the list")
+		require.Equal(t, 4, calls, "two were refused, and one finds out how many rows Connect puts into a page")
 		require.Equal(t, 10*time.Second, time.Since(began))
 	})
 }

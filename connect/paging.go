@@ -23,6 +23,7 @@ type list[T any] struct {
 	size   int    // rows to ask for at once
 	decode func([]byte) (T, error)
 	row    func(T) paging.Row
+	full   func(ctx context.Context, rows int) int // see paging.Walk.Full; nil: unknown
 }
 
 // walk iterates over the rows of a list, each once, page by page. An error ends it, so that
@@ -36,6 +37,9 @@ func walk[T any](ctx context.Context, c *Client, l list[T]) iter.Seq2[T, error] 
 			if err != nil {
 				yield(none, err)
 				return
+			}
+			if l.full != nil && p.total == w.Start()+len(p.rows) {
+				w.Full = l.full(ctx, len(p.rows))
 			}
 			for _, i := range w.Take(p.walked, p.total) {
 				if !yield(p.rows[i], nil) {

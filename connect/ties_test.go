@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/jarcoal/httpmock"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/connect"
@@ -98,7 +99,7 @@ func TestHubs_take_a_total_as_a_hint(t *testing.T) {
 		"limit=2&offset=0": `[{"id":"HB-1"},{"id":"HB-2"}]`, "limit=2&offset=1": `[{"id":"HB-2"},{"id":"HB-3"}]`,
 		"limit=2&offset=2": `[{"id":"HB-3"}]`, "limit=2&offset=3": `[]`,
 	}
-	transport := responding(func() *http.Response { return nil })
+	transport := httpmock.NewMockTransport()
 	transport.RegisterResponder(http.MethodGet, "=~/hubs", func(r *http.Request) (*http.Response, error) {
 		return whole(pages[r.URL.RawQuery], 2), nil
 	})

@@ -1,6 +1,7 @@
 package resubmit_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,9 +62,8 @@ func TestStalePlanIsRejectedBeforeTheFirstCall(t *testing.T) {
 				o := outageOrder(1, "s1")
 				s := newShop(o)
 				plan := planWith(t, test.made, entryFor(o))
-				journal := new(resubmit.MemoryJournal)
 				r := runnerFor(t, s, func(c *resubmit.Config) {
-					c.Journal, c.MaxPlanAge = journal, test.most
+					c.MaxPlanAge = test.most
 					if test.known != nil {
 						c.Calendar = windowsOf(t, test.known...)
 					}
@@ -79,7 +79,7 @@ func TestStalePlanIsRejectedBeforeTheFirstCall(t *testing.T) {
 				require.ErrorContains(t, err, test.says)
 				require.NotContains(t, err.Error(), "\n")
 				require.Empty(t, s.calls)
-				require.Empty(t, journal.Plan(), "the journal was not begun")
+				require.Nil(t, runOf(t, plan), "the journal was not begun")
 			})
 		})
 	}
@@ -91,11 +91,16 @@ func TestBegunPlanIsResumedAtAnyAge(t *testing.T) {
 		o := outageOrder(1, "s1")
 		s := newShop(o)
 		plan := planFor(t, o)
-		journal := new(resubmit.MemoryJournal)
-		require.NoError(t, journal.Begin(plan.Digest()))
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = journal })
+		r := runnerFor(t, s, nil)
+		r.Pause()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := r.Apply(ctx, plan)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Empty(t, s.ledger)
+		r.Resume()
 		<-time.After(100 * time.Hour)
-		_, err := r.Apply(t.Context(), plan)
+		_, err = r.Apply(t.Context(), plan)
 		require.NoError(t, err)
 		require.Len(t, s.ledger, 1)
 	})

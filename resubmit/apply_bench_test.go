@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
@@ -154,10 +155,10 @@ func loopbackOrders(n int) []*shopOrder {
 	return orders
 }
 
-// applyAll applies a plan with all guards on, at a rate that no machine reaches.
+// applyAll applies a plan with all guards on, at a rate that this machine hardly reaches.
 func applyAll(tb testing.TB, l *loopback, plan *plan.Plan, slots int, j resubmit.Journal) {
 	r, err := resubmit.NewRunner(resubmit.Config{
-		Systems: systemsOf(resubmit.Systems{Reader: l, Pusher: l}), Journal: j, RateLimit: 1e6, Concurrency: slots,
+		Systems: systemsOf(resubmit.Systems{Reader: l, Pusher: l}), Journal: j, RateLimit: 1e5, Concurrency: slots,
 		Verify: resubmit.VerifyConfig{InitialInterval: -1}, OmitItems: true,
 	})
 	require.NoError(tb, err)
@@ -195,10 +196,10 @@ func benchmarkApply(b *testing.B, slots int, open func() resubmit.Journal) {
 	flight := 2 * slots // as many calls at once as Apply may have: pushes, and looks beside them
 	l := newLoopback(b, 2*slots)
 	all := loopbackOrders(orders)
-	plan := planFor(b, all...)
 	ids := make([]string, orders)
+	entries := make([]*plan.Entry, orders)
 	for i, o := range all {
-		ids[i] = o.ID
+		ids[i], entries[i] = o.ID, entryFor(o)
 	}
 	require.NoError(b, l.bare(b.Context(), ids, flight)) // opens the connections
 	var bare, applied spent
@@ -212,7 +213,11 @@ func benchmarkApply(b *testing.B, slots int, open func() resubmit.Journal) {
 				continue
 			}
 			j := open()
-			applied.spend(func() { applyAll(b, l, plan, slots, j) })
+			lease, err := j.Begin(b.Context(), resubmit.JournalUse{System: testSystem})
+			require.NoError(b, err)
+			p, _ := writtenPlan(b, plan.Header{System: testSystem, Windows: []maintenance.Window{}, Journal: lease.Position},
+				entries...)
+			applied.spend(func() { applyAll(b, l, p, slots, j) })
 		}
 		turn++
 	}
@@ -254,14 +259,16 @@ func BenchmarkPace(b *testing.B) {
 		b.Run(strconv.Itoa(rate), func(b *testing.B) {
 			l := newLoopback(b, 16)
 			orders := max(2, rate) // three calls each, which take three seconds
-			plan := planFor(b, loopbackOrders(orders)...)
+			shopOrders := loopbackOrders(orders)
 			require.NoError(b, l.bare(b.Context(), []string{"id-0", "id-1"}, 2)) // opens the connections
 			for b.Loop() {
 				l.pushed.Clear()
 				l.calls = make([]time.Time, 0, 3*orders)
+				j := new(resubmit.MemoryJournal)
+				plan := planFor(b, shopOrders...)
 				r, err := resubmit.NewRunner(resubmit.Config{
 					Systems: systemsOf(resubmit.Systems{Reader: l, Pusher: l}), RateLimit: float64(rate), MinRateFraction: -1,
-					Concurrency: 8, Verify: resubmit.VerifyConfig{InitialInterval: -1},
+					Concurrency: 8, Verify: resubmit.VerifyConfig{InitialInterval: -1}, Journal: j,
 				})
 				require.NoError(b, err)
 				_, err = r.Apply(b.Context(), plan)
@@ -280,7 +287,7 @@ func TestApplyOnRealSocketsLeavesNoGoroutine(t *testing.T) {
 	t.Run("apply", func(t *testing.T) {
 		l := newLoopback(t, 4)
 		all := loopbackOrders(100)
-		applyAll(t, l, planFor(t, all...), 2, nil)
+		applyAll(t, l, planFor(t, all...), 2, journalOf(t))
 		require.EqualValues(t, 100, l.pushes.Load())
 	})
 }

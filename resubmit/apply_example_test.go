@@ -35,9 +35,10 @@ func (s *ownSystem) Push(_ context.Context, id string, _ commerce.Status) error 
 }
 
 func ExampleRunner_Apply() {
+	journal := new(resubmit.MemoryJournal) // the orders are pushed once, by whatever plan; a file survives the process
 	plan, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
 		Systems: systemsOf(resubmit.Systems{Lister: exampleOrders(), Requests: noRequests}),
-		Policy:  resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(), Calendar: exampleCalendar(),
+		Journal: journal, Filter: filter.Everything(), Calendar: exampleCalendar(),
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -51,9 +52,8 @@ func ExampleRunner_Apply() {
 	system.orders["id-RN000003"].Status = commerce.StatusCompleted
 
 	runner, err := resubmit.NewRunner(resubmit.Config{
-		Systems: systemsOf(resubmit.Systems{Reader: system, Pusher: system}), Policy: resubmit.Policy{SettleDelay: -1},
-		Concurrency: 1,
-		RateLimit:   -1, Verify: resubmit.VerifyConfig{InitialInterval: -1}, // an example does not wait
+		Systems: systemsOf(resubmit.Systems{Reader: system, Pusher: system}), Journal: journal,
+		RateLimit: -1, Verify: resubmit.VerifyConfig{InitialInterval: -1}, // an example does not wait
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -3,6 +3,7 @@ package resubmit_test
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -20,7 +21,8 @@ func ExampleMeasureBaseline() {
 	}
 	fmt.Println(rates)
 	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{
-		Systems: systemsOf(resubmit.Systems{Lister: exampleOrders()}), Policy: resubmit.Policy{SettleDelay: -1},
+		Journal: new(resubmit.MemoryJournal),
+		Systems: systemsOf(resubmit.Systems{Lister: exampleOrders()}), Policy: resubmit.Policy{SettleDelay: time.Millisecond},
 		IgnoreConnect: true, Filter: filter.Everything(), Calendar: exampleCalendar(),
 		Baseline: rates,
 	})

@@ -25,8 +25,9 @@ func TestMeasureBaseline(t *testing.T) {
 	require.Contains(t, rates.String(), "1 open failures of 2 products and sellers")
 
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Journal:   new(resubmit.MemoryJournal),
 		RateLimit: -1,
-		Systems:   systemsOf(resubmit.Systems{Lister: source}), Policy: resubmit.Policy{SettleDelay: -1},
+		Systems:   systemsOf(resubmit.Systems{Lister: source}), Policy: resubmit.Policy{SettleDelay: time.Millisecond},
 		Filter: filter.Everything(), Calendar: nights(t), Baseline: rates, IgnoreConnect: true,
 	})
 	require.NoError(t, err)

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect"
-	"github.com/cloudblue-go/cloudblue/internal/callback"
-	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 )
 
 // ErrCircuitOpen means that the circuit breaker opened more often than Config.Breaker.MaxOpens
@@ -45,7 +43,7 @@ const (
 	// BreakerOpen: nothing is pushed.
 	BreakerOpen BreakerState = "open"
 	// BreakerHalfOpen: one order at a time is pushed, to see whether it fails again.
-	BreakerHalfOpen BreakerState = "trying"
+	BreakerHalfOpen BreakerState = "halfOpen"
 )
 
 func (b BreakerConfig) withDefaults() BreakerConfig {
@@ -84,53 +82,35 @@ type breaker struct {
 	since  time.Time
 	opens  int
 	next   time.Time // when Connect is probed next
-	trying *job      // the order that is tried
+	trying string    // the id of the order that is tried
 }
 
-func (x *run) newBreaker() *breaker {
-	b := &breaker{
-		cfg: x.cfg.Breaker, events: x.events, state: BreakerClosed, stop: func(err error) { x.cancel(err) },
-		wake: func() { x.gate.set(func(*gate) bool { return true }) },
-	}
-	if x.cfg.Prober != nil {
-		b.probe = func(ctx context.Context) (connect.Probe, error) {
-			if err := x.pace.wait(ctx); err != nil {
-				return connect.Probe{}, err
-			}
-			ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-			defer cancel()
-			ctx = ratelimit.With(ctx, &callLimiter{x: x, who: "Connect"})
-			p, err := within(ctx, func() (connect.Probe, error) { return x.cfg.Prober.Probe(ctx) })
-			callback.Log(x.cfg.Logger, err)
-			x.noteConnectErrors(err, "")
-			x.noteConnectErrors(p.Err, "")
-			x.checkAccess("Connect", "probing it", err)
-			return p, err
-		}
+func newBreaker(c *Config, events *events, stop func(error),
+	probe func(context.Context) (connect.Probe, error)) *breaker {
+	b := &breaker{cfg: c.Breaker, events: events, state: BreakerClosed, stop: stop}
+	if c.Prober != nil {
+		b.probe = probe
 	}
 	return b
 }
 
-// probeTimeout limits one probe of Connect.
-const probeTimeout = 30 * time.Second
-
 // enter returns why an order must wait, and until when; "" lets it pass. tried reports whether it is
 // the one that is tried.
-func (b *breaker) enter(ctx context.Context, j *job) (why string, until time.Time, tried bool) {
+func (b *breaker) enter(ctx context.Context, id string) (why string, until time.Time, tried bool) {
 	b.mu.Lock()
 	now := time.Now()
 	if b.state != BreakerOpen || now.Before(b.next) {
 		defer b.mu.Unlock()
-		if b.state == BreakerHalfOpen && b.trying == nil {
-			b.trying = j
+		if b.state == BreakerHalfOpen && b.trying == "" {
+			b.trying = id
 		}
-		why, until = b.holds(j.entry.OrderID)
-		return why, until, b.trying == j
+		why, until = b.holds(id)
+		return why, until, b.trying == id
 	}
 	b.next = now.Add(b.wait()) // so that no other order probes
 	b.mu.Unlock()
 	b.probeConnect(ctx)
-	return b.enter(ctx, j)
+	return b.enter(ctx, id)
 }
 
 // closed returns why an order that has passed must not be pushed after all; "" if it may.
@@ -145,7 +125,7 @@ func (b *breaker) holds(orderID string) (why string, until time.Time) {
 	switch {
 	case b.state == BreakerOpen:
 		return "the breaker is open: " + b.why, b.next
-	case b.state == BreakerHalfOpen && (b.trying == nil || b.trying.entry.OrderID != orderID):
+	case b.state == BreakerHalfOpen && b.trying != orderID:
 		return "the breaker is open: one order is tried", time.Time{}
 	default:
 		return "", time.Time{}
@@ -176,29 +156,37 @@ func (b *breaker) probeConnect(ctx context.Context) {
 	b.mu.Unlock()
 }
 
-// judge counts the outcome of an order. learnt means that the outcome depends on whether Connect is
-// up; transient means that Connect is still down.
-func (b *breaker) judge(j *job, learnt, transient bool) {
+// verdict is what the outcome of an order says about Connect.
+type verdict struct {
+	id string
+	// learned means that the outcome depends on whether Connect is up, transient that Connect is still down.
+	learned, transient bool
+	pushed             time.Time
+	message            string // of the failure
+}
+
+// judge counts the outcome of an order.
+func (b *breaker) judge(v verdict) {
 	if b.cfg.Failures < 0 {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case b.state == BreakerHalfOpen && b.trying == j:
-		b.tried(j, learnt, transient)
-	case b.state == BreakerClosed && learnt && !j.ended && !j.item.PushedAt.Before(b.since):
-		b.count(j, transient)
+	case b.state == BreakerHalfOpen && b.trying == v.id:
+		b.tried(v)
+	case b.state == BreakerClosed && v.learned && !v.pushed.Before(b.since):
+		b.count(v)
 	}
 }
 
-// tried ends the trial of an order. If nothing was learnt from it, another order is tried.
-func (b *breaker) tried(j *job, learnt, transient bool) {
-	b.trying = nil
+// tried ends the trial of an order. If nothing was learned from it, another order is tried.
+func (b *breaker) tried(v verdict) {
+	b.trying = ""
 	switch {
-	case transient:
-		b.open("the order that was tried failed again: " + brief(j.item.After.Message))
-	case !learnt:
+	case v.transient:
+		b.open("the order that was tried failed again: " + brief(v.message))
+	case !v.learned:
 		b.wake()
 	default:
 		b.since = time.Now()
@@ -206,20 +194,20 @@ func (b *breaker) tried(j *job, learnt, transient bool) {
 	}
 }
 
-func (b *breaker) count(j *job, failed bool) {
+func (b *breaker) count(v verdict) {
 	if len(b.last) == b.cfg.SampleSize {
 		b.last = append(b.last[:0], b.last[1:]...)
 	}
-	b.last = append(b.last, failed)
+	b.last = append(b.last, v.transient)
 	n := 0
-	for _, f := range b.last {
-		if f {
+	for _, failed := range b.last {
+		if failed {
 			n++
 		}
 	}
 	if n >= b.cfg.Failures {
 		b.open(fmt.Sprintf("%d of the last %d orders failed again for a transient reason: %s", n, len(b.last),
-			brief(j.item.After.Message)))
+			brief(v.message)))
 	}
 }
 
@@ -251,9 +239,14 @@ func (b *breaker) view() (state BreakerState, opens int) {
 	return b.state, b.opens
 }
 
-// tries reports whether j is the order that is tried.
-func (b *breaker) tries(j *job) bool {
+// tries reports whether an order is the one that is tried.
+func (b *breaker) tries(id string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.trying == j
+	return b.trying == id
+}
+
+func (b *breaker) isOpen() bool {
+	state, _ := b.view()
+	return state == BreakerOpen
 }

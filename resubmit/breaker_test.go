@@ -17,7 +17,6 @@ import (
 )
 
 // stillDown is a transient failure that is not the plan's.
-const stillDown = "Reason: 504 Gateway Timeout."
 
 // breakerDiary keeps the turns of the breaker and when they were.
 type breakerDiary struct {
@@ -311,12 +310,12 @@ func TestBreakerProbeHonorsRetryAfter(t *testing.T) {
 					return connect.Probe{Class: connect.ClassUp}, nil
 				})
 				r := runnerFor(t, s, func(c *resubmit.Config) {
-					c.Prober, c.RateLimit, c.Concurrency, c.MaxHold = probe, 1, 1,
+					c.Prober, c.RateLimit, c.Concurrency, c.MaxRetryAfter = probe, 1, 1,
 						tt.most
 				})
 				_, err := r.Apply(t.Context(), planFor(t, orders...))
 				if tt.most < 10*time.Hour {
-					require.ErrorIs(t, err, resubmit.ErrPatience)
+					require.ErrorIs(t, err, resubmit.ErrRetryAfterTooLong)
 					require.Less(t, time.Since(asked), time.Second)
 					return
 				}

@@ -86,3 +86,35 @@ func TestPushIsNotSentAfterRetryAfterOfItsRead(t *testing.T) {
 		require.GreaterOrEqual(t, s.ledger[0].at.Sub(began), time.Minute)
 	})
 }
+
+// slowClient reads an order before it pushes it, which takes long the first time.
+type slowClient struct {
+	*shop
+	takes time.Duration
+	sent  []time.Duration // how long the pushes that were sent took until then
+}
+
+func (c *slowClient) Push(ctx context.Context, id string, to commerce.Status) error {
+	began := time.Now()
+	time.Sleep(c.takes)
+	c.takes = 0
+	if err := ratelimit.Wait(ctx); err != nil {
+		return &commerce.Error{Op: "push order", Delivery: commerce.DeliveryNotSent, Err: err}
+	}
+	c.sent = append(c.sent, time.Since(began))
+	return c.shop.Push(ctx, id, to)
+}
+
+func TestPushIsNotSentLongAfterItsClaim(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(outageOrder(1, "a"))
+		client := &slowClient{shop: s, takes: 11 * time.Second}
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Pusher = client })
+		report, err := r.Apply(t.Context(), planFor(t, s.orders["id-1"]))
+		require.NoError(t, err)
+		require.Equal(t, 1, report.Result.Completed)
+		require.Len(t, client.sent, 1)
+		require.Less(t, client.sent[0], 10*time.Second)
+	})
+}

@@ -10,34 +10,8 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
-
-// frail is a shop whose calls take a second, and that bears only some at once.
-type frail struct {
-	shop  *shop
-	busy  *meter
-	bears int
-}
-
-func (f frail) System() string { return testSystem }
-
-func (f frail) Capabilities() commerce.Capabilities {
-	return commerce.Capabilities{Failure: true, Transitions: true, MaxConcurrency: f.bears}
-}
-
-func (f frail) Order(ctx context.Context, id string) (*commerce.Order, error) {
-	f.busy.enter()
-	defer f.busy.exit()
-	<-time.After(time.Second)
-	return f.shop.Order(ctx, id)
-}
-
-func (f frail) Push(ctx context.Context, id string, to commerce.Status) error {
-	f.busy.enter()
-	defer f.busy.exit()
-	<-time.After(time.Second)
-	return f.shop.Push(ctx, id, to)
-}
 
 func TestConcurrencyHonorsTheLimitOfTheClient(t *testing.T) {
 	t.Parallel()
@@ -115,16 +89,16 @@ func TestCallsOfAPusherThatHangsAreAbandoned(t *testing.T) {
 		s := newShop(orders...)
 		deaf := deafPusher{s, make(chan struct{})}
 		defer close(deaf.release)
-		journal := new(resubmit.MemoryJournal)
+		journal := journalOf(t)
 		r := runnerFor(t, s, func(c *resubmit.Config) { c.Pusher, c.Journal, c.Concurrency = deaf, journal, 1 })
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
-		require.ErrorContains(t, err, "the push of order id-0 was given up after 2m10s")
-		require.Equal(t, 130*time.Second, time.Since(start))
-		require.Equal(t, resubmit.OutcomeCounts{Unknown: 1, Skipped: 2}, report.Result)
-		require.Equal(t, resubmit.OutcomeUnknown, itemOf(t, report, 0).Outcome)
-		rec, _, err := journal.Get("id-0")
+		require.ErrorContains(t, err, "the push of order id-0 has not returned 10s after its context ended")
+		require.Equal(t, 260*time.Second, time.Since(start), "the push and its grace, twice")
+		require.Equal(t, resubmit.OutcomeCounts{Unknown: 1, NotStarted: 2}, report.Result)
+		require.Equal(t, protocol.Unknown, itemOf(t, report, 0).Outcome)
+		rec, err := journal.Get(t.Context(), protocol.OrderKey("id-0"))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.RecordUnknown, rec.State)
+		require.Equal(t, protocol.Claimed, rec.Order.Phase)
 	})
 }
 
@@ -147,6 +121,6 @@ func TestCallsOfAReaderThatHangsAreAbandoned(t *testing.T) {
 		report, err := r.Apply(ctx, planFor(t, orders...))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, time.Hour+10*time.Second, time.Since(start))
-		require.Equal(t, resubmit.OutcomeCounts{Skipped: 1}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{NotStarted: 1}, report.Result)
 	})
 }

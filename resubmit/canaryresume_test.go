@@ -1,7 +1,7 @@
 package resubmit_test
 
 import (
-	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,104 +12,89 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
-// leave has an earlier run have left an order as something an hour ago, and the order be
-// in a status now.
-func leave(t *testing.T, j resubmit.Journal, o *shopOrder, state resubmit.RecordState, seen, now commerce.Status) {
+// applyWithCanary applies a plan with the default canary.
+func applyWithCanary(t *testing.T, s *shop, p *plan.Plan, change func(*resubmit.Config)) *resubmit.Report {
 	t.Helper()
-	require.NoError(t, j.Put(resubmit.Record{
-		OrderID: o.ID, Fingerprint: entryFor(o).Fingerprint, State: state, Attempt: 1, Target: "PD", Seen: seen,
-		At: time.Now().Add(-time.Hour), SentAt: time.Now().Add(-time.Hour),
-	}))
-	if now != o.Status {
-		o.Status, o.Transitions = now, []commerce.Transition{}
-	}
-}
-
-// goOn carries a plan out with a canary and the journal of an earlier run.
-func goOn(t *testing.T, s *shop, plan *plan.Plan, journal resubmit.Journal) *resubmit.Report {
-	t.Helper()
-	r := runnerFor(t, s, func(c *resubmit.Config) { withCanary(c); c.Journal = journal })
+	r := runnerFor(t, s, func(c *resubmit.Config) {
+		withCanary(c)
+		if change != nil {
+			change(c)
+		}
+	})
 	defer time.AfterFunc(100*time.Hour, r.Cancel).Stop()
-	report, err := r.Apply(t.Context(), plan)
+	report, err := r.Apply(t.Context(), p)
 	require.NoError(t, err)
 	return report
 }
 
-// readerWithTime takes its time.
-type readerWithTime struct {
-	*shop
-	takes time.Duration
-}
-
-func (r readerWithTime) Order(ctx context.Context, id string) (*commerce.Order, error) {
-	<-time.After(r.takes)
-	return r.shop.Order(ctx, id)
-}
-
-func TestCanaryResumeOpensAGroupWhileThePlanIsRead(t *testing.T) {
+func TestCanaryResumeCountsOrdersInFlight(t *testing.T) {
 	t.Parallel()
-	for name, status := range map[string]commerce.Status{"opens": "CP", "stops": "CL"} {
-		t.Run(name, func(t *testing.T) {
+	for status, first := range map[commerce.Status][]int{
+		"CP": {2, 5, 20, 22}, // the second step
+		"CL": {1, 1, 1, 1},   // until enough are good
+	} {
+		t.Run(string(status), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
 				orders := manyOrders(50)
-				p, journal := planFor(t, orders...), new(resubmit.MemoryJournal)
-				require.NoError(t, journal.Begin(p.Digest()))
-				leave(t, journal, orders[0], resubmit.RecordPushed, "PR", status)
+				p := planFor(t, orders...)
+				leave(t, p, entryFor(orders[0]), func(o *protocol.Order) { o.Phase, o.Status = protocol.Pushed, "PR" })
+				orders[0].Status, orders[0].Transitions = status, []commerce.Transition{}
 				s := newShop(orders...)
-				r := runnerFor(t, s, func(c *resubmit.Config) {
-					c.Journal, c.Concurrency, c.Reader = journal, 1, readerWithTime{s, time.Second}
-					c.Canary = resubmit.CanaryConfig{Steps: []int{1}, Group: func(*plan.Entry) string {
-						<-time.After(100 * time.Millisecond) // the plan is long
-						return "all"
-					}}
-				})
-				defer time.AfterFunc(10*time.Hour, r.Cancel).Stop()
-				report, err := r.Apply(t.Context(), p)
-				require.NoError(t, err)
+				report := applyWithCanary(t, s, p, nil)
 				require.Equal(t, 50, report.Result.Total())
+				require.Equal(t, 49, s.pushes())
+				_, n := s.pushesByTime(start)
+				require.Equal(t, first, n[:len(first)])
 			})
 		})
 	}
 }
 
-func TestCanaryResumeFreesThePlaceOfABlockedOrder(t *testing.T) {
+func TestCanaryResumeDoesNotWaitForAnOrderThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(6)
-		orders[0].VendorAccountID = "other"
-		orders[0].SubscriptionIDs, orders[1].SubscriptionIDs = []string{"s"}, []string{"s"}
-		plan, journal := planFor(t, orders...), new(resubmit.MemoryJournal)
-		require.NoError(t, journal.Begin(plan.Digest()))
-		leave(t, journal, orders[0], resubmit.RecordSending, "PF", "CL") // what came of it was lost
-		leave(t, journal, orders[1], resubmit.RecordPushed, "PR", "CP")
-		for range 18 {
-			orders[0].readFaults = append(orders[0].readFaults, broken)
-		}
-		report := goOn(t, newShop(orders...), plan, journal)
-		require.Equal(t, 6, report.Result.Total())
-		require.Equal(t, resubmit.OutcomeUnknown, itemOf(t, report, 1).Outcome)
+		orders[1].SubscriptionIDs = orders[0].SubscriptionIDs
+		p := planFor(t, orders...)
+		leave(t, p, entryFor(orders[0]), func(o *protocol.Order) { o.Phase = protocol.Unanswered })
+		orders[0].readFaults = slices.Repeat([]fault{broken}, 1000)
+		s := newShop(orders...)
+		report := applyWithCanary(t, s, p, func(c *resubmit.Config) { c.Lister = &lister{shop: s, page: 10} })
+		require.Equal(t, resubmit.OutcomeCounts{Unknown: 1, Blocked: 1, Completed: 4}, report.Result)
+		require.Equal(t, protocol.Unknown, itemOf(t, report, 0).Outcome)
+		require.Equal(t, protocol.Blocked, itemOf(t, report, 1).Outcome)
 	})
 }
 
-func TestCanaryResumeKeepsThePlaceOfTheOlderOrder(t *testing.T) {
+func TestResumeDoesNotPushAnOlderOrderAfterAYoungerOne(t *testing.T) {
 	t.Parallel()
-	for _, state := range []resubmit.RecordState{resubmit.RecordFalseSuccess, resubmit.RecordPushed,
-		resubmit.RecordCompleted} {
-		t.Run(string(state), func(t *testing.T) {
+	for name, change := range map[string]func(*protocol.Order){
+		"falseSuccess": func(o *protocol.Order) {
+			o.Phase, o.Outcome, o.Status = protocol.Ended, protocol.FalseSuccess, "CP"
+		},
+		"pushed": func(o *protocol.Order) { o.Phase, o.Status = protocol.Pushed, "PR" },
+		"completed": func(o *protocol.Order) {
+			o.Phase, o.Outcome, o.Status = protocol.Ended, protocol.Completed, "CP"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				orders := manyOrders(2)
-				orders[0].SubscriptionIDs, orders[1].SubscriptionIDs = []string{"s"}, []string{"s"}
-				plan, journal := planFor(t, orders...), new(resubmit.MemoryJournal)
-				require.NoError(t, journal.Begin(plan.Digest()))
-				leave(t, journal, orders[1], state, "CP", "CP")
+				orders[1].SubscriptionIDs = orders[0].SubscriptionIDs
+				p := planFor(t, orders...)
+				leave(t, p, entryFor(orders[1]), change)
+				orders[1].Status, orders[1].Transitions = "CP", []commerce.Transition{}
 				s := newShop(orders...)
-				report := goOn(t, s, plan, journal)
+				report := applyWithCanary(t, s, p, nil)
 				require.Equal(t, 2, report.Result.Total())
-				require.Equal(t, 1, s.pushes())
+				require.Equal(t, protocol.Blocked, itemOf(t, report, 0).Outcome)
+				require.Zero(t, s.pushes())
 			})
 		})
 	}
@@ -119,17 +104,24 @@ func TestResumeIgnoresTheRecordOfAnotherFailureOfABlockedOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(2)
-		orders[0].SubscriptionIDs, orders[1].SubscriptionIDs = []string{"s"}, []string{"s"}
-		plan, journal := planFor(t, orders...), new(resubmit.MemoryJournal)
-		require.NoError(t, journal.Begin(plan.Digest()))
-		leave(t, journal, orders[0], resubmit.RecordFalseSuccess, "CP", "PF")
-		require.NoError(t, journal.Put(resubmit.Record{
-			OrderID: orders[1].ID, Fingerprint: strings.Repeat("0", 32), State: resubmit.RecordCompleted, Attempt: 1, Seen: "CP",
-			At: time.Now(),
-		}))
-		s := newShop(orders...)
-		report, err := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = journal }).Apply(t.Context(), plan)
+		orders[1].SubscriptionIDs = orders[0].SubscriptionIDs
+		other := entryFor(orders[1])
+		other.Fingerprint = strings.Repeat("0", 32)
+		leave(t, planFor(t), other, func(o *protocol.Order) {
+			o.Phase, o.Outcome, o.Status = protocol.Ended, protocol.Completed, "CP"
+		})
+		rec, err := journalOf(t).Get(t.Context(), protocol.OrderKey(orders[1].ID))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.OutcomeSkipped, itemOf(t, report, 1).Outcome)
+		entry := entryFor(orders[1])
+		entry.Version = rec.Version
+		p := planWith(t, nil, entryFor(orders[0]), entry)
+		leave(t, p, entryFor(orders[0]), func(o *protocol.Order) {
+			o.Phase, o.Outcome, o.Status = protocol.Ended, protocol.FailedAgain, "PF"
+		})
+		s := newShop(orders...)
+		report, err := runnerFor(t, s, nil).Apply(t.Context(), p)
+		require.NoError(t, err)
+		require.Equal(t, protocol.Blocked, itemOf(t, report, 1).Outcome)
+		require.Zero(t, s.pushes())
 	})
 }

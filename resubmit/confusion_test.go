@@ -313,6 +313,7 @@ func (w *twoDays) judged(told bool) confusion {
 		connect.WithHTTPClient(&http.Client{Transport: w.connect.Transport()}), connect.WithRateLimit(1000))
 	require.NoError(w.t, err)
 	plan, err := resubmit.BuildPlan(w.t.Context(), resubmit.PlanConfig{
+		Journal:   new(resubmit.MemoryJournal),
 		RateLimit: -1,
 		Systems:   systemsOf(resubmit.Systems{Lister: source, Requests: client}), Filter: filter.Everything(),
 		Calendar: w.calendar(), Baseline: rates,

@@ -44,30 +44,30 @@ func TestDrainFinishesOpenOrders(t *testing.T) {
 		"at the gate": {func(_ *shop, r *resubmit.Runner) []maintenance.Window {
 			time.AfterFunc(time.Minute, r.Drain)
 			return []maintenance.Window{windowAt(-time.Minute, time.Hour)}
-		}, resubmit.OutcomeCounts{Skipped: 5}, 0},
+		}, resubmit.OutcomeCounts{NotStarted: 5}, 0},
 		"while paused": {func(_ *shop, r *resubmit.Runner) []maintenance.Window {
 			r.Pause()
 			time.AfterFunc(time.Minute, r.Drain)
 			return nil
-		}, resubmit.OutcomeCounts{Skipped: 5}, 0},
+		}, resubmit.OutcomeCounts{NotStarted: 5}, 0},
 		"while an order is read again": {func(s *shop, r *resubmit.Runner) []maintenance.Window {
 			s.orders["id-0"].onRead = func(*shopOrder) { r.Drain() }
 			return nil
-		}, resubmit.OutcomeCounts{Skipped: 5}, 0},
+		}, resubmit.OutcomeCounts{NotStarted: 5}, 0},
 		"while an order is pushed": {func(s *shop, r *resubmit.Runner) []maintenance.Window {
 			s.onPush = func(context.Context, string) { r.Drain() }
 			return nil
-		}, resubmit.OutcomeCounts{Completed: 1, Skipped: 4}, 1},
+		}, resubmit.OutcomeCounts{Completed: 1, NotStarted: 4}, 1},
 		"between two tries": {func(s *shop, r *resubmit.Runner) []maintenance.Window {
 			s.orders["id-0"].pushFaults = []fault{limited} // so that it is not read before the end of the run
 			time.AfterFunc(500*time.Millisecond, r.Drain)
 			return nil
-		}, resubmit.OutcomeCounts{Skipped: 4, Unknown: 1}, 1},
+		}, resubmit.OutcomeCounts{NotStarted: 4, Unknown: 1}, 1},
 		"while an order is verified": {func(s *shop, r *resubmit.Runner) []maintenance.Window {
 			s.orders["id-0"].fates = []fate{{after: 10 * time.Minute, status: "CP"}}
 			time.AfterFunc(time.Minute, r.Drain)
 			return nil
-		}, resubmit.OutcomeCounts{Completed: 1, Skipped: 4}, 1},
+		}, resubmit.OutcomeCounts{Completed: 1, NotStarted: 4}, 1},
 		"when all is done already": {func(_ *shop, r *resubmit.Runner) []maintenance.Window {
 			time.AfterFunc(time.Hour, r.Drain)
 			return nil
@@ -93,7 +93,7 @@ func TestDrainFinishesOpenOrders(t *testing.T) {
 				report, err := r.Apply(t.Context(), plan)
 				require.Equal(t, tt.result, report.Result)
 				require.Equal(t, tt.pushes, s.pushes())
-				if tt.result.Skipped == 0 {
+				if tt.result.NotStarted == 0 {
 					require.NoError(t, err)
 					return
 				}

@@ -48,31 +48,32 @@ func notSent(err error) bool {
 // ready to use.
 type access struct {
 	mu sync.Mutex
-	// orders were begun by this run, begun by an earlier one.
-	orders, begun map[string]bool
-	call          string // the last forbidden call
-	err           error
+	// orders were begun by this run, resumed by an earlier one.
+	orders, resumed map[string]bool
+	call            string // the last forbidden call
+	err             error
 }
 
 func (a *access) succeeded() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	clear(a.orders)
-	clear(a.begun)
+	clear(a.resumed)
 }
 
-// forbid counts an order and reports whether the run must end at once.
-func (a *access) forbid(j *job, call string, err error) bool {
+// forbid counts an order and reports whether the run must end at once. Orders that an earlier run has pushed end it
+// only when all others are done.
+func (a *access) forbid(id string, resumed bool, call string, err error) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.orders == nil {
-		a.orders, a.begun = make(map[string]bool), make(map[string]bool)
+		a.orders, a.resumed = make(map[string]bool), make(map[string]bool)
 	}
-	if a.call, a.err = call, err; j.earlier {
-		a.begun[j.entry.OrderID] = true
+	if a.call, a.err = call, err; resumed {
+		a.resumed[id] = true
 		return false
 	}
-	a.orders[j.entry.OrderID] = true
+	a.orders[id] = true
 	return len(a.orders) >= forbiddenInRow
 }
 
@@ -81,54 +82,38 @@ func (a *access) forbid(j *job, call string, err error) bool {
 func (a *access) end() (call string, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.orders)+len(a.begun) < forbiddenInRow {
+	if len(a.orders)+len(a.resumed) < forbiddenInRow {
 		return "", nil
 	}
 	return a.call, a.err
 }
 
 // checkAccess ends the run if the error of a call means that the credentials are refused.
-func (x *run) checkAccess(system, call string, err error) {
+func (c *caller) checkAccess(system, call string, err error) {
 	if unauthorized(err) || forbidden(err) {
-		x.endDenied(system, call, err)
+		c.denied(system, call, err)
 	}
 }
 
-// checkOrderAccess is checkAccess for a call about one order.
-func (x *run) checkOrderAccess(j *job, a *access, call string, err error) {
-	call += " " + j.item.Number
-	if unauthorized(err) || forbidden(err) && a.forbid(j, call, err) {
-		x.endDenied("Commerce", call, err)
+func (c *caller) denied(system, call string, err error) {
+	c.stop(fmt.Errorf("resubmit: %s refused the credentials (%s), so the run ended: %w; renew them or have the "+
+		"permission added, then run again with the same plan and journal", system, call, err))
+}
+
+// checkOrderAccess is checkAccess for a call about one order: 403 may be about that order alone.
+func (c *caller) checkOrderAccess(o *order, a *access, call string, err error) {
+	call += " " + o.item.Number
+	if unauthorized(err) || forbidden(err) && a.forbid(o.entry.OrderID, o.resumed, call, err) {
+		c.denied("Commerce", call, err)
 	}
 }
 
 // endForbidden ends a run that has processed all orders with an error if the last ones were
 // forbidden.
-func (x *run) endForbidden() {
-	for _, a := range []*access{&x.readAccess, &x.pushAccess} {
+func (c *caller) endForbidden() {
+	for _, a := range []*access{&c.readAccess, &c.pushAccess} {
 		if call, err := a.end(); err != nil {
-			x.endDenied("Commerce", call, err)
+			c.denied("Commerce", call, err)
 		}
-	}
-}
-
-func (x *run) endDenied(system, call string, err error) {
-	x.cancel(fmt.Errorf("resubmit: %s refused the credentials (%s), so the run ended: %w; renew them or have the "+
-		"permission added, then run again with the same plan and journal", system, call, err))
-}
-
-// denied handles the answer 401 or 403 to a push. The client has renewed its credentials if it can,
-// so there is one further attempt.
-func (x *run) denied(j *job, why string, err error) next {
-	if j.denied++; j.denied > 1 || unauthorized(err) && notSent(err) {
-		x.checkOrderAccess(j, &x.pushAccess, "push of order", err)
-	}
-	switch {
-	case j.ctx.Err() != nil:
-		return x.unstarted(j)
-	case j.denied > 1:
-		return x.leave(j, why)
-	default:
-		return nextAgain
 	}
 }

@@ -3,6 +3,7 @@ package resubmit_test
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -19,8 +20,9 @@ func planOfThose(still func(*commerce.Order) bool) *plan.Plan {
 		}
 	}
 	plan, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
-		Systems: systemsOf(resubmit.Systems{Lister: left}), Policy: resubmit.Policy{SettleDelay: -1}, IgnoreConnect: true,
-		Filter: filter.Everything(),
+		Journal: new(resubmit.MemoryJournal),
+		Systems: systemsOf(resubmit.Systems{Lister: left}), Policy: resubmit.Policy{SettleDelay: time.Millisecond},
+		IgnoreConnect: true, Filter: filter.Everything(),
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -46,14 +48,16 @@ func Example_difference() {
 // Before a plan is applied, somebody wants to know whether it is still true.
 func ExampleCheckPlan() {
 	ctx, p := context.Background(), planOfThose(func(*commerce.Order) bool { return true })
-	system := &ownSystem{orders: make(map[string]*commerce.Order)}
+	now := make(map[string]*commerce.Order)
 	for o := range exampleOrders().Orders(ctx, commerce.Query{}) {
-		system.orders[o.ID] = o
+		now[o.ID] = o
 	}
-	system.orders["id-RN000003"].Status = commerce.StatusCompleted // somebody was faster
+	now["id-RN000003"].Status = commerce.StatusCompleted // somebody was faster
 
 	counts, err := resubmit.CheckPlan(ctx, p, resubmit.CheckConfig{
-		Systems: systemsOf(resubmit.Systems{Reader: system}),
+		Systems: systemsOf(resubmit.Systems{Reader: planReader(func(_ context.Context, id string) (*commerce.Order, error) {
+			return now[id], nil
+		})}),
 	}, printDifference)
 	fmt.Println(counts, err)
 	// Output:

@@ -2,13 +2,17 @@
 //
 //	systems := resubmit.SystemsOf(orders, orders)
 //	systems.Requests, systems.Prober = vendors, vendors
+//	j, err := journal.Open("commerce.journal") // the memory of all runs; close it in the end
+//	if err != nil {
+//		return err
+//	}
 //	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{ // only reads
-//		Systems: systems, Calendar: windows, Filter: filter.Everything(),
+//		Systems: systems, Journal: j, Calendar: windows, Filter: filter.Everything(),
 //	})
 //	if err != nil {
 //		return err
 //	}
-//	runner, err := resubmit.NewRunner(resubmit.Config{Systems: systems})
+//	runner, err := resubmit.NewRunner(resubmit.Config{Systems: systems, Journal: j})
 //	if err != nil {
 //		return err
 //	}
@@ -16,16 +20,17 @@
 //	fmt.Print(report.Text(result))
 //
 // Here orders is a client for Commerce, such as an ordermanager.Client, vendors is a connect.Client, and windows a
-// maintenance.Calendar. To connect another ordering system, implement [Client] and [OrderLister], and
-// test them with the suites of package resubmittest.
+// maintenance.Calendar. To connect another ordering system, implement [Client] and [OrderLister], and test them with
+// the suites of package resubmittest.
 //
 // # Plan
 //
 // [BuildPlan] lists the failed orders, selects some by a [filter.Filter], classifies why each failed
 // ([failure.Classifier]), attributes the failure to a maintenance window or not, and decides by rules what to do
-// ([rules.Rule]). [WritePlanFile] writes the decisions and their evidence to a file for review, [plan.Open] opens it
-// again, and [plan.SignFile] signs it for runners that require a signature. [CheckPlan] and [plan.Diff] show what has
-// changed since.
+// ([rules.Rule]) and by the journal: what another run has in flight waits, and what failed again is held
+// (resubmit/SAFETY.md#history). [WritePlanFile] writes the decisions and their evidence to a file for review,
+// [plan.Open] opens it again, and [plan.SignFile] signs it for runners that require a signature. [CheckPlan] and
+// [plan.Diff] show what has changed since.
 //
 // # Run
 //
@@ -34,9 +39,10 @@
 // is still down ([BreakerConfig]), and respects rate limits, Retry-After and maintenance windows. It can be paused,
 // slowed down and drained. [Runner.Open] starts a [Session] instead, for job queues that handle one order at a time.
 //
-// With a journal in Config.Journal (see package journal), applying the same plan again resumes a run that was killed,
-// and sends nothing twice. Package audit records who did what, package report renders the [Report], and package watch
-// does all of this after each maintenance inside a service.
+// The [Journal] is the memory of one Commerce installation: a claim in it precedes each push, so that neither a second
+// run nor a later plan pushes the same failure twice. Applying the same plan again resumes a run that was killed.
+// Package journal has a journal in a file, and package protocol the rules. Package audit records who did what, package
+// report renders the [Report], and package watch does all of this after each maintenance inside a service.
 //
 // # Errors and concurrency
 //

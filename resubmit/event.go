@@ -2,6 +2,7 @@ package resubmit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -78,10 +79,12 @@ type RunStateChange struct {
 	Why   string
 }
 
-// PushIntended reports that the journal has recorded the intent to push an order. The order is read again next.
+// PushIntended reports that an order was read again and is about to be claimed in the journal, and pushed. The claim
+// may still be rejected, or released before the push.
 type PushIntended struct {
 	OrderID string
 	Number  string
+	Target  commerce.Status
 	Attempt int
 }
 
@@ -144,6 +147,9 @@ func (RunFinished) event()    {}
 // maxQueuedEvents is how many events may wait for OnEvent before no further order is begun.
 const maxQueuedEvents = 1024
 
+// maxEventTime is how long one call of OnEvent may take.
+const maxEventTime = 10 * time.Second
+
 // events logs events, writes them to the audit log at once, and delivers them to OnEvent in
 // order, from one goroutine. emit never waits for OnEvent, so it may be called with locks held
 // that OnEvent needs.
@@ -158,6 +164,7 @@ type events struct {
 	queue   []Event   // not delivered yet; the first may be in delivery
 	running bool      // a goroutine delivers the queue
 	removed string    // why notify is not called any more; "" while it is
+	closed  bool      // the last event was emitted
 }
 
 func newEvents(c *Config, failed func(error)) *events {
@@ -169,8 +176,11 @@ func newEvents(c *Config, failed func(error)) *events {
 // wanted reports whether anything but the log receives events.
 func (e *events) wanted() bool { return e.audit != nil || e.notify != nil }
 
-// emit reports an event.
+// emit reports an event. After RunFinished, which is the last one, it does nothing.
 func (e *events) emit(event Event) {
+	if !e.accept(event) {
+		return
+	}
 	e.write(event)
 	if e.audit != nil {
 		if err := e.record(event); err != nil {
@@ -193,12 +203,23 @@ func (e *events) emit(event Event) {
 	}
 }
 
+func (e *events) accept(event Event) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return false
+	}
+	_, e.closed = event.(RunFinished)
+	return true
+}
+
 func (e *events) record(event Event) (err error) {
 	defer callback.Recover(&err)
 	return e.audit(event)
 }
 
-// deliver calls OnEvent with the queued events until none is left. A panic removes OnEvent.
+// deliver calls OnEvent with the queued events until none is left. A panic, or a call that takes too long, removes
+// OnEvent.
 func (e *events) deliver() {
 	returned := false
 	defer func() {
@@ -206,7 +227,10 @@ func (e *events) deliver() {
 			e.remove(callback.Recovered(recover()))
 		}
 	}()
+	late := time.AfterFunc(time.Hour, func() { e.remove(fmt.Errorf("it has not returned for %v", maxEventTime)) })
+	defer late.Stop()
 	for event, ok := e.next(nil); ok; event, ok = e.next(event) {
+		late.Reset(maxEventTime)
 		e.notify(event)
 	}
 	returned = true
@@ -216,6 +240,9 @@ func (e *events) deliver() {
 func (e *events) next(delivered Event) (event Event, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.removed != "" {
+		return nil, false
+	}
 	if delivered != nil {
 		e.queue = slices.Delete(e.queue, 0, 1)
 		e.changed.Broadcast()
@@ -229,25 +256,53 @@ func (e *events) next(delivered Event) (event Event, ok bool) {
 // remove stops calling OnEvent.
 func (e *events) remove(err error) {
 	callback.Log(e.log, err)
-	e.log.Error("OnEvent is not called any more, and the run continues", "error", err)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.removed != "" {
+		return
+	}
+	e.log.Error("OnEvent is not called any more, and the run continues", "error", err)
 	e.queue, e.removed, e.running = nil, err.Error(), false
 	e.changed.Broadcast()
 }
 
-// waitBelow waits until fewer than n events are queued.
-func (e *events) waitBelow(n int) {
+// waitBelow waits until fewer than n events are queued, or ctx ends.
+func (e *events) waitBelow(ctx context.Context, n int) {
+	e.mu.Lock()
+	few := len(e.queue) < n
+	e.mu.Unlock()
+	if few {
+		return
+	}
+	defer context.AfterFunc(ctx, func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.changed.Broadcast()
+	})()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for len(e.queue) >= n {
+	for len(e.queue) >= n && ctx.Err() == nil {
 		e.changed.Wait()
 	}
 }
 
-// flush waits until all events are delivered, and returns why OnEvent was removed, if it was.
-func (e *events) flush() (removed string) {
-	e.waitBelow(1)
+// close accepts no more events, waits until all are delivered, and returns why OnEvent was removed, if it was. A call
+// of
+// OnEvent that takes too long removes it, so this ends. If the context of the run has ended, it waits no longer than
+// callGrace.
+func (e *events) close(run context.Context) (removed string) {
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
+	ctx := context.Background()
+	if run.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, callGrace)
+		defer cancel()
+	}
+	if e.waitBelow(ctx, 1); ctx.Err() != nil {
+		e.remove(errors.New("it had not received all events when the run ended"))
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.removed

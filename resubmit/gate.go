@@ -3,6 +3,7 @@ package resubmit
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -22,37 +23,55 @@ type gate struct {
 	calendar      func() *maintenance.Calendar
 	guard, settle time.Duration
 	call          func() time.Duration // how long a push may take
+	clock         func() (host string, ahead time.Duration)
 	breaker       *breaker
 	events        *events
+	log           *slog.Logger
 
 	mu       sync.Mutex
 	paused   bool
 	draining bool
+	outage   string        // why Commerce does not answer; "" if it does
+	retry    time.Time     // when it is tried again
 	changed  chan struct{} // closed and replaced when something changes
 	shut     time.Time     // since when it is closed; zero when open
 	why      string
 	until    time.Time
 }
 
-func newGate(calendar func() *maintenance.Calendar, guard, settle time.Duration, events *events) *gate {
-	return &gate{calendar: calendar, guard: guard, settle: settle, events: events, changed: make(chan struct{})}
+func newGate(calendar func() *maintenance.Calendar, c *Config, events *events) *gate {
+	return &gate{
+		calendar: calendar, guard: max(c.Guard, 0), settle: c.SettleDelay, events: events, log: c.Logger,
+		changed: make(chan struct{}),
+	}
+}
+
+// setOutage reports that Commerce does not answer, or answers again.
+func (g *gate) setOutage(why string, retry time.Time) {
+	g.set(func(g *gate) bool { g.outage, g.retry = why, retry; return true })
 }
 
 // closed returns why the gate is closed at t, "" if it is open, and until when; zero if that is not
 // known.
 func (g *gate) closed(t time.Time) (why string, until time.Time) {
 	g.mu.Lock()
-	paused, draining := g.paused, g.draining
+	paused, draining, outage, retry := g.paused, g.draining, g.outage, g.retry
 	g.mu.Unlock()
 	switch {
 	case draining:
 		return "drained", time.Time{}
 	case paused:
 		return "paused", time.Time{}
+	case outage != "":
+		return outage, retry
+	}
+	if host, ahead := g.clock(); g.guard > 0 && ahead.Abs() > g.guard/2 {
+		return fmt.Sprintf("the clock of this machine differs from that of %s by %v; set it", host, ahead.Round(time.Second)),
+			time.Time{}
 	}
 	c, err := guarded(g.calendar)
 	if err != nil {
-		callback.Log(g.events.log, err)
+		callback.Log(g.log, err)
 		return "the maintenance windows are not known: " + err.Error(), time.Time{}
 	}
 	if w, ok := c.At(t); ok {
@@ -84,7 +103,7 @@ func (g *gate) reopens(w maintenance.Window) time.Time {
 }
 
 // wait returns when the gate is open for an order. It returns the error of ctx, or ErrDrained.
-func (g *gate) wait(ctx context.Context, j *job) error {
+func (g *gate) wait(ctx context.Context, orderID string) error {
 	for {
 		changed, draining := g.signal()
 		if draining {
@@ -94,7 +113,7 @@ func (g *gate) wait(ctx context.Context, j *job) error {
 		why, until := g.closed(now)
 		if why == "" {
 			var tried bool
-			why, until, tried = g.breaker.enter(ctx, j)
+			why, until, tried = g.breaker.enter(ctx, orderID)
 			if tried {
 				return ctx.Err() // the gate is not open for others
 			}
@@ -104,7 +123,7 @@ func (g *gate) wait(ctx context.Context, j *job) error {
 			return ctx.Err()
 		}
 		pause := gatePoll
-		if !until.IsZero() {
+		if until.After(now) { // otherwise it is being tried, and the gate changes when that has ended
 			pause = min(pause, until.Sub(now))
 		}
 		if err := wait.For(ctx, pause, changed); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 // windowAt is a window that begins and ends that long from now.
@@ -52,9 +53,10 @@ func TestGateHoldsPushesAroundAWindow(t *testing.T) {
 			window: func() maintenance.Window { return windowAt(1, time.Minute) },
 			config: func(c *resubmit.Config) { c.Guard = -1 },
 		},
-		"without settle time it is open when the window ends": {
+		"with hardly any settle time it is open when the window ends": {
 			window: func() maintenance.Window { return windowAt(-time.Minute, 0) },
-			config: func(c *resubmit.Config) { c.SettleDelay = -1 },
+			config: func(c *resubmit.Config) { c.SettleDelay = time.Millisecond }, pushedFrom: time.Millisecond,
+			why: "has only just ended",
 		},
 		"a window that is cancelled does not hold": {
 			window: func() maintenance.Window {
@@ -191,7 +193,7 @@ func TestCancelAtAnyStepCountsEveryOrder(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		prepare func(s *shop, cancel context.CancelFunc) []maintenance.Window
-		first   resubmit.Outcome
+		first   protocol.Outcome
 		why     string
 		pushes  int
 	}{
@@ -200,14 +202,14 @@ func TestCancelAtAnyStepCountsEveryOrder(t *testing.T) {
 				time.AfterFunc(time.Minute, cancel)
 				return []maintenance.Window{windowAt(-time.Minute, time.Hour)}
 			},
-			first: resubmit.OutcomeSkipped, why: "not started: context canceled",
+			first: protocol.NotStarted, why: "not started: context canceled",
 		},
 		"while it is read again": {
 			prepare: func(s *shop, cancel context.CancelFunc) []maintenance.Window {
 				s.orders["id-1"].onRead = func(*shopOrder) { cancel() }
 				return nil
 			},
-			first: resubmit.OutcomeSkipped, why: "not started: context canceled",
+			first: protocol.NotStarted, why: "not started: context canceled",
 		},
 		"while it is pushed": {
 			prepare: func(s *shop, cancel context.CancelFunc) []maintenance.Window {
@@ -219,7 +221,7 @@ func TestCancelAtAnyStepCountsEveryOrder(t *testing.T) {
 				}
 				return nil
 			},
-			first: resubmit.OutcomeProgressing, why: "pushed; the verification was stopped: context canceled", pushes: 1,
+			first: protocol.Progressing, why: "pushed; the verification was stopped: context canceled", pushes: 1,
 		},
 		"between two tries": {
 			prepare: func(s *shop, cancel context.CancelFunc) []maintenance.Window {
@@ -227,7 +229,7 @@ func TestCancelAtAnyStepCountsEveryOrder(t *testing.T) {
 				time.AfterFunc(500*time.Millisecond, cancel)
 				return nil
 			},
-			first: resubmit.OutcomeUnknown, why: "not started: context canceled; the last try: the push was refused", pushes: 1,
+			first: protocol.Unknown, why: "context canceled; the last push was refused, and whether it moved", pushes: 1,
 		},
 		"while a lost answer is watched": {
 			prepare: func(s *shop, cancel context.CancelFunc) []maintenance.Window {
@@ -235,7 +237,7 @@ func TestCancelAtAnyStepCountsEveryOrder(t *testing.T) {
 				time.AfterFunc(time.Minute, cancel)
 				return nil
 			},
-			first: resubmit.OutcomeUnknown, why: "the watch was stopped", pushes: 1,
+			first: protocol.Unknown, why: "that was not resolved before the run ended: context canceled", pushes: 1,
 		},
 		"while it is verified": {
 			prepare: func(s *shop, cancel context.CancelFunc) []maintenance.Window {
@@ -243,7 +245,7 @@ func TestCancelAtAnyStepCountsEveryOrder(t *testing.T) {
 				time.AfterFunc(time.Minute, cancel)
 				return nil
 			},
-			first: resubmit.OutcomeProgressing, why: "the verification was stopped", pushes: 1,
+			first: protocol.Progressing, why: "the verification was stopped", pushes: 1,
 		},
 	}
 	for name, tt := range tests {
@@ -255,7 +257,7 @@ func TestCancelAtAnyStepCountsEveryOrder(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				windows := tt.prepare(s, cancel)
-				journal := new(resubmit.MemoryJournal)
+				journal := journalOf(t)
 				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = journal })
 				plan := planWith(t, windows, entryFor(orders[0]), entryFor(orders[1]), entryFor(orders[2]))
 				report, err := r.Apply(ctx, plan)
@@ -273,8 +275,8 @@ func TestCancelAtAnyStepCountsEveryOrder(t *testing.T) {
 				report, err = r.Apply(t.Context(), plan)
 				require.NoError(t, err)
 				want := resubmit.OutcomeCounts{Completed: 3}
-				if tt.first == resubmit.OutcomeUnknown && s.accepted("id-1") == 0 && len(s.ledger) == tt.pushes {
-					want = resubmit.OutcomeCounts{Unknown: 1, Skipped: 2}
+				if tt.first == protocol.Unknown && s.accepted("id-1") == 0 && len(s.ledger) == tt.pushes {
+					want = resubmit.OutcomeCounts{Unknown: 1, Blocked: 2}
 				}
 				require.Equal(t, want, report.Result, report.Items)
 				require.LessOrEqual(t, s.accepted("id-1"), 1)

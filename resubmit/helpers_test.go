@@ -14,7 +14,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
-	"github.com/cloudblue-go/cloudblue/resubmit/report"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
@@ -98,9 +97,6 @@ func reasons(t testing.TB) []reason {
 	require.NoError(t, json.Unmarshal(raw, &all))
 	return all
 }
-
-// textOf is the text of a report, where a variable hides the package.
-func textOf(r *resubmit.Report) string { return report.Text(r) }
 
 const testSystem = "test shop"
 

@@ -27,6 +27,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+	"github.com/cloudblue-go/cloudblue/resubmit/report"
 )
 
 // hostileChars has what a terminal acts on, what hides and what reorders text.
@@ -106,7 +108,7 @@ func hostileFinder(_ context.Context, keys []connect.RequestKey) (map[connect.Re
 }
 
 // hostilePlan is the bytes of the plan for the orders of a shop.
-func hostilePlan(t *testing.T, s *shop) []byte {
+func hostilePlan(t *testing.T, s *shop, j resubmit.Journal) []byte {
 	t.Helper()
 	source := &planSource{}
 	for i := range len(s.orders) {
@@ -120,7 +122,7 @@ func hostilePlan(t *testing.T, s *shop) []byte {
 	var plan bytes.Buffer
 	_, err = resubmit.WritePlan(t.Context(), resubmit.PlanConfig{
 		Systems: systemsOf(resubmit.Systems{Lister: source, Requests: planFinder(hostileFinder)}),
-		Policy:  resubmit.Policy{SettleDelay: -1}, Calendar: cal, Filter: filter.Everything(),
+		Policy:  resubmit.Policy{SettleDelay: time.Second}, Calendar: cal, Filter: filter.Everything(), Journal: j,
 	}, &plan)
 	require.NoError(t, err)
 	return plan.Bytes()
@@ -129,7 +131,7 @@ func hostilePlan(t *testing.T, s *shop) []byte {
 func TestPlanFileHasNoHostileCharacters(t *testing.T) {
 	t.Parallel()
 	s := hostileShop()
-	content := hostilePlan(t, s)
+	content := hostilePlan(t, s, new(resubmit.MemoryJournal))
 	requireShown(t, string(content))
 	p, err := plan.Read(bytes.NewReader(content), int64(len(content)))
 	require.NoError(t, err)
@@ -169,26 +171,26 @@ func TestRunShowsNoHostileCharacters(t *testing.T) {
 
 func testRunShowsNoHostileCharacter(t *testing.T) {
 	s := hostileShop()
-	content := hostilePlan(t, s)
-	plan, err := plan.Read(bytes.NewReader(content), int64(len(content)))
-	require.NoError(t, err)
 	dir := t.TempDir()
 	kept, err := journal.Open(filepath.Join(dir, "journal"))
+	require.NoError(t, err)
+	content := hostilePlan(t, s, kept)
+	plan, err := plan.Read(bytes.NewReader(content), int64(len(content)))
 	require.NoError(t, err)
 	log, err := audit.Open(filepath.Join(dir, "audit"), audit.Who{User: "u" + hostileChars, Host: "h", Program: "p"})
 	require.NoError(t, err)
 	var logged bytes.Buffer
 	runner := runnerFor(t, s, func(c *resubmit.Config) {
-		c.Pusher, c.Journal = hostilePusher{s}, kept
+		c.Pusher, c.Journal, c.SettleDelay = hostilePusher{s}, kept, time.Second
 		c.Logger = slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		c.Verify = resubmit.VerifyConfig{InitialInterval: time.Second, Timeout: time.Minute}
 		*c = log.Wrap(*c)
 	})
-	report, err := runner.Apply(t.Context(), plan)
+	result, err := runner.Apply(t.Context(), plan)
 	require.NoError(t, err)
 	require.NoError(t, log.Close())
-	outcomes := map[resubmit.Outcome]bool{}
-	for _, item := range report.Items {
+	outcomes := map[protocol.Outcome]bool{}
+	for _, item := range result.Items {
 		outcomes[item.Outcome] = true
 		requireShown(t, item.Why)
 		require.Contains(t, item.Number, hostileChars)
@@ -198,25 +200,26 @@ func testRunShowsNoHostileCharacter(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, len(outcomes), 3, outcomes)
 
-	requireShown(t, textOf(report))
+	requireShown(t, report.Text(result))
 	requireShown(t, logged.String())
 	requireShown(t, runner.Status().String())
 	var lines, exported bytes.Buffer
-	require.NoError(t, report.WriteJSON(&lines))
+	require.NoError(t, result.WriteJSON(&lines))
 	requireShown(t, lines.String())
 	var first resubmit.Item
 	dec := json.NewDecoder(&lines)
 	require.NoError(t, dec.Decode(new(resubmit.Report)))
 	require.NoError(t, dec.Decode(&first))
-	require.Equal(t, report.Items[0].Number, first.Number)
+	require.Equal(t, result.Items[0].Number, first.Number)
 
-	require.NoError(t, kept.Export(&exported))
+	require.NoError(t, kept.Export(t.Context(), &exported))
 	requireShown(t, exported.String())
 	id := "id-0" + hostileChars
-	rec, found, err := kept.Get(id)
+	rec, err := kept.Get(t.Context(), protocol.OrderKey(id))
 	require.NoError(t, err)
-	require.True(t, found)
-	require.Equal(t, id, rec.OrderID)
+	require.Equal(t, id, rec.ID)
+	require.Equal(t, s.orders[id].Number, rec.Order.Number)
+	requireShown(t, rec.Order.Why)
 	require.NoError(t, kept.Close())
 	written, err := os.ReadFile(filepath.Join(dir, "audit"))
 	require.NoError(t, err)
@@ -232,9 +235,9 @@ func TestDifferencesShowNoHostileCharacters(t *testing.T) {
 		o.Failure = failed("another reason " + hostileChars)
 		o.ProvisioningStatus += hostileChars
 	}
-	old, err := readPlan(hostilePlan(t, before))
+	old, err := readPlan(hostilePlan(t, before, new(resubmit.MemoryJournal)))
 	require.NoError(t, err)
-	newer, err := readPlan(hostilePlan(t, now))
+	newer, err := readPlan(hostilePlan(t, now, new(resubmit.MemoryJournal)))
 	require.NoError(t, err)
 	var text, lines bytes.Buffer
 	_, err = plan.Diff(old, newer, func(d plan.Difference) error {

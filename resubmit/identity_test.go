@@ -10,6 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
@@ -42,13 +43,13 @@ func TestApply_does_not_push_another_order(t *testing.T) {
 				item, err := session.Attempt(t.Context(), e)
 				require.NoError(t, err)
 				session.Close()
-				require.Equal(t, resubmit.OutcomeSkipped, item.Outcome)
-				require.Equal(t, c.says, item.Why)
+				require.Equal(t, protocol.Skipped, item.Outcome)
+				require.Contains(t, item.Why, c.says)
 
 				report, err := runnerFor(t, s, nil).Apply(t.Context(), p)
 				require.NoError(t, err)
 				require.Equal(t, resubmit.OutcomeCounts{Skipped: 1}, report.Result)
-				require.Equal(t, c.says, report.Items[0].Why)
+				require.Contains(t, report.Items[0].Why, c.says)
 				require.Zero(t, s.pushes())
 			})
 		})

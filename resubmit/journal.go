@@ -1,255 +1,282 @@
 package resubmit
 
 import (
+	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
-// ErrOtherPlan means that a journal belongs to another plan.
-var ErrOtherPlan = errors.New("the journal belongs to another plan")
-
-// Journal records the run of one plan: what was about to be done to each order, and the result.
-// With it a run can be resumed without sending anything twice. Methods are called concurrently.
+// Journal is the memory of all plans, runs and operators of one Commerce installation: what was
+// done to each order, and what came of it. With it, no failure is pushed twice, by whatever plan,
+// process or machine. Use one journal for each installation. *MemoryJournal and *journal.File
+// implement it; package resubmittest has a test for further implementations.
 //
-// A journal may also be a [LaterJournal], [BulkJournal] or [PatientJournal]. If it wraps another
-// one and has a method Unwrap() Journal, the additional methods of the inner one are used.
-// Intents are always put through the outer one.
+// A Put that fails for another reason than a conflict ends the run. A context that has ended is an
+// error that may be returned, but a Put that has begun may complete. Methods are called concurrently.
 type Journal interface {
-	// Begin binds a new journal to the plan, or opens the journal of that plan again.
-	// For a journal of another plan it returns an error that matches ErrOtherPlan and
-	// names both digests.
-	Begin(planDigest string) error
-	// Put replaces the record of an order. When it returns nil, the record is as durable as
-	// the journal promises. After an error before a push nothing is pushed; after an error
-	// after a push the run stops. It calls [Record.CheckNext] in the same step that writes,
-	// so that of two runs with the same journal only one gets an order.
-	Put(Record) error
-	// Get returns the last record of an order, and whether there is one.
-	Get(orderID string) (Record, bool, error)
+	// Begin returns the position of the journal and, if a plan is given, a lease for its run: the
+	// epoch is larger than that of any lease before. It binds a new journal to the system, and
+	// rejects another system with ErrJournalSystem and another journal, or an older copy of this
+	// one, with ErrJournalMismatch.
+	Begin(ctx context.Context, u JournalUse) (Lease, error)
+	// Put writes records in one atomic step and returns its sequence number, which is the version
+	// of each of them. A record whose key has another version than the record names is rejected
+	// with a *ConflictError, and an order whose number is recorded under another id with
+	// ErrOrderNumber; then nothing is written. A record with neither Order, Lane, Run nor System
+	// removes its key. LeaseEnd of a Run is set by the journal, by its own clock. If the process
+	// ends before a Deferred record is durable, it is lost, and all later ones of the same key with it.
+	Put(ctx context.Context, d Durability, records ...protocol.Record) (seq uint64, err error)
+	// Get returns the last record of a key, also if it is not durable yet; the zero Record if there
+	// is none.
+	Get(ctx context.Context, k protocol.Key) (protocol.Record, error)
+	// Records yields the last record of each key, in any order: a snapshot of one moment. An error
+	// ends it, with the zero Record.
+	Records(ctx context.Context) iter.Seq2[protocol.Record, error]
+	// Flush makes all records durable and returns the position behind them, which the journal
+	// recognizes from then on.
+	Flush(ctx context.Context) (plan.Position, error)
 }
 
-// journalAs returns the first of a journal and the journals that it wraps that implements T.
-func journalAs[T any](j Journal) (can T, ok bool) {
-	for j != nil {
-		if can, ok = j.(T); ok {
-			return can, true
-		}
-		outer, ok := j.(interface{ Unwrap() Journal })
-		if !ok {
-			break
-		}
-		j = outer.Unwrap()
-	}
-	return can, false
-}
+// Durability is when a write must survive a crash.
+type Durability int
 
-// LaterJournal is a Journal that can take the result of a push without waiting for the disk. A
-// run waits only for its intents, and at its end for all records. A crash may lose only records
-// whose loss is as if the program had ended right after the push.
-type LaterJournal interface {
-	Journal
-	// PutLater is Put, but may return before the record is durable. The record becomes
-	// durable soon, and before any later record of the same order; those of other orders
-	// may be durable before it. Get returns it at once. If writing fails after PutLater
-	// returned, all further calls of Put, PutLater and Sync fail.
-	PutLater(Record) error
-	// Sync returns when all records are durable.
-	Sync() error
-}
-
-// BulkJournal is a Journal that can list all its records, faster than one call of Get for each
-// order. A resumed run uses it to pass over the orders that are done.
-type BulkJournal interface {
-	Journal
-	// Heads yields the head of the last record of each order, in any order. An error ends it,
-	// with the zero RecordHead. Do not call Put while iterating.
-	Heads() iter.Seq2[RecordHead, error]
-}
-
-// RecordState is how far an order got.
-type RecordState string
-
-// The states of a record.
+// The durabilities.
 const (
-	// RecordSending is the intent: a push may have been sent. As the last record it means
-	// the same as RecordUnknown.
-	RecordSending RecordState = "sending"
-	// RecordRefused: nothing was pushed, or every push was refused. The order may be tried
-	// again. If a push was refused (Attempt is not 0) and the order is then found moved, the
-	// push counts as accepted.
-	RecordRefused RecordState = "refused"
-	// RecordUnknown: a push was sent and got no answer. The order is only read, unless
-	// Config.Retry allows another attempt.
-	RecordUnknown RecordState = "unknown"
-	// RecordPushed: a push was accepted. The order is verified, never pushed.
-	RecordPushed RecordState = "pushed"
-	// RecordProgressing: pushed, and not ended within VerifyConfig.Timeout.
-	RecordProgressing RecordState = "progressing"
-	// RecordCompleted: the service is provisioned, see OutcomeCompleted. Final.
-	RecordCompleted RecordState = "completed"
-	// RecordFailedAgain: the order was pushed and ended without the service. Final.
-	RecordFailedAgain RecordState = "failedAgain"
-	// RecordFalseSuccess: the order is done in Commerce, but not in Connect. Final.
-	RecordFalseSuccess RecordState = "falseSuccess"
-	// RecordSkipped: the order ended without a push that was accepted. Final.
-	RecordSkipped RecordState = "skipped"
+	// Durable: when Put returns.
+	Durable Durability = iota
+	// Deferred: soon. A crash may lose only records that the next run can recover by reading the
+	// order.
+	Deferred
 )
 
-// Record is the last thing known about one order of a plan.
-type Record struct {
-	OrderID     string      `json:"id"`
-	Fingerprint string      `json:"fingerprint"`
-	State       RecordState `json:"state"`
-	// Attempt counts the pushes, including the intended one, from 1.
-	Attempt int `json:"attempt"`
-	// Lost counts the pushes that got no answer and after which Config.Retry allowed
-	// another one.
-	Lost int `json:"lost,omitempty"`
-	// Target is the status that the order was or will be pushed to: that of the plan until
-	// the order is read again.
-	Target commerce.Status `json:"target,omitempty"`
-	// Seen is the status in which the order was last read; "" if it was not read.
-	Seen commerce.Status `json:"seen,omitempty"`
-	// At is when State was entered; for RecordProgressing, when Seen was first read in it.
-	At time.Time `json:"at"`
-	// SentAt is when the last push ended: when it was accepted, was given up without an
-	// answer or, in a RecordRefused, was refused. It is the latest possible time if the exact
-	// one is not known. Zero if there was no push, or nothing is known.
-	SentAt time.Time `json:"sentAt,omitzero"`
-	// Why is the reason, in a sentence.
-	Why string `json:"why,omitempty"`
+// JournalUse says who begins to use a journal, and for what.
+type JournalUse struct {
+	// System is the installation. IDSpace distinguishes clients that give the same order different ids.
+	System, BaseURL, IDSpace string
+	// Plan is the digest of the plan that is to be applied; "" for a reader or a planner, who gets no lease.
+	Plan string
+	// Owner names the user, host and process, for people.
+	Owner string
+	// After is a position that the journal must have reached; zero for none.
+	After plan.Position
 }
 
-// RecordHead is the part of a [Record] that a resumed run needs of each order.
-type RecordHead struct {
-	OrderID, Fingerprint string
-	State                RecordState
-	Attempt              int
-	Seen                 commerce.Status
-}
-
-// Head returns the head of the record.
-func (r Record) Head() RecordHead {
-	return RecordHead{OrderID: r.OrderID, Fingerprint: r.Fingerprint, State: r.State, Attempt: r.Attempt, Seen: r.Seen}
-}
-
-// CheckNext returns an error if next must not replace r; the zero Record means that there is none.
-// Every [Journal] must call it. An intent to push may follow no record, a RecordRefused, or a
-// RecordUnknown if both Attempt and Lost are one more, which means that Config.Retry allows the
-// attempt. After any other record, another run has the order or has pushed it.
-func (r Record) CheckNext(next Record) error {
-	if next.State != RecordSending || r.State == "" || r.State == RecordRefused {
-		return nil
-	}
-	if r.State == RecordUnknown && next.Attempt == r.Attempt+1 && next.Lost == r.Lost+1 {
-		return nil
-	}
-	return fmt.Errorf("resubmit: order %s is %s by another run with this journal; let one run end before the next",
-		text.Short(next.OrderID), r.State)
-}
-
-// sent returns when the order was pushed, as far as that is known.
-func (r *Record) sent() time.Time {
-	if r.SentAt.IsZero() {
-		return r.At
-	}
-	return r.SentAt
-}
-
-// MemoryJournal keeps the records of one plan in memory, a few hundred bytes per order. With it
-// the same process can resume a run; another process cannot. The zero value is ready to use. It
-// is safe for concurrent use.
-type MemoryJournal struct {
-	mu       sync.Mutex
-	digest   string
-	records  map[string]Record
-	patience Patience
+// Lease is the right of one run to make claims.
+type Lease struct {
+	// Position is that of the journal when the lease began.
+	plan.Position
+	// Epoch distinguishes this lease from all others of the journal; 0 without a plan.
+	Epoch uint64
+	// Duration is how long the lease is valid after it began or was renewed. It is renewed by
+	// writing the record of the run. 0 means until the journal is closed.
+	Duration time.Duration
+	// ForgottenBefore is the time of a loss: what was done to orders before is not known. Zero if
+	// nothing was lost.
+	ForgottenBefore time.Time
 }
 
 var (
-	_ BulkJournal    = (*MemoryJournal)(nil)
-	_ PatientJournal = (*MemoryJournal)(nil)
+	// ErrJournalSystem means that a journal belongs to another installation of Commerce, or to
+	// clients with other ids of the same orders.
+	ErrJournalSystem = errors.New("the journal belongs to another system")
+	// ErrJournalMismatch means that a journal is missing, older or another one than the one with
+	// which the plan was made, for example restored from a backup.
+	ErrJournalMismatch = errors.New("the journal is not the one that the plan is based on, or an older copy of it")
+	// ErrOrderNumber means that the number of an order is recorded under another id.
+	ErrOrderNumber = errors.New("the number of the order is recorded under another id")
 )
 
-// Begin binds the journal to a plan.
-func (m *MemoryJournal) Begin(planDigest string) error {
+// ConflictError is the error of a Put that names a version that is not the current one.
+type ConflictError struct {
+	// Current is the current record of the key. If there is none, it has only the key.
+	Current protocol.Record
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("the %s %s was changed by somebody else; it has the version %d",
+		text.Short(string(e.Current.Kind)), text.Short(e.Current.ID), e.Current.Version)
+}
+
+// memoryLease is how long a lease of a MemoryJournal is valid.
+const memoryLease = time.Minute
+
+// MemoryJournal is a Journal in memory, for tests and for runs whose loss does no harm: it is gone
+// when the process ends. Several Runners of one process may share it; their leases last 60 s. The
+// zero value is ready to use. It must not be copied.
+type MemoryJournal struct {
+	mu       sync.Mutex
+	id       string    // "" until the first use
+	sequence uint64    // of the last write
+	system   [3]string // of JournalUse; empty until the first Begin
+	records  map[protocol.Key]protocol.Record
+	numbers  map[string]string // ids of orders by their numbers
+}
+
+var _ Journal = (*MemoryJournal)(nil)
+
+// Begin implements Journal.
+func (m *MemoryJournal) Begin(ctx context.Context, u JournalUse) (Lease, error) {
+	if err := ctx.Err(); err != nil {
+		return Lease{}, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.records == nil {
-		m.digest, m.records = planDigest, make(map[string]Record)
+	m.init()
+	if err := m.recognize(u.After); err != nil {
+		return Lease{}, err
 	}
-	if m.digest != planDigest {
-		return fmt.Errorf("%w: it is for %s, not for %s; use the plan it was made for, or a new journal",
-			ErrOtherPlan, m.digest, planDigest)
+	system := [3]string{u.System, u.BaseURL, u.IDSpace}
+	if m.system == ([3]string{}) {
+		m.system = system
+	}
+	if m.system != system {
+		return Lease{}, fmt.Errorf("memory journal: %w: it belongs to %q, not to %q", ErrJournalSystem, m.system, system)
+	}
+	l := Lease{Duration: memoryLease}
+	if u.Plan != "" {
+		m.sequence++
+		l.Epoch = m.sequence
+	}
+	l.Position = m.position(m.sequence)
+	return l, nil
+}
+
+// init makes a new journal.
+func (m *MemoryJournal) init() {
+	if m.records != nil {
+		return
+	}
+	m.records = make(map[protocol.Key]protocol.Record)
+	m.numbers = make(map[string]string)
+	m.id = rand.Text()
+}
+
+// recognize returns an error if the journal was never at a position.
+func (m *MemoryJournal) recognize(p plan.Position) error {
+	if p == (plan.Position{}) || p == m.position(p.Sequence) && p.Sequence <= m.sequence {
+		return nil
+	}
+	return fmt.Errorf("memory journal: %w: it is %s at %d, and was not %s at %d", ErrJournalMismatch,
+		m.id, m.sequence, text.Short(p.Journal), p.Sequence)
+}
+
+// position returns the position at a sequence number. There is no other copy of the journal, so the hash need not cover
+// what was written.
+func (m *MemoryJournal) position(sequence uint64) plan.Position {
+	return plan.Position{Journal: m.id, Sequence: sequence, Hash: fmt.Sprintf("%s-%d", m.id, sequence)}
+}
+
+// Put implements Journal.
+func (m *MemoryJournal) Put(ctx context.Context, _ Durability, records ...protocol.Record) (uint64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if err := protocol.CheckRecords(records); err != nil {
+		return 0, fmt.Errorf("memory journal: %w", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.init()
+	if err := m.check(records); err != nil {
+		return 0, err
+	}
+	m.sequence++
+	now := time.Now()
+	for _, r := range records {
+		m.store(r.Clone(), now)
+	}
+	return m.sequence, nil
+}
+
+// check returns an error if a record does not replace the current one, or has the number of another order.
+func (m *MemoryJournal) check(records []protocol.Record) error {
+	for _, r := range records {
+		current, found := m.records[r.Key]
+		if current.Version != r.Version {
+			if !found {
+				current.Key = r.Key
+			}
+			return &ConflictError{Current: current.Clone()}
+		}
+		if r.Order == nil {
+			continue
+		}
+		if id, found := m.numbers[r.Order.Number]; found && id != r.ID {
+			return fmt.Errorf("memory journal: %w: %s is %s, not %s",
+				ErrOrderNumber, text.Short(r.Order.Number), text.Short(id), text.Short(r.ID))
+		}
 	}
 	return nil
 }
 
-// Plan returns the digest of the plan that the journal belongs to; "" before Begin.
-func (m *MemoryJournal) Plan() string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.digest
-}
-
-// Put replaces the record of an order. Begin must have been called.
-func (m *MemoryJournal) Put(r Record) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.records == nil {
-		return errors.New("resubmit: the journal was not begun with a plan")
+// store replaces a record.
+func (m *MemoryJournal) store(r protocol.Record, now time.Time) {
+	if old := m.records[r.Key].Order; old != nil {
+		delete(m.numbers, old.Number)
 	}
-	if err := m.records[r.OrderID].CheckNext(r); err != nil {
-		return err
+	if r.Removes() {
+		delete(m.records, r.Key)
+		return
 	}
-	m.records[r.OrderID] = r
-	return nil
+	r.Version = m.sequence
+	if r.Order != nil && r.Order.Number != "" {
+		m.numbers[r.Order.Number] = r.ID
+	}
+	if r.Run != nil {
+		r.Run.LeaseEnd = now
+		if r.Run.Ended.IsZero() {
+			r.Run.LeaseEnd = now.Add(memoryLease)
+		}
+	}
+	m.records[r.Key] = r
 }
 
-// Get returns the last record of an order.
-func (m *MemoryJournal) Get(orderID string) (Record, bool, error) {
+// Get implements Journal.
+func (m *MemoryJournal) Get(ctx context.Context, k protocol.Key) (protocol.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return protocol.Record{}, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r, ok := m.records[orderID]
-	return r, ok, nil
+	return m.records[k].Clone(), nil
 }
 
-// Heads yields the head of the last record of each order.
-func (m *MemoryJournal) Heads() iter.Seq2[RecordHead, error] {
-	return func(yield func(RecordHead, error) bool) {
+// Records implements Journal.
+func (m *MemoryJournal) Records(ctx context.Context) iter.Seq2[protocol.Record, error] {
+	return func(yield func(protocol.Record, error) bool) {
 		m.mu.Lock()
-		all := slices.Collect(maps.Values(m.records))
+		all := make([]protocol.Record, 0, len(m.records))
+		for _, r := range m.records {
+			all = append(all, r)
+		}
 		m.mu.Unlock()
 		for _, r := range all {
-			if !yield(r.Head(), nil) {
+			if err := ctx.Err(); err != nil {
+				yield(protocol.Record{}, err)
+				return
+			}
+			if !yield(r.Clone(), nil) {
 				return
 			}
 		}
 	}
 }
 
-// PutPatience stores the pause that a server asked for. Begin must have been called.
-func (m *MemoryJournal) PutPatience(p Patience) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.records == nil {
-		return errors.New("resubmit: the journal was not begun with a plan")
+// Flush implements Journal.
+func (m *MemoryJournal) Flush(ctx context.Context) (plan.Position, error) {
+	if err := ctx.Err(); err != nil {
+		return plan.Position{}, err
 	}
-	m.patience = p
-	return nil
-}
-
-// Patience returns the pause that was stored last.
-func (m *MemoryJournal) Patience() (Patience, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.patience, nil
+	m.init()
+	return m.position(m.sequence), nil
 }

@@ -2,80 +2,90 @@ package resubmit_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 func TestJournalResumesARun(t *testing.T) {
 	t.Parallel()
 	accept := func(o *shopOrder) { o.Status, o.Transitions = "PR", nil }
 	tests := map[string]struct {
-		state   resubmit.RecordState
-		seen    commerce.Status
-		server  func(o *shopOrder) // what the server did after the record
-		age     time.Duration
-		first   resubmit.Outcome
-		second  resubmit.Outcome // of the next order of the subscription
-		pushes  int              // of the first, now
-		reads   bool
-		takes   time.Duration // at least
-		settles resubmit.RecordState
+		record protocol.Order // its phase, outcome, status and refusal
+		server func(o *shopOrder)
+		age    time.Duration
+		first  protocol.Outcome
+		second protocol.Outcome // of the next order of the subscription
+		pushes int              // of the first, now
+		reads  bool
+		takes  time.Duration // at least
+		phase  protocol.Phase
 	}{
-		"refused is tried anew": {
-			state: resubmit.RecordRefused, first: "completed", second: "completed", pushes: 1, reads: true, settles: "completed",
+		"refused is tried again": {
+			record: protocol.Order{Phase: protocol.Open, Refused: true},
+			first:  protocol.Completed, second: protocol.Completed, pushes: 1, reads: true, phase: protocol.Ended,
 		},
-		"sending whose push was accepted is verified": {
-			state: resubmit.RecordSending, server: complete, first: "completed", second: "completed", reads: true,
-			settles: "completed",
+		"claimed whose push was accepted is verified": {
+			record: protocol.Order{Phase: protocol.Claimed}, server: complete,
+			first: protocol.Completed, second: protocol.Completed, reads: true, phase: protocol.Ended,
+			takes: 10*time.Second + 2*time.Minute + defaultSettle,
 		},
-		"sending whose order did not move is unknown, after it was watched": {
-			state: resubmit.RecordSending, first: "unknown", second: "skipped", reads: true, takes: 240 * time.Second,
-			settles: "sending",
+		"claimed whose order did not move is read twice": {
+			record: protocol.Order{Phase: protocol.Claimed},
+			first:  protocol.Unknown, second: protocol.Blocked, reads: true, phase: protocol.Unanswered,
+			takes: 10*time.Second + 2*time.Minute + 2*defaultSettle,
 		},
-		"sending from long ago is looked at once": {
-			state: resubmit.RecordSending, age: time.Hour, first: "unknown", second: "skipped", reads: true, settles: "sending",
+		"claimed long ago is read at once": {
+			record: protocol.Order{Phase: protocol.Claimed}, age: time.Hour, server: complete,
+			first: protocol.Completed, second: protocol.Completed, reads: true, phase: protocol.Ended,
 		},
-		"unknown whose push was accepted is verified": {
-			state: resubmit.RecordUnknown, server: complete, first: "completed", second: "completed", reads: true,
-			settles: "completed",
+		"unanswered whose push was accepted is verified": {
+			record: protocol.Order{Phase: protocol.Unanswered}, server: complete, takes: defaultSettle,
+			first: protocol.Completed, second: protocol.Completed, reads: true, phase: protocol.Ended,
 		},
-		"unknown whose order failed anew failed again": {
-			state: resubmit.RecordUnknown, server: func(o *shopOrder) { o.Failure.Messages["en_US"] = "timed out" },
-			first: "failedAgain", second: "skipped", reads: true, settles: "failedAgain",
+		"unanswered whose order failed for another reason failed again": {
+			record: protocol.Order{Phase: protocol.Unanswered}, takes: defaultSettle,
+			server: func(o *shopOrder) { o.Failure.Messages["en_US"] = "timed out" },
+			first:  protocol.FailedAgain, second: protocol.Blocked, reads: true, phase: protocol.Ended,
 		},
-		"unknown whose order is on its way is verified until the time is up": {
-			state: resubmit.RecordUnknown, server: accept, first: "progressing", second: "skipped", reads: true,
-			takes: 30 * time.Minute, settles: "progressing",
+		"unanswered whose order is in progress is verified until the timeout": {
+			record: protocol.Order{Phase: protocol.Unanswered}, server: accept, takes: 30 * time.Minute,
+			first: protocol.Progressing, second: protocol.Blocked, reads: true, phase: protocol.Pushed,
 		},
 		"pushed is verified": {
-			state: resubmit.RecordPushed, server: complete, first: "completed", second: "completed", reads: true,
-			settles: "completed",
+			record: protocol.Order{Phase: protocol.Pushed}, server: complete,
+			first: protocol.Completed, second: protocol.Completed, reads: true, phase: protocol.Ended,
 		},
-		"progressing is looked at once": {
-			state: resubmit.RecordProgressing, server: accept, seen: "PR", first: "progressing", second: "skipped", reads: true,
-			settles: "progressing",
+		"pushed long ago is read once": {
+			record: protocol.Order{Phase: protocol.Pushed, Status: "PR"}, server: accept, age: time.Hour,
+			first: protocol.Progressing, second: protocol.Blocked, reads: true, phase: protocol.Pushed,
 		},
-		"progressing that came to an end is completed": {
-			state: resubmit.RecordProgressing, server: complete, seen: "PR", first: "completed", second: "completed",
-			reads: true, settles: "completed",
+		"completed is kept": {
+			record: protocol.Order{Phase: protocol.Ended, Outcome: protocol.Completed, Status: "CP"},
+			first:  protocol.Completed, second: protocol.Completed, phase: protocol.Ended,
 		},
-		"completed is kept": {state: resubmit.RecordCompleted, seen: "CP", first: "completed", second: "completed",
-			settles: "completed"},
-		"failed again is kept": {state: resubmit.RecordFailedAgain, seen: "PF", first: "failedAgain", second: "skipped",
-			settles: "failedAgain"},
-		"false success is kept": {state: resubmit.RecordFalseSuccess, seen: "CP", first: "falseSuccess", second: "skipped",
-			settles: "falseSuccess"},
-		"skipped is kept": {state: resubmit.RecordSkipped, seen: "PF", first: "skipped", second: "skipped",
-			settles: "skipped"},
-		"skipped because somebody completed it lets the next go": {
-			state: resubmit.RecordSkipped, seen: "CP", first: "skipped", second: "completed", settles: "skipped",
+		"failed again is kept": {
+			record: protocol.Order{Phase: protocol.Ended, Outcome: protocol.FailedAgain},
+			first:  protocol.FailedAgain, second: protocol.Blocked, phase: protocol.Ended,
+		},
+		"not moved is kept": {
+			record: protocol.Order{Phase: protocol.Ended, Outcome: protocol.NotMoved},
+			first:  protocol.NotMoved, second: protocol.Blocked, phase: protocol.Ended,
+		},
+		"skipped is kept": {
+			record: protocol.Order{Phase: protocol.Ended, Outcome: protocol.Skipped},
+			first:  protocol.Skipped, second: protocol.Blocked, phase: protocol.Ended,
+		},
+		"skipped because somebody completed it does not block the next": {
+			record: protocol.Order{Phase: protocol.Ended, Outcome: protocol.Skipped, Status: "CP"},
+			first:  protocol.Skipped, second: protocol.Completed, phase: protocol.Ended,
 		},
 	}
 	for name, tt := range tests {
@@ -85,19 +95,21 @@ func TestJournalResumesARun(t *testing.T) {
 				start := time.Now()
 				one, two := outageOrder(1, "s"), outageOrder(2, "s")
 				p := planFor(t, one, two)
+				leave(t, p, entryFor(one), func(o *protocol.Order) {
+					o.Phase, o.Outcome, o.Refused = tt.record.Phase, tt.record.Outcome, tt.record.Refused
+					if tt.record.Status != "" {
+						o.Status = tt.record.Status
+					}
+					if o.Refused {
+						o.Attempts, o.Resubmissions = 0, 0
+					}
+					o.ClaimedAt = start.Add(-tt.age)
+				})
 				s := newShop(one, two)
 				if tt.server != nil {
 					tt.server(one)
 				}
-				journal := new(resubmit.MemoryJournal)
-				require.NoError(t, journal.Begin(p.Digest()))
-				before := plan.SnapshotOf(&outageOrder(1, "s").Order)
-				require.NoError(t, journal.Put(resubmit.Record{
-					OrderID: "id-1", Fingerprint: plan.Fingerprint("id-1", before), State: tt.state, Attempt: 1,
-					Target: "PD", Seen: tt.seen, At: start.Add(-tt.age), Why: "as it was",
-				}))
-				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = journal })
-				report, err := r.Apply(t.Context(), p)
+				report, err := runnerFor(t, s, nil).Apply(t.Context(), p)
 				require.NoError(t, err)
 				first, second := itemOf(t, report, 1), itemOf(t, report, 2)
 				require.Equal(t, tt.first, first.Outcome, first.Why)
@@ -105,10 +117,13 @@ func TestJournalResumesARun(t *testing.T) {
 				require.Equal(t, tt.pushes, s.accepted("id-1"))
 				require.Equal(t, tt.reads, s.reads["id-1"] > 0)
 				require.GreaterOrEqual(t, time.Since(start), tt.takes)
-				require.Contains(t, first.Evidence[0].Text, "an earlier run left it as "+string(tt.state))
-				rec, _, err := journal.Get("id-1")
-				require.NoError(t, err)
-				require.Equal(t, tt.settles, rec.State)
+				if tt.reads {
+					require.Contains(t, first.Evidence[0].Text, "an earlier run left it as "+string(tt.record.Phase))
+				} else {
+					require.Equal(t, "as it was", first.Why)
+				}
+				require.Equal(t, !tt.reads, first.Earlier)
+				require.Equal(t, tt.phase, recordOf(t, 1).Phase)
 			})
 		})
 	}
@@ -116,31 +131,71 @@ func TestJournalResumesARun(t *testing.T) {
 
 func complete(o *shopOrder) { o.Status, o.Transitions = "CP", nil }
 
-func TestJournalOfAnotherPlanIsRejected(t *testing.T) {
+// Which order is the first in its lane cannot change between two runs of a plan, but a person may have changed the older
+// order meanwhile.
+func TestJournalResumesAnOrderWhoseElderIsBlocked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		one, two := outageOrder(1, "s"), outageOrder(2, "s")
+		p := planFor(t, one, two)
+		leave(t, p, entryFor(two), func(o *protocol.Order) { o.Phase = protocol.Pushed })
+		s := newShop(one, two)
+		complete(two)
+		one.readFaults = []fault{missing}
+		report, err := runnerFor(t, s, nil).Apply(t.Context(), p)
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeCounts{Blocked: 1, Completed: 1}, report.Result)
+		require.Equal(t, protocol.Completed, itemOf(t, report, 2).Outcome)
+		require.Empty(t, s.ledger)
+	})
+}
+
+func TestJournalRecordOfAnotherFailureEndsTheOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		one, two := outageOrder(1, "a"), outageOrder(2, "b")
+		p := planFor(t, one, two)
+		leave(t, p, entryFor(one), func(o *protocol.Order) { o.Phase, o.Fingerprint = protocol.Open, "another" })
+		s := newShop(one, two)
+		report, err := runnerFor(t, s, nil).Apply(t.Context(), p)
+		require.NoError(t, err)
+		require.Equal(t, protocol.ClaimedElsewhere, itemOf(t, report, 1).Outcome)
+		require.Equal(t, protocol.Completed, itemOf(t, report, 2).Outcome)
+		require.Zero(t, s.accepted("id-1"))
+	})
+}
+
+// A Runner uses one journal for all plans: the second plan continues where the first one has ended.
+func TestJournalIsForAllPlans(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		one, two := outageOrder(1, "s"), outageOrder(2, "s")
+		s := newShop(one, two)
+		first, both := planFor(t, one), planFor(t, one, two)
+		r := runnerFor(t, s, nil)
+		report, err := r.Apply(t.Context(), first)
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 1}, report.Result)
+		report, err = r.Apply(t.Context(), both)
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 1, ClaimedElsewhere: 1}, report.Result)
+		require.Contains(t, itemOf(t, report, 1).Why, "claimed by run "+first.Digest())
+		require.Equal(t, 1, s.accepted("id-1"))
+	})
+}
+
+func TestJournalOfAnotherSystemIsRejected(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := outageOrder(1, "s")
-		s := newShop(o)
-		one, two := planFor(t, o), planFor(t, o, outageOrder(2, "s"))
-		journal := new(resubmit.MemoryJournal)
-		require.Error(t, journal.Put(resubmit.Record{OrderID: "id-1"}), "a journal is for a plan")
-		require.NoError(t, journal.Begin(one.Digest()))
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = journal })
-
-		report, err := r.Apply(t.Context(), two)
-		require.Nil(t, report)
-		require.ErrorIs(t, err, resubmit.ErrOtherPlan)
-		require.ErrorContains(t, err, one.Digest())
-		require.ErrorContains(t, err, two.Digest())
-
-		for _, rec := range []resubmit.Record{
-			{OrderID: "id-1", Fingerprint: "another", State: resubmit.RecordRefused},
-			{OrderID: "id-1", Fingerprint: entryFor(o).Fingerprint, State: "odd"},
+		s, p := newShop(o), planFor(t, o)
+		for _, change := range []func(*resubmit.Config){
+			func(c *resubmit.Config) { c.BaseURL = "https://other.example.net" },
+			func(c *resubmit.Config) { c.Capabilities.IDSpace = "other" },
 		} {
-			require.NoError(t, journal.Put(rec))
-			report, err = r.Apply(t.Context(), one)
-			require.ErrorContains(t, err, "the journal: order SO000001")
-			require.Equal(t, resubmit.OutcomeCounts{Skipped: 1}, report.Result)
+			report, err := runnerFor(t, s, change).Apply(t.Context(), p)
+			require.ErrorIs(t, err, resubmit.ErrJournalSystem)
+			require.Nil(t, report)
 		}
 		require.Empty(t, s.calls)
 	})
@@ -160,5 +215,45 @@ func TestRunnerAppliesOnePlanAtATime(t *testing.T) {
 		_, err := r.Apply(t.Context(), plan)
 		require.NoError(t, err)
 		require.Equal(t, 1, s.accepted("id-1"))
+	})
+}
+
+// flushJournal fails to flush.
+type flushJournal struct {
+	resubmit.Journal
+	fails error
+	put   []resubmit.Durability
+}
+
+func (j *flushJournal) Flush(context.Context) (plan.Position, error) { return plan.Position{}, j.fails }
+
+func (j *flushJournal) Put(ctx context.Context, d resubmit.Durability, r ...protocol.Record) (uint64, error) {
+	if r[0].Order != nil {
+		j.put = append(j.put, d)
+	}
+	return j.Journal.Put(ctx, d, r...)
+}
+
+func TestJournalWaitsOnlyForClaims(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, j := newShop(outageOrder(1, "1")), &flushJournal{Journal: journalOf(t)}
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = j })
+		report, err := r.Apply(t.Context(), planFor(t, s.orders["id-1"]))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 1}, report.Result)
+		require.Equal(t, []resubmit.Durability{resubmit.Durable, resubmit.Deferred, resubmit.Deferred}, j.put)
+	})
+}
+
+func TestJournalThatCannotBeFlushedIsAnError(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, j := newShop(outageOrder(1, "1")), &flushJournal{Journal: journalOf(t), fails: errors.New("the disk is gone")}
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = j })
+		report, err := r.Apply(t.Context(), planFor(t, s.orders["id-1"]))
+		require.ErrorIs(t, err, j.fails)
+		require.Equal(t, err.Error(), report.Err)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 1}, report.Result, "that is true nevertheless")
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 // oddStatuses say nothing about an order.
@@ -50,18 +51,18 @@ func TestOddStatus(t *testing.T) {
 		for name, test := range map[string]struct {
 			faults []fault
 			odd    func(read int) bool
-			want   resubmit.Outcome
+			want   protocol.Outcome
 			pushes int
 		}{
-			"before the push sends nothing": {nil, func(int) bool { return true }, resubmit.OutcomeSkipped, 0},
+			"before the push sends nothing": {nil, func(int) bool { return true }, protocol.Skipped, 0},
 			"once before the push delays it": {nil, func(read int) bool { return read == 1 },
-				resubmit.OutcomeCompleted, 1},
+				protocol.Completed, 1},
 			"after the push proves nothing": {nil, func(read int) bool { return read > 1 },
-				resubmit.OutcomeProgressing, 1},
+				protocol.Progressing, 1},
 			"after a lost answer proves nothing": {[]fault{lostActed}, func(read int) bool { return read > 1 },
-				resubmit.OutcomeUnknown, 1},
+				protocol.Unknown, 1},
 			"after a refused push does not credit the push": {[]fault{limited}, func(read int) bool { return read == 2 },
-				resubmit.OutcomeCompleted, 2},
+				protocol.Completed, 2},
 		} {
 			t.Run(name+"/"+string(odd), func(t *testing.T) {
 				t.Parallel()
@@ -102,7 +103,7 @@ func TestOddStatus_does_not_show_that_an_order_left(t *testing.T) {
 						return s
 					}
 				})
-				require.Equal(t, resubmit.OutcomeCompleted, item.Outcome, item.Why)
+				require.Equal(t, protocol.Completed, item.Outcome, item.Why)
 				require.Equal(t, 1, s.pushes())
 			})
 		})
@@ -115,7 +116,7 @@ func TestOddStatus_of_a_custom_flow_is_pushed(t *testing.T) {
 		o := outageOrder(1, "a")
 		o.Status = "F9" // that the plan has, so that it means something
 		item, s := applyOverReader(t, o, func(_ int, s commerce.Status) commerce.Status { return s })
-		require.Equal(t, resubmit.OutcomeCompleted, item.Outcome, item.Why)
+		require.Equal(t, protocol.Completed, item.Outcome, item.Why)
 		require.Equal(t, 1, s.pushes())
 	})
 }

@@ -64,9 +64,9 @@ func TestRateDropsWithOverloadAndRecovers(t *testing.T) {
 		why    string
 	}{
 		"a server that is not available": {func(o *shopOrder) { o.readFaults = []fault{broken} },
-			"reading an order was answered with 503, unavailable"},
+			"Commerce answered 503, unavailable"},
 		"a server that has enough": {func(o *shopOrder) { o.pushFaults = []fault{limited} },
-			"a push was answered with 429, too many calls"},
+			"Commerce answered 429, too many calls"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -146,7 +146,7 @@ func TestRateDropsWhenCallsTakeLonger(t *testing.T) {
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
 		require.Equal(t, resubmit.OutcomeCounts{Completed: 100}, report.Result)
-		require.Equal(t, "reading an order takes 2s and took 100ms before", seen.changes[0].Why)
+		require.Equal(t, "calls of Commerce take much longer than 100ms", seen.changes[0].Why)
 		require.InDelta(t, 2.5, seen.changes[0].Rate, 1e-9)
 		require.InDelta(t, 5, seen.changes[len(seen.changes)-1].Rate, 1e-9, "and comes back")
 	})
@@ -214,16 +214,16 @@ func TestRetryAfterOfAYearEndsTheRun(t *testing.T) {
 		plan := planFor(t, orders...)
 		start := time.Now()
 		report, err := r.Apply(t.Context(), plan)
-		require.ErrorIs(t, err, resubmit.ErrPatience)
+		require.ErrorIs(t, err, resubmit.ErrRetryAfterTooLong)
 		require.ErrorContains(t, err, "Commerce asks for a pause until 2000-12-31T00:00:00Z")
-		require.Equal(t, resubmit.OutcomeCounts{Skipped: 2, Unknown: 1}, report.Result,
+		require.Equal(t, resubmit.OutcomeCounts{NotStarted: 2, Unknown: 1}, report.Result,
 			"nobody may look what the refused push did")
 		require.Len(t, s.calls, 2)
 		require.Less(t, time.Since(start), time.Second)
 
 		report, err = r.Apply(t.Context(), plan)
 		require.Nil(t, report)
-		require.ErrorIs(t, err, resubmit.ErrPatience)
+		require.ErrorIs(t, err, resubmit.ErrRetryAfterTooLong)
 		require.Len(t, s.calls, 2)
 
 		<-time.After(s.retryAfter)
@@ -236,6 +236,6 @@ func TestRetryAfterOfAYearEndsTheRun(t *testing.T) {
 func TestSetLimitsValidates(t *testing.T) {
 	t.Parallel()
 	r := runnerFor(t, newShop(), nil)
-	require.ErrorContains(t, r.SetLimits(-2, 0), "a rate of -2")
+	require.ErrorContains(t, r.SetLimits(-2, 0), "the rate is -2")
 	require.ErrorContains(t, r.SetLimits(0, -1), "a concurrency of -1")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 func TestRateLimitHoldsInEverySecond(t *testing.T) {
@@ -35,7 +36,8 @@ func TestRateLimitHoldsInEverySecond(t *testing.T) {
 				report, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)
 				require.Equal(t, n, report.Result.Completed)
-				require.Len(t, s.calls, 4*n, "a read, a push, a read and a look-up each")
+				require.Len(t, s.calls, 3*n+s.lookups, "a read, a push and a read each, and shared look-ups")
+				require.LessOrEqual(t, s.lookups, n)
 				for i, from := range s.calls {
 					in := 0
 					for _, at := range s.calls[i:] {
@@ -46,8 +48,8 @@ func TestRateLimitHoldsInEverySecond(t *testing.T) {
 					}
 					require.LessOrEqual(t, in, int(rate), "in the second after call %d", i)
 				}
-				took := time.Since(start).Seconds()
-				require.InEpsilon(t, float64(4*n-1)/rate, took, 0.01, "the pace is within 1 % of the limit")
+				took := (time.Since(start) - 50*time.Millisecond).Seconds() // a look-up waits for others
+				require.InEpsilon(t, float64(len(s.calls)-1)/rate, took, 0.01, "the pace is within 1 % of the limit")
 			})
 		})
 	}
@@ -142,14 +144,16 @@ func TestRateLimitPutsNothingBetweenReadAndPush(t *testing.T) {
 func TestRateLimitMayBeTiny(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		const rate = 0.001
 		orders := manyOrders(3)
 		s := newShop(orders...)
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit = 1e-11 })
-		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
-		defer cancel()
-		_, err := r.Apply(ctx, planFor(t, orders...))
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.LessOrEqual(t, len(s.calls), 1)
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit = rate })
+		start := time.Now()
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 3}, report.Result)
+		require.Equal(t, 1, mostInASecond(s.calls, start, time.Now()), "a push follows its read after a second")
+		require.LessOrEqual(t, float64(len(s.calls)-2), rate*s.calls[len(s.calls)-1].Sub(start).Seconds())
 	})
 }
 
@@ -170,12 +174,12 @@ func TestRetryAfterMakesQueuedPushesReadAgain(t *testing.T) {
 			defer s.mu.Unlock()
 			oldest = max(oldest, time.Since(read[id]))
 		}
-		journal := new(resubmit.MemoryJournal)
+		journal := journalOf(t)
 		time.AfterFunc(30*time.Minute, func() {
 			for _, o := range orders {
-				rec, _, err := journal.Get(o.ID)
+				rec, err := journal.Get(t.Context(), protocol.OrderKey(o.ID))
 				require.NoError(t, err)
-				require.NotEqual(t, resubmit.RecordSending, rec.State, "no intent stands for an hour")
+				require.True(t, rec.Order == nil || rec.Order.Phase != protocol.Claimed, "no claim stands for an hour")
 			}
 		})
 		r := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit, c.Concurrency, c.Journal = 2, 20, journal })

@@ -51,7 +51,7 @@ type servers struct {
 	times    []time.Time
 }
 
-func newServers(t *testing.T, orders int) *servers {
+func newServers(t *testing.T, orders, pageSize int) *servers {
 	s := &servers{connect: connecttest.New(connecttest.Config{})}
 	var err error
 	s.commerce, err = commercetest.New(commercetest.Config{})
@@ -63,7 +63,7 @@ func newServers(t *testing.T, orders int) *servers {
 	require.NoError(t, s.commerce.Step(t.Context()))
 	mu := new(sync.Mutex)
 	s.shop, err = ordermanager.New("https://commerce.example.net", ordermanager.Token(commercetest.DefaultToken),
-		ordermanager.WithPageSize(10), ordermanager.WithHTTPClient(&http.Client{Transport: clock{s.commerce.Transport(),
+		ordermanager.WithPageSize(pageSize), ordermanager.WithHTTPClient(&http.Client{Transport: clock{s.commerce.Transport(),
 			&s.times, mu}}))
 	require.NoError(t, err)
 	s.requests, err = connect.New("https://connect.example.net/public/v1", connect.APIKey(connecttest.DefaultKey),
@@ -75,8 +75,9 @@ func newServers(t *testing.T, orders int) *servers {
 // config plans with everything that planning can call. The list tells no details.
 func (s *servers) config(rate float64) resubmit.PlanConfig {
 	return resubmit.PlanConfig{
+		Journal: new(resubmit.MemoryJournal),
 		Systems: systemsOf(resubmit.Systems{Lister: undetailed{s.shop}, Reader: s.shop, Requests: s.requests}),
-		Policy:  resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(),
+		Policy:  resubmit.Policy{SettleDelay: time.Millisecond}, Filter: filter.Everything(),
 		RateLimit: rate,
 	}
 }
@@ -118,7 +119,7 @@ func TestPlanner_keeps_the_rate_at_the_servers(t *testing.T) {
 		t.Run(fmt.Sprint(rate), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := newServers(t, 45)
+				s := newServers(t, 45, 10)
 				// fewer than the tries of one read
 				require.NoError(t, s.commerce.AddFault(commercetest.Fault{Path: "*/orders/*", Kind: commercetest.FaultStatus,
 					Status: 503, Times: 3}))
@@ -149,10 +150,22 @@ func TestPlanner_keeps_the_rate_at_the_servers(t *testing.T) {
 	}
 }
 
+func TestPlannerKeepsTheCallBudget(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const orders = 600
+		s := newServers(t, orders, 100)
+		p, err := resubmit.BuildPlan(t.Context(), s.config(-1))
+		require.NoError(t, err)
+		require.Equal(t, plan.ActionCounts{Total: orders, Resubmit: orders}, p.Counts())
+		require.LessOrEqual(t, len(s.times), orders*11/10, "a read of each order, pages and look-ups")
+	})
+}
+
 func TestPlanner_makes_no_call_during_a_pause(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newServers(t, 20)
+		s := newServers(t, 20, 10)
 		require.NoError(t, s.commerce.AddFault(commercetest.Fault{
 			Path: "*/orders/*", Kind: commercetest.FaultStatus, Status: 429, RetryAfter: 20 * time.Second, Times: 1,
 		}))
@@ -175,13 +188,13 @@ func TestPlanner_makes_no_call_during_a_pause(t *testing.T) {
 func TestPlanner_ends_if_the_pause_is_longer_than_a_day(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newServers(t, 20)
+		s := newServers(t, 20, 10)
 		require.NoError(t, s.commerce.AddFault(commercetest.Fault{
 			Path: "*/orders/*", Kind: commercetest.FaultStatus, Status: 429, RetryAfter: 25 * time.Hour, Times: 1,
 		}))
 		start := time.Now()
 		_, err := resubmit.BuildPlan(t.Context(), s.config(0))
-		require.ErrorIs(t, err, resubmit.ErrPatience)
+		require.ErrorIs(t, err, resubmit.ErrRetryAfterTooLong)
 		require.Less(t, time.Since(start), time.Minute)
 	})
 }
@@ -189,7 +202,7 @@ func TestPlanner_ends_if_the_pause_is_longer_than_a_day(t *testing.T) {
 func TestPlanner_shows_progress_each_second(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newServers(t, 45)
+		s := newServers(t, 45, 10)
 		var told []resubmit.PlanProgress
 		var times []time.Time
 		cfg := s.config(0)
@@ -211,7 +224,7 @@ func TestPlanner_shows_progress_each_second(t *testing.T) {
 func TestPlanner_survives_a_panic_in_Progress(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newServers(t, 45)
+		s := newServers(t, 45, 10)
 		calls := 0
 		cfg := s.config(0)
 		cfg.Progress = func(resubmit.PlanProgress) { calls++; panic("broken display") }
@@ -293,6 +306,7 @@ func TestPlanner_fails_when_no_look_up_in_Connect_succeeds(t *testing.T) {
 			const n = 3000
 			path := filepath.Join(t.TempDir(), "plan.jsonl")
 			cfg := resubmit.PlanConfig{
+				Journal:   new(resubmit.MemoryJournal),
 				RateLimit: -1, Concurrency: 1,
 				Systems: systemsOf(resubmit.Systems{Lister: failedOrders(n), Requests: afterwards(c.good, c.err)}),
 				Filter:  filter.Everything(),
@@ -329,7 +343,7 @@ func TestPlanner_fails_when_no_look_up_in_Connect_succeeds(t *testing.T) {
 func TestPlanner_distinguishes_a_wrong_key_and_a_wrong_URL(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newServers(t, 3)
+		s := newServers(t, 3, 10)
 		over := &http.Client{Transport: clock{s.connect.Transport(), new([]time.Time), new(sync.Mutex)}}
 		for want, made := range map[error]func() (*connect.Client, error){
 			connect.ErrUnauthorized: func() (*connect.Client, error) {
@@ -356,6 +370,7 @@ func TestPlanner_rejects_invalid_rates(t *testing.T) {
 	t.Parallel()
 	for _, rate := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), -2, -0.5} {
 		cfg := resubmit.PlanConfig{
+			Journal: new(resubmit.MemoryJournal),
 			Systems: systemsOf(resubmit.Systems{Lister: failedOrders(1)}), IgnoreConnect: true, Filter: filter.Everything(),
 			RateLimit: rate,
 		}

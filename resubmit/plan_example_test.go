@@ -45,8 +45,9 @@ func exampleCalendar() *maintenance.Calendar {
 
 func ExampleBuildPlan() {
 	plan, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
+		Journal:  new(resubmit.MemoryJournal),
 		Systems:  systemsOf(resubmit.Systems{Lister: exampleOrders(), Requests: noRequests}),
-		Policy:   resubmit.Policy{SettleDelay: -1},
+		Policy:   resubmit.Policy{SettleDelay: time.Millisecond},
 		Filter:   filter.Everything(),
 		Calendar: exampleCalendar(), // the orders failed long ago
 	})
@@ -79,7 +80,8 @@ func Example_openPlan() {
 	defer func() { _ = os.RemoveAll(folder) }()
 	path := filepath.Join(folder, "plan.jsonl")
 	counts, err := resubmit.WritePlanFile(context.Background(), resubmit.PlanConfig{
-		Systems: systemsOf(resubmit.Systems{Lister: exampleOrders()}), Policy: resubmit.Policy{SettleDelay: -1},
+		Journal: new(resubmit.MemoryJournal),
+		Systems: systemsOf(resubmit.Systems{Lister: exampleOrders()}), Policy: resubmit.Policy{SettleDelay: time.Millisecond},
 		IgnoreConnect: true, Filter: filter.Types(commerce.TypeSales),
 	}, path)
 	if err != nil {

@@ -18,6 +18,7 @@ func TestWritePlanFileReplacesALink(t *testing.T) {
 	require.NoError(t, os.WriteFile(victim, []byte("precious"), 0o644))
 	require.NoError(t, os.Symlink(victim, path))
 	_, err := resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{
+		Journal: new(resubmit.MemoryJournal),
 		Systems: systemsOf(resubmit.Systems{Lister: failedOrders(3)}), IgnoreConnect: true, Filter: filter.Everything(),
 	}, path)
 	require.NoError(t, err)

@@ -1,10 +1,12 @@
 package resubmit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +15,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/fields"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/orders"
 )
 
 var errNoOrder = errors.New("the lister yielded neither an order nor an error")
@@ -42,49 +46,60 @@ func (p *planner) listed(ctx context.Context) iter.Seq2[*commerce.Order, error] 
 }
 
 // guardedList is list, but a panic of the lister or of the filter is an error.
-func (p *planner) guardedList(ctx context.Context, pass func([]*commerce.Order) error) error {
+func (p *planner) guardedList(ctx context.Context, pass func(*orderBatch) error) error {
 	return callback.Do(func() error { return p.list(ctx, pass) })
 }
 
-// list passes on the orders that match the query and the cheap terms of the filter, in batches.
-func (p *planner) list(ctx context.Context, pass func([]*commerce.Order) error) error {
-	var orders []*commerce.Order
+// list passes on the orders that match the query, in batches, with those that the cheap terms of the filter reject.
+func (p *planner) list(ctx context.Context, pass func(*orderBatch) error) error {
+	var b *orderBatch
 	var rows fields.RowIDs
 	var last *commerce.Order // of those with a time of placing
 	for o, err := range tiesByID(p.listed(ctx)) {
 		if err != nil {
 			return err
 		}
-		o = identified(withCode(readable(o)), &rows)
+		o = identified(orders.Readable(o), &rows)
 		if why := p.query.Mismatch(o); why != "" {
 			p.unmatched.Add(o.Label(), why)
 			continue
 		}
 		p.unmatched.Matched()
-		if !selects(p.cheap, o) {
-			continue
-		}
 		if last, err = youngest(last, o); err != nil {
 			return err
 		}
-		p.counters.listed.Add(1)
-		if orders == nil {
-			orders = make([]*commerce.Order, 0, planBatch)
+		selected := selects(p.cheap, o)
+		if selected {
+			p.counters.listed.Add(1)
 		}
-		if orders = append(orders, o); len(orders) == planBatch {
-			if err := pass(orders); err != nil {
+		if b == nil {
+			b = newBatch()
+		}
+		if b.items = append(b.items, item{order: o, rejected: !selected}); len(b.items) == planBatch {
+			if err := pass(b); err != nil {
 				return err
 			}
-			orders = nil
+			b = nil
 		}
 	}
 	if err := p.unmatched.Err(); err != nil {
 		return err
 	}
-	if len(orders) > 0 {
-		return pass(orders)
+	if b != nil {
+		return pass(b)
 	}
 	return nil
+}
+
+// planQuery returns the query of the orders that a plan needs: those of the view, since an older one that the filter
+// rejects may come first in a lane of one that it selects. Orders that are younger than all that the filter can select
+// are left out.
+func planQuery(view commerce.Query, f filter.Filter) commerce.Query {
+	narrowed, _ := filter.ToQuery(f, view)
+	q := view
+	q.PlacedTo = narrowed.PlacedTo
+	q.Sort = commerce.OldestFirst
+	return q
 }
 
 // youngest returns the youngest order of a list so far: last, which may be nil, or the next
@@ -117,3 +132,151 @@ func identified(o *commerce.Order, rows *fields.RowIDs) *commerce.Order {
 // selects reports whether a filter selects an order, or may select it, because a field that could
 // not be read might match.
 func selects(f filter.Filter, o *commerce.Order) bool { return len(o.Problems) > 0 || f.Match(o) }
+
+// Sorted returns a lister that sorts the orders of another one by the time of placing. It holds all
+// orders of a query in memory, without Order.Raw. Orders without a time come first, in the order
+// of the other lister.
+func Sorted(lister OrderLister) OrderLister { return sorted{lister} }
+
+type sorted struct{ lister OrderLister }
+
+func (s sorted) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
+	return func(yield func(*commerce.Order, error) bool) {
+		if callback.Nil(s.lister) {
+			yield(nil, errors.New("resubmit: Sorted was given a nil lister"))
+			return
+		}
+		unlimited := q
+		unlimited.Limit = 0 // without sorting, it would cut off the wrong orders
+		var all []*commerce.Order
+		for o, err := range s.lister.Orders(ctx, unlimited) {
+			if err == nil && o == nil {
+				err = errNoOrder
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			lean := *o
+			lean.Raw = nil
+			all = append(all, &lean)
+		}
+		slices.SortStableFunc(all, func(a, b *commerce.Order) int {
+			if q.Sort == commerce.NewestFirst {
+				a, b = b, a
+			}
+			return a.PlacedAt.Compare(b.PlacedAt)
+		})
+		if q.Limit > 0 && len(all) > q.Limit {
+			all = all[:q.Limit]
+		}
+		for _, o := range all {
+			if !yield(o, nil) {
+				return
+			}
+		}
+	}
+}
+
+// tiesByID sorts orders with the same time of placing by their ids: a purchase has a smaller id
+// than the changes that depend on it, and a lister may not be able to sort by it. It holds orders
+// of the same time in memory.
+func tiesByID(list iter.Seq2[*commerce.Order, error]) iter.Seq2[*commerce.Order, error] {
+	return func(yield func(*commerce.Order, error) bool) {
+		var ties []*commerce.Order
+		flush := func() bool {
+			sortByID(ties)
+			for _, o := range ties {
+				if !yield(o, nil) {
+					return false
+				}
+			}
+			ties = nil
+			return true
+		}
+		for o, err := range list {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if len(ties) > 0 && (o.PlacedAt.IsZero() || !o.PlacedAt.Equal(ties[0].PlacedAt)) && !flush() {
+				return
+			}
+			ties = append(ties, o)
+		}
+		flush()
+	}
+}
+
+// sortByID sorts orders by their ids in Billing, or by the digits of their numbers if an order has
+// no such id. Orders without digits come first.
+func sortByID(ties []*commerce.Order) {
+	id := func(o *commerce.Order) string { return o.BillingID }
+	if slices.ContainsFunc(ties, func(o *commerce.Order) bool { return digits(o.BillingID) == "" }) {
+		id = func(o *commerce.Order) string { return o.Number }
+	}
+	slices.SortStableFunc(ties, func(a, b *commerce.Order) int {
+		x, y := digits(id(a)), digits(id(b))
+		return cmp.Or(cmp.Compare(len(x), len(y)), cmp.Compare(x, y))
+	})
+}
+
+// digits returns the digits of an id without leading zeros.
+func digits(id string) string {
+	return strings.TrimLeft(strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, id), "0")
+}
+
+// MeasureBaseline measures failure rates for PlanConfig.Baseline: it lists the orders of a view that
+// were placed in [from, to) and counts them. The zero view is commerce.FailedOrdersView. An order that
+// was placed earlier and failed in that time is not counted. If the list has no reasons, as that
+// of Order Management, all failures count for the account that sold the order. It makes at most
+// five calls per second.
+func MeasureBaseline(ctx context.Context, lister OrderLister, view commerce.View, from, to time.Time,
+	c *failure.Classifier) (rates *failure.Baseline, err error) {
+	if callback.Nil(lister) {
+		return nil, errors.New("resubmit: baseline: the lister is nil; give the client that lists orders")
+	}
+	defer callback.Recover(&err)
+	rates, err = failure.NewBaseline(from, to, c)
+	if err != nil {
+		return nil, err
+	}
+	if view.Name == "" && len(view.Statuses) == 0 {
+		view = commerce.FailedOrdersView()
+	}
+	if view.PlacedFrom.Before(from) {
+		view.PlacedFrom = from
+	}
+	if view.PlacedTo.IsZero() || view.PlacedTo.After(to) {
+		view.PlacedTo = to
+	}
+	if err := view.Validate(); err != nil {
+		return nil, fmt.Errorf("resubmit: baseline: view: %w", err)
+	}
+	calls, ctx := newPacedCalls(ctx, defaultRate, slog.New(slog.DiscardHandler))
+	defer calls.stop(nil)
+	turn, err := calls.next(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("resubmit: baseline: list orders: %w", err)
+	}
+	for o, err := range lister.Orders(turn, view.Query()) {
+		if err == nil && o == nil {
+			err = errNoOrder
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("resubmit: baseline: list orders: %w", err)
+		}
+		if view.Match(o) {
+			rates.Add(o)
+		}
+	}
+	return rates, nil
+}

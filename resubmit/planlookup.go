@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -17,10 +18,10 @@ import (
 )
 
 // gatherOne is gather, but holds the order if a function of the configuration panics.
-func (p *planner) gatherOne(c *candidate) {
+func (p *planner) gatherOne(c *candidate, m moment) {
 	err := func() (err error) {
 		defer callback.Recover(&err)
-		p.gather(c)
+		p.gather(c, m)
 		return nil
 	}()
 	if err != nil {
@@ -30,12 +31,12 @@ func (p *planner) gatherOne(c *candidate) {
 }
 
 // gather collects the facts that need no call, and the keys to look up in Connect.
-func (p *planner) gather(c *candidate) {
+func (p *planner) gather(c *candidate, m moment) {
 	o := c.order
 	c.cause = p.causes.Attribute(o)
 	c.facts = rules.Facts{
 		Order: o, Attribution: c.cause.Attribution,
-		Override: p.isExplicit(o), NoMessages: p.noReasons && o.Failure.Message() == "", Now: p.Margins.Now,
+		Override: p.isExplicit(o), NoMessages: p.noReasons && o.Failure.Message() == "", Now: m.now,
 	}
 	if p.IgnoreConnect || c.err != nil || len(o.Problems) > 0 {
 		return
@@ -196,3 +197,18 @@ func (e oneLineError) Error() string { return text.Short(e.error.Error()) }
 func (e oneLineError) Unwrap() error { return e.error }
 
 var errUnanswered = errors.New("there was no answer for its key")
+
+// guardedFinder turns a panic of a finder into an error of the call.
+type guardedFinder struct {
+	to  RequestFinder
+	log *slog.Logger
+}
+
+func (f guardedFinder) LatestRequests(ctx context.Context,
+	keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+	found, err := callback.Call(func() (map[connect.RequestKey][]connect.LatestRequest, error) {
+		return f.to.LatestRequests(ctx, keys)
+	})
+	callback.Log(f.log, err)
+	return found, err
+}

@@ -4,18 +4,19 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/mismatch"
@@ -23,6 +24,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
@@ -37,13 +39,19 @@ const (
 // WritePlan lists orders, decides about them and writes a plan to w, without holding it in memory.
 // Each order of the view that the filter selects becomes one entry. An order that cannot be read
 // or looked up in Connect is held, with the reason, and one with Problems is held even if the
-// filter does not select it. An order waits, even with an override, if an older one of its
-// subscriptions waits, is held or needs a person. This needs memory for each such older order.
+// filter does not select it.
+//
+// The decisions are based on the journal, whose position the plan records. An order waits while
+// another run is working on it, and is held if it was resubmitted in vain and nothing has changed
+// since, see PlanConfig.Override. It waits as well, even with an override, while an older order of
+// its subscriptions waits, is held, needs a person, or is in the view and not selected; and while
+// another order of its subscriptions that was resubmitted has not ended well. That one is read, and
+// freed of in the journal once it is completed or cancelled. This needs memory for each such order.
 //
 // Listed rows that do not match the query are left out, counted and named, see
 // plan.ActionCounts.Mismatched. It is an error if no row matches.
 //
-// It is also an error if the list fails, credentials are refused, an order of
+// It is also an error if the list or the journal fails, credentials are refused, an order of
 // PlanConfig.Override is not in the plan, or look-ups in Connect are needed and all fail. After
 // an error the text in w is not a plan. An error of Connect ends planning early, comes with the
 // counts of the decisions so far, and wraps the error of the look-up, such as
@@ -53,15 +61,18 @@ func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (plan.ActionCou
 	if err != nil {
 		return plan.ActionCounts{}, err
 	}
+	ctx = p.begin(ctx)
+	defer p.calls.stop(nil)
+	if err := p.openJournal(ctx); err != nil {
+		return plan.ActionCounts{}, err
+	}
 	pw, err := plan.NewWriter(w, p.header)
 	if err != nil {
 		return plan.ActionCounts{}, err
 	}
-	ctx = p.begin(ctx)
-	defer p.calls.stop(nil)
 	if err := p.run(ctx, pw); err != nil {
 		callback.Log(p.Logger, err)
-		if cause := context.Cause(ctx); errors.Is(cause, ErrPatience) {
+		if cause := context.Cause(ctx); errors.Is(cause, ErrRetryAfterTooLong) {
 			err = cause
 		}
 		return plan.ActionCounts{}, err
@@ -84,6 +95,7 @@ func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (plan.ActionCou
 // begin returns the context for all calls.
 func (p *planner) begin(ctx context.Context) context.Context {
 	p.calls, ctx = newPacedCalls(ctx, p.RateLimit, p.Logger)
+	p.probed = sync.OnceValue(func() bool { return p.probe(ctx) })
 	return ctx
 }
 
@@ -121,27 +133,32 @@ type planner struct {
 	PlanConfig
 	header    plan.Header
 	view      commerce.Query // the orders of the view
-	query     commerce.Query // the orders to list: the view and as much of the filter as possible
-	cheap     filter.Filter  // the terms that are left and need no details
+	query     commerce.Query // the orders to list
+	cheap     filter.Filter  // the terms of the filter that need no details
 	rest      filter.Filter  // the terms that need details
 	causes    *failure.Attributor
 	explicit  map[string]bool
 	noReasons bool          // the clients do not report why orders failed
-	unsettle  string        // why nothing may be resubmitted yet; "" if it may
-	quiet     time.Time     // an order that failed later is not settled
+	forgotten time.Time     // when the journal lost records
 	slots     chan struct{} // taken by each call
 	calls     *pacedCalls
 	counters  planCounters
 	lookUps   lookUps
+	runs      runRecords
+	probed    func() bool // whether Connect answers a probe
 
 	unmatched mismatch.Rows // listed although they do not match; used by the listing goroutine
 
 	readable  atomic.Bool  // an order could be read
 	forbidden atomic.Int64 // orders that may not be read
+	skew      atomic.Int64 // by which the local clock is ahead; see planner.clock
 
 	named  map[string]bool // ids and numbers of the overridden orders in the plan
 	unread int
 }
+
+// planCounters are the counters of PlanProgress.
+type planCounters struct{ listed, read, lookedUp, decided atomic.Int64 }
 
 func newPlanner(cfg PlanConfig) (*planner, error) {
 	if err := cfg.setDefaults(); err != nil {
@@ -157,7 +174,6 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 		explicit: make(map[string]bool, len(cfg.Override)+len(cfg.OverrideIfFound)),
 		named:    make(map[string]bool),
 		slots:    make(chan struct{}, cfg.Concurrency),
-		quiet:    now.Add(-cfg.SettleDelay),
 	}
 	for _, name := range slices.Concat(cfg.Override, cfg.OverrideIfFound) {
 		p.explicit[name] = true
@@ -167,16 +183,18 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	}
 	p.noReasons = !cfg.Capabilities.Failure
 	p.view = cfg.View.Query()
-	p.query, p.rest = filter.ToQuery(cfg.Filter, p.view)
-	p.query.Sort = commerce.OldestFirst
+	p.query = planQuery(p.view, cfg.Filter)
 	p.query.OnMismatch = func(o *commerce.Order) {
 		p.unmatched.Add(o.Label(), cmp.Or(p.query.Mismatch(o), "not what was queried"))
 	}
-	p.cheap, p.rest = filter.Split(p.rest)
-	p.unsettle = unsettled(cfg.Calendar, now, cfg.SettleDelay)
+	p.cheap, p.rest = filter.Split(cfg.Filter)
+	policy, err := json.Marshal(cfg.Policy)
+	if err != nil {
+		return nil, fmt.Errorf("resubmit: plan: policy: %w", err)
+	}
 	p.header = plan.Header{
 		CreatedAt: now, System: cfg.Name, View: cfg.View.Name, Filter: cfg.Filter.String(),
-		Windows: cfg.Calendar.Windows(), Weekly: cfg.Calendar.Weekly(), Rules: cfg.Rules,
+		Windows: cfg.Calendar.Windows(), Weekly: cfg.Calendar.Weekly(), Rules: cfg.Rules, Policy: policy,
 	}
 	if p.Reader != nil {
 		p.Reader = guardedReader{p.Reader, p.Logger}
@@ -187,22 +205,35 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	return p, nil
 }
 
-// batch is a number of consecutive orders in the planner.
-type batch struct {
-	orders  []*commerce.Order
-	entries []plan.Entry
-	done    chan struct{} // closed when entries are set
+// orderBatch is a number of consecutive orders of the list.
+type orderBatch struct {
+	items []item
+	done  chan struct{} // closed when the items are decided, or err is set
+	err   error
+}
+
+// item is an order of the list.
+type item struct {
+	order *commerce.Order
+	// rejected means that the filter does not select it. Then it has no entry.
+	rejected bool
+	entry    *plan.Entry
+	lanes    []string          // if it is to be resubmitted or rejected
+	busy     []protocol.Record // those of its lanes that another order has
+}
+
+func newBatch() *orderBatch {
+	return &orderBatch{items: make([]item, 0, planBatch), done: make(chan struct{})}
 }
 
 // run lists orders in one goroutine, decides in several, and writes in the order of the list.
 func (p *planner) run(ctx context.Context, w *plan.Writer) error {
 	defer p.showProgress()()
 	g, ctx := errgroup.WithContext(ctx)
-	queue := make(chan *batch, 2)
+	queue := make(chan *orderBatch, 2)
 	g.Go(func() error {
 		defer close(queue)
-		err := p.guardedList(ctx, func(orders []*commerce.Order) error {
-			b := &batch{orders: orders, done: make(chan struct{})}
+		err := p.guardedList(ctx, func(b *orderBatch) error {
 			select {
 			case queue <- b: // full while enough batches are in progress
 			case <-ctx.Done():
@@ -210,7 +241,8 @@ func (p *planner) run(ctx context.Context, w *plan.Writer) error {
 			}
 			g.Go(func() error {
 				defer close(b.done)
-				return callback.Do(func() error { return p.decide(ctx, b) })
+				b.err = callback.Do(func() error { return p.decide(ctx, b) })
+				return b.err
 			})
 			return nil
 		})
@@ -220,14 +252,17 @@ func (p *planner) run(ctx context.Context, w *plan.Writer) error {
 		return nil
 	})
 	g.Go(func() error {
-		older := newOvertaking()
+		lanes := newLaneOrder(p)
 		for b := range queue {
 			select {
 			case <-b.done:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			if err := p.write(b.entries, older, w); err != nil {
+			if err := cmp.Or(b.err, ctx.Err()); err != nil {
+				return err
+			}
+			if err := p.write(ctx, b, lanes, w); err != nil {
 				return err
 			}
 		}
@@ -237,12 +272,20 @@ func (p *planner) run(ctx context.Context, w *plan.Writer) error {
 }
 
 // write writes the entries of a batch, in their order.
-func (p *planner) write(entries []plan.Entry, older *overtaking, w *plan.Writer) error {
-	for i := range entries {
-		e := &entries[i]
+func (p *planner) write(ctx context.Context, b *orderBatch, lanes *laneOrder, w *plan.Writer) error {
+	if err := lanes.settle(ctx, b); err != nil {
+		return err
+	}
+	for i := range b.items {
+		it := &b.items[i]
+		if it.rejected {
+			lanes.reject(it)
+			continue
+		}
+		e := it.entry
 		keepAge(e, w.LastPlaced())
-		if p.unsettle == "" { // otherwise no order is sent
-			older.pass(e)
+		if err := lanes.pass(ctx, it); err != nil {
+			return err
 		}
 		if err := w.Write(e); err != nil {
 			return err
@@ -304,6 +347,10 @@ func (p *planner) report(counts plan.ActionCounts, digest string) {
 		p.Logger.Warn("the list has orders that do not match the query; they are not in the plan",
 			"orders", p.unmatched.Count(), "reason", p.unmatched.String())
 	}
+	if ahead := time.Duration(p.skew.Load()); ahead != 0 {
+		p.Logger.Warn("the local clock differs from that of Commerce, whose time was used; set the local clock",
+			"ahead", ahead)
+	}
 	if p.unread > 0 {
 		p.Logger.Warn("orders could not be read and are held", "orders", p.unread)
 	}
@@ -312,34 +359,45 @@ func (p *planner) report(counts plan.ActionCounts, digest string) {
 		"hold", counts.Hold, "quarantine", counts.Quarantine, "complete", counts.Complete, "manual", counts.Manual)
 }
 
-// candidate is an order about which the planner decides.
-type candidate struct {
-	order *commerce.Order
-	cause failure.Finding
-	facts rules.Facts
-	keys  []connect.RequestKey
-	err   error // why it could not be read
+// showProgress calls Progress each second until the returned function is called.
+func (p *planner) showProgress() (end func()) {
+	if p.Progress == nil {
+		return func() {}
+	}
+	over := make(chan struct{})
+	var shows sync.WaitGroup
+	shows.Go(func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case <-tick.C:
+			}
+			if err := p.showOnce(); err != nil {
+				p.Logger.Warn("PlanConfig.Progress panicked and is not called any more", "error", err)
+				return
+			}
+		}
+	})
+	return func() {
+		close(over)
+		shows.Wait()
+	}
 }
 
-func (p *planner) decide(ctx context.Context, b *batch) error {
-	candidates := make([]candidate, len(b.orders))
-	for i, o := range b.orders {
-		candidates[i].order = o
+func (p *planner) showOnce() (err error) {
+	defer callback.Recover(&err)
+	n := &p.counters
+	now := PlanProgress{
+		Listed: int(n.listed.Load()), Read: int(n.read.Load()), LookedUp: int(n.lookedUp.Load()),
+		Decided: int(n.decided.Load()),
 	}
-	if err := p.read(ctx, candidates); err != nil {
-		return err
+	if rest := p.calls.pace.Rest(); rest > 0 {
+		now.Until = time.Now().Add(rest)
 	}
-	candidates = slices.DeleteFunc(candidates, func(c candidate) bool { return c.err == nil && !selects(p.rest, c.order) })
-	for i := range candidates {
-		p.gatherOne(&candidates[i])
-	}
-	if err := p.findRequests(ctx, candidates); err != nil {
-		return err
-	}
-	b.entries = make([]plan.Entry, len(candidates))
-	for i := range candidates {
-		p.entry(&candidates[i], &b.entries[i])
-	}
+	p.Progress(now)
 	return nil
 }
 

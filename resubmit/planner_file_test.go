@@ -26,6 +26,7 @@ func TestWritePlanFileIsCompleteOrAbsent(t *testing.T) {
 		o.Failure = failed(textTransient + strings.Repeat(" and so on", 4000))
 	}
 	cfg := resubmit.PlanConfig{
+		Journal:   new(resubmit.MemoryJournal),
 		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, Filter: filter.Everything(),
 	}
 	counts, err := resubmit.WritePlanFile(t.Context(), cfg, path)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
@@ -104,6 +106,9 @@ func planned(t testing.TB, cfg resubmit.PlanConfig) []*plan.Entry {
 	if cfg.Filter == nil {
 		cfg.Filter = filter.Everything()
 	}
+	if cfg.Journal == nil {
+		cfg.Journal = new(resubmit.MemoryJournal)
+	}
 	plan, err := resubmit.BuildPlan(t.Context(), cfg)
 	require.NoError(t, err)
 	return entriesOf(t, plan)
@@ -130,7 +135,7 @@ func TestPlanHasEachSelectedOrderOnceOldestFirst(t *testing.T) {
 	})
 	require.Len(t, entries, n-2)
 	require.Equal(t, []commerce.Status{commerce.StatusProvisioningFailed}, source.asked.Statuses)
-	require.Equal(t, []commerce.OrderType{commerce.TypeSales}, source.asked.Types, "the server is asked for the type")
+	require.Empty(t, source.asked.Types, "older orders of other types may share a lane")
 	next := 0
 	for _, o := range source.orders {
 		if o.Status != commerce.StatusProvisioningFailed || o.Type != commerce.TypeSales {
@@ -156,6 +161,7 @@ func TestPlanHeaderHasTheConfiguration(t *testing.T) {
 	view := commerce.View{Name: "Mine", Statuses: []commerce.Status{"PF"}, Sort: commerce.NewestFirst}
 	source := failedOrders(1)
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Journal:   new(resubmit.MemoryJournal),
 		RateLimit: -1,
 		Systems:   systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, View: view, Filter: filter,
 		Calendar: cal, Rules: someRules(),
@@ -179,6 +185,7 @@ func TestPlanHasRecurringWindows(t *testing.T) {
 	o.PlacedAt = time.Date(2020, 1, 5, 3, 0, 0, 0, time.UTC) // a Sunday
 	o.FailedAt = o.PlacedAt
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Journal:   new(resubmit.MemoryJournal),
 		RateLimit: -1,
 		Systems:   systemsOf(resubmit.Systems{Lister: &planSource{orders: []*commerce.Order{o}}}), IgnoreConnect: true,
 		Filter: filter.Everything(), Calendar: cal,
@@ -200,6 +207,7 @@ func TestPlannerRejectsUnsortedLists(t *testing.T) {
 	source := failedOrders(600)
 	source.orders[3], source.orders[400] = source.orders[400], source.orders[3]
 	cfg := resubmit.PlanConfig{
+		Journal:   new(resubmit.MemoryJournal),
 		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, Filter: filter.Everything(),
 	}
 	_, err := resubmit.BuildPlan(t.Context(), cfg)
@@ -252,6 +260,7 @@ func TestPlannerReturnsNoPlanIfTheListFails(t *testing.T) {
 	source := failedOrders(700)
 	source.err = &commerce.Error{Op: "list orders", HTTPStatus: 502}
 	cfg := resubmit.PlanConfig{
+		Journal:   new(resubmit.MemoryJournal),
 		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, Filter: filter.Everything(),
 	}
 
@@ -279,6 +288,7 @@ func TestWritePlanFileReplacesAtomicallyWithMode0600(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	require.NoError(t, os.WriteFile(path, []byte("the plan of yesterday"), 0o644))
 	counts, err := resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{
+		Journal:   new(resubmit.MemoryJournal),
 		RateLimit: -1,
 		Systems:   systemsOf(resubmit.Systems{Lister: failedOrders(3)}), IgnoreConnect: true, Filter: filter.Everything(),
 	}, path)
@@ -413,6 +423,7 @@ func TestPlannerEndsOnRefusedCredentials(t *testing.T) {
 	}
 	var calls atomic.Int32
 	_, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Journal:   new(resubmit.MemoryJournal),
 		RateLimit: -1,
 		Systems: systemsOf(resubmit.Systems{Lister: source, Reader: planReader(func(
 			context.Context, string,
@@ -552,7 +563,7 @@ func TestPlannerWithoutConnectHoldsOrdersUnlessIgnored(t *testing.T) {
 	require.Equal(t, []string{"connect-not-asked", "connect-not-asked"},
 		rulesOf(planned(t, resubmit.PlanConfig{
 			RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}),
-			Policy: resubmit.Policy{RequestType: func(commerce.OrderType) (connect.RequestType, bool) { return "", false }},
+			Policy: resubmit.Policy{RequestTypes: map[commerce.OrderType]connect.RequestType{commerce.TypeSales: ""}},
 		})))
 }
 
@@ -630,19 +641,17 @@ func TestPlannerWaitsForTheSettleDelay(t *testing.T) {
 			settle time.Duration
 			rule   string
 			why    string
+			due    time.Duration // from now
 		}{
 			"in a window": {window(-minute, minute), 9 * time.Hour, 0, "order-unsettled",
-				"the maintenance window w is open; plan again 4m0s after its end"},
-			"in a window, without settling": {window(-minute, minute), 9 * time.Hour, -1, "order-unsettled",
-				"the maintenance window w is open"},
+				"the maintenance window w is open; plan again 4m0s after its end", 5 * minute},
 			"just after a window": {window(-2*minute, -minute), 9 * time.Hour, 0, "order-unsettled",
-				"the maintenance window w ended less than 4m0s ago; plan again after"},
-			"a while after a window":        {window(-9*minute, -4*minute), 9 * time.Hour, 0, "connect-not-asked", ""},
-			"before a window":               {window(minute, 2*minute), 9 * time.Hour, 0, "connect-not-asked", ""},
-			"just failed":                   {nil, 3 * minute, 0, "order-unsettled", "the order failed less than 4m0s ago"},
-			"failed a while ago":            {nil, 4 * minute, 0, "connect-not-asked", ""},
-			"just failed, without settling": {nil, 0, -1, "connect-not-asked", ""},
-			"after a shorter settle time":   {window(-9*minute, -2*minute), 9 * time.Hour, minute, "connect-not-asked", ""},
+				"the maintenance window w ended less than 4m0s ago; plan again after", 3 * minute},
+			"a while after a window":      {window(-9*minute, -4*minute), 9 * time.Hour, 0, "connect-not-asked", "", 0},
+			"before a window":             {window(minute, 2*minute), 9 * time.Hour, 0, "connect-not-asked", "", 0},
+			"just failed":                 {nil, 3 * minute, 0, "order-unsettled", "the order failed less than 4m0s ago", minute},
+			"failed a while ago":          {nil, 4 * minute, 0, "connect-not-asked", "", 0},
+			"after a shorter settle time": {window(-9*minute, -2*minute), 9 * time.Hour, minute, "connect-not-asked", "", 0},
 		}
 		for name, test := range tests {
 			known, placed := failedOrder(1), failedOrder(1)
@@ -661,6 +670,11 @@ func TestPlannerWaitsForTheSettleDelay(t *testing.T) {
 			require.Equal(t, []string{test.rule, test.rule, "reason-permanent"}, rulesOf(entries), name)
 			require.Contains(t, entries[0].Decision.Why, test.why, name)
 			require.Equal(t, test.rule == "order-unsettled", entries[0].Target == "", name)
+			if test.due == 0 {
+				require.Zero(t, entries[0].Due, name)
+			} else {
+				require.Equal(t, now.Add(test.due), entries[0].Due, name)
+			}
 		}
 	})
 }
@@ -669,6 +683,7 @@ func TestPlanner_fails_when_a_named_order_is_not_in_the_plan(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	_, err := resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{
+		Journal:   new(resubmit.MemoryJournal),
 		RateLimit: -1,
 		Systems:   systemsOf(resubmit.Systems{Lister: failedOrders(3)}), IgnoreConnect: true,
 		Filter:   filter.Numbers("SO000001", "SO000002"),
@@ -703,6 +718,7 @@ func TestPlannerRejectsInvalidConfigs(t *testing.T) {
 	t.Parallel()
 	good := func() resubmit.PlanConfig {
 		return resubmit.PlanConfig{
+			Journal:   new(resubmit.MemoryJournal),
 			RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: failedOrders(1)}), Filter: filter.Everything(),
 			IgnoreConnect: true,
 		}
@@ -723,6 +739,17 @@ func TestPlannerRejectsInvalidConfigs(t *testing.T) {
 		"no settle time": {func(c *resubmit.PlanConfig) { c.SettleDelay = -time.Second }, "PlanConfig.SettleDelay is -1s"},
 		"nobody named": {func(c *resubmit.PlanConfig) { c.Override = []string{""} },
 			"PlanConfig.Override has an empty name"},
+		"no journal": {func(c *resubmit.PlanConfig) { c.Journal = nil }, "PlanConfig.Journal is nil"},
+		"a nil journal": {func(c *resubmit.PlanConfig) { c.Journal = (*resubmit.MemoryJournal)(nil) },
+			"PlanConfig.Journal holds a nil"},
+		"a settle time of a nanosecond": {func(c *resubmit.PlanConfig) { c.SettleDelay = 1 }, "PlanConfig.SettleDelay is 1ns"},
+		"a margin of a nanosecond":      {func(c *resubmit.PlanConfig) { c.Margins.Lead = 1 }, "PlanConfig.Margins.Lead is 1ns"},
+		"a negative margin":             {func(c *resubmit.PlanConfig) { c.Margins.Tail = -1 }, "PlanConfig.Margins.Tail is -1ns"},
+		"a look-back of nothing":        {func(c *resubmit.PlanConfig) { c.Margins.Lookback = -2 }, "PlanConfig.Margins.Lookback is"},
+		"a rate of a trillion":          {func(c *resubmit.PlanConfig) { c.RateLimit = 1e12 }, "PlanConfig.RateLimit is 1e+12"},
+		"a call in a million years":     {func(c *resubmit.PlanConfig) { c.RateLimit = 1e-12 }, "PlanConfig.RateLimit is 1e-12"},
+		"a million calls at once": {func(c *resubmit.PlanConfig) { c.Concurrency = 1e6 },
+			"PlanConfig.Concurrency is 1000000; give 1 to 10000"},
 		"no concurrency": {func(c *resubmit.PlanConfig) { c.Concurrency = -1 }, "PlanConfig.Concurrency is -1"},
 	}
 	for name, test := range tests {
@@ -771,6 +798,7 @@ func TestPlannerEndsAllGoroutinesWhenCancelled(t *testing.T) {
 			}
 		}
 		cfg := resubmit.PlanConfig{
+			Journal:   new(resubmit.MemoryJournal),
 			RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), Filter: filter.Everything(),
 			IgnoreConnect: true,
 		}
@@ -781,6 +809,7 @@ func TestPlannerEndsAllGoroutinesWhenCancelled(t *testing.T) {
 	}
 	// A writer that fails ends the listing.
 	_, err := resubmit.WritePlan(t.Context(), resubmit.PlanConfig{
+		Journal:   new(resubmit.MemoryJournal),
 		RateLimit: -1,
 		Systems:   systemsOf(resubmit.Systems{Lister: failedOrders(5000)}), IgnoreConnect: true, Filter: filter.Everything(),
 	}, &brokenWriter{after: 10})
@@ -848,4 +877,107 @@ func TestPlannerLogsWarningsAboutTheFilter(t *testing.T) {
 	})
 	require.Contains(t, log.String(), "level=WARN")
 	require.Contains(t, log.String(), "did you mean SO (sales)?")
+}
+
+// clockedLister lists orders of a Commerce whose clock is ahead of the local one.
+type clockedLister struct {
+	*planSource
+	ahead time.Duration
+}
+
+func (l clockedLister) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
+	for i := range 2 { // two answers agree
+		local := time.Now().Add(time.Duration(i) * time.Second)
+		ratelimit.ReportDate(ctx, "commerce.example.net", local.Add(l.ahead), local)
+	}
+	return l.planSource.Orders(ctx, q)
+}
+
+func TestPlannerUsesTheClockOfCommerce(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		ahead   time.Duration
+		failed  time.Duration // ago, by the clock of Commerce
+		want    rules.Action
+		due     time.Duration // from now, by the clock of Commerce
+		differs string
+	}{
+		"an hour ahead, failed long ago":  {time.Hour, 5 * time.Minute, rules.Resubmit, 0, "is 1h0m0s behind"},
+		"an hour ahead, just failed":      {time.Hour, time.Minute, rules.Wait, 3 * time.Minute, "is 1h0m0s behind"},
+		"an hour behind, just failed":     {-time.Hour, time.Minute, rules.Wait, 3 * time.Minute, "is 1h0m0s ahead of"},
+		"a few seconds ahead, long ago":   {5 * time.Second, 5 * time.Minute, rules.Resubmit, 0, ""},
+		"two minutes behind, just failed": {-2 * time.Minute, time.Minute, rules.Wait, 3 * time.Minute, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				theirs, o := time.Now().Add(test.ahead).UTC(), olderOrder(1)
+				o.FailedAt = theirs.Add(-test.failed)
+				systems := systemsOf(resubmit.Systems{Lister: clockedLister{&planSource{orders: []*commerce.Order{o}}, test.ahead}})
+				systems.BaseURL = "https://commerce.example.net/base"
+				e := planOne(t, new(resubmit.MemoryJournal), o, func(c *resubmit.PlanConfig) {
+					c.Systems, c.Logger = systems, slog.New(slog.NewTextHandler(&log, nil))
+				})
+				require.Equal(t, test.want, e.Decision.Action, e.Decision.Why)
+				if test.due > 0 {
+					require.Equal(t, theirs.Add(test.due), e.Due)
+				}
+				found := slices.IndexFunc(e.Attribution.Evidence, func(ev failure.Evidence) bool { return ev.Kind == "clock" })
+				require.Equal(t, test.differs != "", found >= 0)
+				require.Equal(t, test.differs != "", strings.Contains(log.String(), "the local clock differs"))
+				if found >= 0 {
+					require.Equal(t, "the local clock "+test.differs+" that of Commerce, whose time is used",
+						e.Attribution.Evidence[found].Text)
+				}
+			})
+		})
+	}
+}
+
+func TestPlannerSaysThatAFailureIsInTheFuture(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := olderOrder(1)
+		o.FailedAt = time.Now().Add(time.Hour).UTC()
+		e := planOne(t, new(resubmit.MemoryJournal), o, nil)
+		require.Equal(t, rules.Wait, e.Decision.Action)
+		require.Contains(t, e.Decision.Why, "which is 1h0m0s later than the local clock says: set the clock")
+		require.Equal(t, o.FailedAt.Add(4*time.Minute), e.Due)
+	})
+}
+
+// A plan that is made too early says when to plan again.
+func TestPlanMadeTooEarlyIsDue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now().UTC()
+		cancel, change := olderOrder(1), olderOrder(2)
+		cancel.Type, change.FailedAt = commerce.TypeCancellation, now.Add(-time.Minute)
+		finder := planFinder(func(_ context.Context, keys []connect.RequestKey) (
+			map[connect.RequestKey][]connect.LatestRequest, error) {
+			found := map[connect.RequestKey][]connect.LatestRequest{}
+			for _, k := range keys {
+				if found[k] = nil; k.Type == connect.TypeCancel {
+					found[k] = []connect.LatestRequest{{FailedInRow: 1, Request: connect.Request{
+						ID: "PR-1", Type: k.Type, Status: connect.StatusFailed, Updated: now.Add(-4 * time.Minute),
+					}}}
+				}
+			}
+			return found, nil
+		})
+		p, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+			Systems: systemsOf(resubmit.Systems{
+				Lister: &planSource{orders: []*commerce.Order{cancel, change}}, Requests: finder,
+			}),
+			Filter: filter.Everything(), Journal: new(resubmit.MemoryJournal),
+		})
+		require.NoError(t, err)
+		require.Equal(t, plan.ActionCounts{Total: 2, Wait: 2}, p.Counts())
+		entries := entriesOf(t, p)
+		require.Equal(t, []string{"connect-failed-recently", "order-unsettled"}, rulesOf(entries))
+		require.Equal(t, now.Add(61*time.Second), entries[0].Due)
+		require.Equal(t, now.Add(3*time.Minute), entries[1].Due)
+		require.Equal(t, entries[0].Due, p.Due())
+	})
 }

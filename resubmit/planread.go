@@ -4,10 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/clockskew"
+	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/orders"
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/throttle"
 )
 
 // read reads the orders that were listed without details.
@@ -29,33 +37,88 @@ func (p *planner) read(ctx context.Context, candidates []candidate) error {
 		}
 		reads.Go(func() {
 			defer p.give()
-			o, err := p.Reader.Order(turn, c.order.ID)
-			p.calls.pauseFor(err)
-			p.counters.read.Add(1)
-			switch {
-			case err != nil:
-				if c.err = err; forbidden(err) {
-					p.forbidden.Add(1)
-				}
-			case o == nil || o.ID != c.order.ID:
-				c.err = errors.New("the answer is about another order")
-			default:
-				p.readable.Store(true)
-				c.err = identityOf(c.order).check(identityOf(o))
-				if c.err == nil {
-					c.order = withCode(readable(completed(o, c.order)))
-				}
+			var o *commerce.Order
+			if o, c.err = p.readOne(turn, c.order.ID); c.err != nil {
+				return
+			}
+			if c.err = orders.IdentityOf(c.order).Check(orders.IdentityOf(o)); c.err == nil {
+				c.order = orders.Readable(completed(o, c.order))
 			}
 		})
 	}
 	reads.Wait()
 	for i := range candidates {
-		if err := candidates[i].err; unauthorized(err) || forbidden(err) && p.allForbidden() {
-			// The credentials are at fault: further calls might lock the account.
-			return fmt.Errorf("resubmit: plan: read order %s: %w", text.Short(candidates[i].order.Label()), err)
+		if err := p.refused(candidates[i].order.Label(), candidates[i].err); err != nil {
+			return err
 		}
 	}
 	return ctx.Err() // a cancelled read says nothing about its order
+}
+
+// readOne reads an order with a context of pacedCalls.next.
+func (p *planner) readOne(turn context.Context, id string) (*commerce.Order, error) {
+	o, err := p.Reader.Order(turn, id)
+	p.calls.pauseFor(err)
+	p.counters.read.Add(1)
+	switch {
+	case err != nil:
+		if forbidden(err) {
+			p.forbidden.Add(1)
+		}
+		return nil, err
+	case o == nil || o.ID != id:
+		return nil, errors.New("the answer is about another order")
+	default:
+		p.readable.Store(true)
+		return o, nil
+	}
+}
+
+// refused returns an error that ends planning if the credentials are at fault for an error: further calls might lock
+// the account.
+func (p *planner) refused(label string, err error) error {
+	if unauthorized(err) || forbidden(err) && p.allForbidden() {
+		return fmt.Errorf("resubmit: plan: read order %s: %w", text.Short(label), err)
+	}
+	return nil
+}
+
+// readAll reads orders by their ids at the same time. done is called for each of them, one after the other.
+func (p *planner) readAll(ctx context.Context, ids []string,
+	done func(id string, o *commerce.Order, err error) error) error {
+	type reading struct {
+		order *commerce.Order
+		err   error
+	}
+	readings := make([]reading, len(ids))
+	var reads sync.WaitGroup
+	for i, id := range ids {
+		if p.take(ctx) != nil {
+			break
+		}
+		reads.Go(func() {
+			defer p.give()
+			r := &readings[i]
+			var turn context.Context
+			if turn, r.err = p.calls.next(ctx); r.err == nil {
+				r.order, r.err = p.readOne(turn, id)
+			}
+		})
+	}
+	reads.Wait()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for i, id := range ids {
+		r := &readings[i]
+		if err := p.refused(id, r.err); err != nil {
+			return err
+		}
+		if err := done(id, r.order, r.err); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // allForbidden reports whether no order may be read.
@@ -79,4 +142,97 @@ func completed(read, listed *commerce.Order) *commerce.Order {
 		o.TenantID = listed.TenantID
 	}
 	return &o
+}
+
+// pacedCalls limits the rate of calls outside of a run, which only read. It implements
+// ratelimit.Limiter for the further requests of a call, such as pages and retries.
+type pacedCalls struct {
+	pace *throttle.Pacer
+	log  *slog.Logger
+	stop context.CancelCauseFunc // called if a server asks for too long a pause
+	// record records a Retry-After; nil if nothing does.
+	record func(asked, until time.Time) error
+
+	clockskew.Clocks // implements ReportDate of ratelimit.Limiter
+}
+
+// newPacedCalls also returns the context for the calls. It ends with the cause ErrRetryAfterTooLong if a
+// server asks for a pause longer than a day.
+func newPacedCalls(ctx context.Context, perSecond float64, log *slog.Logger) (*pacedCalls, context.Context) {
+	ctx, stop := context.WithCancelCause(ctx)
+	return &pacedCalls{pace: throttle.NewPacer(perSecond, 1), log: log, stop: stop}, ctx
+}
+
+// next waits until the rate allows one call and returns its context.
+func (c *pacedCalls) next(ctx context.Context) (context.Context, error) {
+	if err := c.pace.Wait(ctx, throttle.Any); err != nil {
+		return nil, err
+	}
+	return ratelimit.With(ctx, c), nil
+}
+
+// read reads an order when the rate allows it.
+func (c *pacedCalls) read(ctx context.Context, reader OrderReader, id string) (*commerce.Order, error) {
+	ctx, err := c.next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o, err := reader.Order(ctx, id)
+	c.pauseFor(err)
+	return o, err
+}
+
+// Wait implements ratelimit.Limiter.
+func (c *pacedCalls) Wait(ctx context.Context) error { return c.pace.Wait(ctx, throttle.Any) }
+
+// ReportRetryAfter implements ratelimit.Limiter.
+func (c *pacedCalls) ReportRetryAfter(d time.Duration) {
+	c.log.Warn("a server asks for a pause", "retryAfter", d)
+	asked, until := c.pace.Hold(d)
+	if c.record != nil {
+		if err := c.record(asked, until); err != nil {
+			c.log.Warn("a Retry-After could not be recorded for the next run", "error", err)
+		}
+	}
+	if err := tooLong("a server", d, defaultMaxRetryAfter); err != nil {
+		c.stop(err)
+	}
+}
+
+// Blocked implements ratelimit.Limiter.
+func (c *pacedCalls) Blocked() bool { return c.pace.Rest() > 0 }
+
+// pauseFor keeps the pause in the error of a client that does not use the limiter.
+func (c *pacedCalls) pauseFor(err error) {
+	after := time.Duration(0)
+	if e, ok := errors.AsType[*commerce.Error](err); ok {
+		after = e.RetryAfter
+	} else if e, ok := errors.AsType[*connect.Error](err); ok {
+		after = e.RetryAfter
+	}
+	if after > c.pace.Rest() {
+		c.ReportRetryAfter(after)
+	}
+}
+
+// checkRate returns an error if a rate limit is invalid.
+func checkRate(field string, rate float64) error {
+	const least, most = 0.001, 100_000
+	if rate == 0 || rate == -1 || rate >= least && rate <= most {
+		return nil
+	}
+	return fmt.Errorf("%s is %v; give %v to %d calls per second, 0 for the default or -1 for no limit",
+		field, rate, least, most)
+}
+
+// guardedReader turns a panic of a reader into an error of the call.
+type guardedReader struct {
+	to  OrderReader
+	log *slog.Logger
+}
+
+func (r guardedReader) Order(ctx context.Context, id string) (*commerce.Order, error) {
+	o, err := callback.Call(func() (*commerce.Order, error) { return r.to.Order(ctx, id) })
+	callback.Log(r.log, err)
+	return o, err
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
-	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 // actingPusher carries pushes out and answers as if it had not.
@@ -44,7 +44,7 @@ func TestRefusedPush(t *testing.T) {
 	for name, answer := range map[string]*commerce.Error{
 		"429": refusal(429, commerce.DeliveryRefused), "401": refusal(401, commerce.DeliveryRefused),
 		"403": refusal(403, commerce.DeliveryRefused), "409": refusal(409, commerce.DeliveryRefused),
-		"400": refusal(400, commerce.DeliveryRefused), "not_sent": refusal(0, commerce.DeliveryNotSent),
+		"400": refusal(400, commerce.DeliveryRefused),
 	} {
 		for retries, most := range map[string]int{"with_retries": 0, "without_retries": -1} {
 			for kind, silent := range map[string]bool{"transitions": false, "no_transitions": true} {
@@ -54,25 +54,24 @@ func TestRefusedPush(t *testing.T) {
 						o := outageOrder(1, "s1")
 						o.silent = silent
 						s, d := newShop(o), &diary{}
-						journal := new(resubmit.MemoryJournal)
 						r := runnerFor(t, s, func(c *resubmit.Config) {
 							c.Pusher, c.MaxDeferrals = &actingPusher{shop: s, answers: []*commerce.Error{answer}}, most
-							c.Targets, c.Journal, c.OnEvent = []commerce.Status{"PD", "PR"}, journal, d.on
+							c.Targets, c.OnEvent = []commerce.Status{"PD", "PR"}, d.on
 						})
 						start := time.Now()
 						report, err := r.Apply(t.Context(), planFor(t, o))
 						require.NoError(t, err)
 						item := itemOf(t, report, 1)
-						require.Equal(t, resubmit.OutcomeCompleted, item.Outcome, item.Why)
+						require.Equal(t, protocol.Completed, item.Outcome, item.Why)
 						require.EqualValues(t, "PD", item.Target)
 						require.Equal(t, 1, item.Attempts)
 						require.WithinDuration(t, start, item.PushedAt, time.Second)
 						require.Contains(t, fmt.Sprint(item.Evidence), "the push to PD was refused, but the order was moved")
 						require.Len(t, s.ledger, 1, "never pushed again")
-						rec, _, err := journal.Get("id-1")
-						require.NoError(t, err)
-						require.Equal(t, resubmit.RecordCompleted, rec.State)
-						require.Equal(t, 1, rec.Attempt)
+						rec := recordOf(t, 1)
+						require.Equal(t, protocol.Completed, rec.Outcome)
+						require.Equal(t, 1, rec.Attempts)
+						require.Equal(t, 1, rec.Resubmissions)
 						require.Equal(t, item.PushedAt, rec.SentAt)
 					})
 				})
@@ -92,50 +91,62 @@ func TestRefusedPushFailsAgain(t *testing.T) {
 		})
 		report, err := r.Apply(t.Context(), planFor(t, o))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.OutcomeFailedAgain, itemOf(t, report, 1).Outcome)
+		require.Equal(t, protocol.FailedAgain, itemOf(t, report, 1).Outcome)
 		require.Len(t, s.ledger, 1)
 	})
 }
 
-// The next run learns from the journal that a push was refused, also from a journal that
-// an older version wrote, which has no SentAt there.
+// Nothing was sent, so somebody else moved the order.
+func TestPushThatWasNotSentIsNotCredited(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "s1")
+		s := newShop(o)
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.Pusher = &actingPusher{shop: s, answers: []*commerce.Error{refusal(0, commerce.DeliveryNotSent)}}
+		})
+		report, err := r.Apply(t.Context(), planFor(t, o))
+		require.NoError(t, err)
+		item := itemOf(t, report, 1)
+		require.Equal(t, protocol.Skipped, item.Outcome)
+		require.Contains(t, item.Why, "moved since the plan was made: status PF → PR")
+		require.Zero(t, item.Attempts)
+		require.Len(t, s.ledger, 1, "never pushed again")
+		require.Equal(t, protocol.Open, recordOf(t, 1).Phase)
+	})
+}
+
+// The next run learns from the journal that a push was refused.
 func TestRefusedPushIsCreditedByTheNextRun(t *testing.T) {
 	t.Parallel()
-	for name, old := range map[string]bool{"record": false, "record_of_an_older_version": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				o := outageOrder(1, "s1")
-				o.fates = []fate{{after: 20 * time.Minute, status: "CP"}}
-				s, journal := newShop(o), new(resubmit.MemoryJournal)
-				pusher := &actingPusher{shop: s, answers: []*commerce.Error{refusal(429, commerce.DeliveryRefused)}}
-				first := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.Pusher = journal, pusher })
-				ctx, cancel := context.WithCancel(t.Context())
-				time.AfterFunc(500*time.Millisecond, cancel)
-				plan := planFor(t, o)
-				report, err := first.Apply(ctx, plan)
-				require.ErrorIs(t, err, context.Canceled)
-				require.Equal(t, resubmit.OutcomeUnknown, itemOf(t, report, 1).Outcome, "it was moved and is not skipped")
-				require.Contains(t, itemOf(t, report, 1).Why, "run again before anything else is sent")
-				rec, _, err := journal.Get("id-1")
-				require.NoError(t, err)
-				require.Equal(t, resubmit.RecordRefused, rec.State)
-				require.Equal(t, 1, rec.Attempt)
-				require.False(t, rec.SentAt.IsZero())
-				if old {
-					rec.SentAt = time.Time{}
-					require.NoError(t, journal.Put(rec))
-				}
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "s1")
+		o.fates = []fate{{after: 20 * time.Minute, status: "CP"}}
+		s := newShop(o)
+		pusher := &actingPusher{shop: s, answers: []*commerce.Error{refusal(429, commerce.DeliveryRefused)}}
+		first := runnerFor(t, s, func(c *resubmit.Config) { c.Pusher = pusher })
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(500*time.Millisecond, cancel)
+		plan := planFor(t, o)
+		report, err := first.Apply(ctx, plan)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Equal(t, protocol.Unknown, itemOf(t, report, 1).Outcome, "it was moved and is not skipped")
+		require.Contains(t, itemOf(t, report, 1).Why,
+			"the last push was refused, and whether it moved the order is not known")
+		rec := recordOf(t, 1)
+		require.Equal(t, protocol.Open, rec.Phase)
+		require.True(t, rec.Refused)
+		require.Zero(t, rec.Attempts, "a refused push does not count")
+		require.False(t, rec.SentAt.IsZero())
 
-				report, err = runnerFor(t, s, func(c *resubmit.Config) { c.Journal = journal }).Apply(t.Context(), plan)
-				require.NoError(t, err)
-				item := itemOf(t, report, 1)
-				require.Equal(t, resubmit.OutcomeCompleted, item.Outcome, item.Why)
-				require.EqualValues(t, "PD", item.Target)
-				require.Len(t, s.ledger, 1)
-			})
-		})
-	}
+		report, err = runnerFor(t, s, nil).Apply(t.Context(), plan)
+		require.NoError(t, err)
+		item := itemOf(t, report, 1)
+		require.Equal(t, protocol.Completed, item.Outcome, item.Why)
+		require.EqualValues(t, "PD", item.Target)
+		require.Equal(t, 1, item.Attempts)
+		require.Len(t, s.ledger, 1)
+	})
 }
 
 // A stopped canary group and a drained run read an order once more before they report it.
@@ -158,24 +169,25 @@ func TestRefusedPushIsReadBeforeItIsReportedAsSkipped(t *testing.T) {
 	t.Run("stopped_group", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			moved, bad := outageOrder(2, "s2"), outageOrder(1, "s1")
-			bad.fates = []fate{{after: time.Second, status: "PF", reason: "Vendor has failed request PR-1"}}
+			orders := manyOrders(5)
+			for _, o := range orders[1:] {
+				o.fates = []fate{{after: time.Second, status: "PF", reason: "Vendor has failed request PR-1"}}
+			}
+			s, moved := newShop(orders...), orders[0] // the oldest, so that the canary tries it last
+			p := planFor(t, orders...)
+			leave(t, p, entryFor(moved), func(o *protocol.Order) {
+				o.Phase, o.Refused, o.Attempts, o.Resubmissions = protocol.Open, true, 0, 0
+			})
 			moved.Status = commerce.StatusProvisioning
-			s, journal := newShop(bad, moved), new(resubmit.MemoryJournal)
-			before := outageOrder(2, "s2")
-			p := planFor(t, bad, before)
-			require.NoError(t, journal.Begin(p.Digest()))
-			require.NoError(t, journal.Put(resubmit.Record{
-				OrderID: "id-2", Fingerprint: plan.Fingerprint("id-2", plan.SnapshotOf(&before.Order)),
-				State: resubmit.RecordRefused, Attempt: 1, Target: "PD", At: time.Now(), SentAt: time.Now(),
-			}))
 			r := runnerFor(t, s, func(c *resubmit.Config) {
-				c.Journal, c.Canary.Steps, c.Verify.Timeout = journal, []int{1, 1}, time.Minute
+				c.Canary.Steps, c.Verify.Timeout = []int{1, 1, 1}, time.Minute
 			})
 			report, err := r.Apply(t.Context(), p)
 			require.NoError(t, err)
-			require.Equal(t, resubmit.OutcomeCounts{FailedAgain: 1, Progressing: 1}, report.Result, itemOf(t, report, 2).Why)
-			require.Len(t, s.ledger, 1)
+			require.Equal(t, resubmit.OutcomeCounts{FailedAgain: 2, NotStarted: 2, Progressing: 1}, report.Result)
+			require.NotEmpty(t, report.Canary[0].Stopped)
+			require.Equal(t, protocol.Progressing, itemOf(t, report, 0).Outcome)
+			require.Len(t, s.ledger, 2)
 		})
 	})
 }
@@ -219,7 +231,7 @@ func TestRefusedPushThatChangedTheProvisioningStatusIsCredited(t *testing.T) {
 		report, err := r.Apply(t.Context(), plan)
 		require.NoError(t, err)
 		item := itemOf(t, report, 1)
-		require.NotEqual(t, resubmit.OutcomeSkipped, item.Outcome, item.Why)
+		require.NotEqual(t, protocol.Skipped, item.Outcome, item.Why)
 		require.Equal(t, 1, item.Attempts)
 		require.Contains(t, fmt.Sprint(item.Evidence), "the push to PD was refused, but the order was moved")
 	})

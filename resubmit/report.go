@@ -7,65 +7,71 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
-)
-
-// Outcome is the result of an order in a run.
-type Outcome string
-
-// The outcomes.
-const (
-	// OutcomeCompleted: the service is provisioned, in Commerce and, if it was queried, in
-	// Connect.
-	OutcomeCompleted Outcome = "completed"
-	// OutcomeProgressing: pushed, and not ended yet. Why says who must act.
-	OutcomeProgressing Outcome = "progressing"
-	// OutcomeFailedAgain: pushed, and ended without the service.
-	OutcomeFailedAgain Outcome = "failedAgain"
-	// OutcomeFalseSuccess: done in Commerce, but not in Connect.
-	OutcomeFalseSuccess Outcome = "falseSuccess"
-	// OutcomeSkipped: not pushed, or certainly refused.
-	OutcomeSkipped Outcome = "skipped"
-	// OutcomeUnknown: the push got no answer, and the status of the order does not show
-	// whether it was accepted.
-	OutcomeUnknown Outcome = "unknown"
 )
 
 // OutcomeCounts counts orders by outcome. The counts of a report sum to the number of orders that
 // the plan marks for resubmission.
 type OutcomeCounts struct {
-	Completed    int `json:"completed"`
-	Progressing  int `json:"progressing"`
-	FailedAgain  int `json:"failedAgain"`
-	FalseSuccess int `json:"falseSuccess"`
-	Skipped      int `json:"skipped"`
-	Unknown      int `json:"unknown"`
+	Completed        int `json:"completed"`
+	Progressing      int `json:"progressing"`
+	FailedAgain      int `json:"failedAgain"`
+	FalseSuccess     int `json:"falseSuccess"`
+	NotMoved         int `json:"notMoved"`
+	Unknown          int `json:"unknown"`
+	Skipped          int `json:"skipped"`
+	Blocked          int `json:"blocked"`
+	ClaimedElsewhere int `json:"claimedElsewhere"`
+	NotStarted       int `json:"notStarted"`
 }
 
 // Total returns the sum of the counts.
 func (r OutcomeCounts) Total() int {
-	return r.Completed + r.Progressing + r.FailedAgain + r.FalseSuccess + r.Skipped + r.Unknown
+	sum := 0
+	for _, o := range protocol.Outcomes() {
+		sum += *r.of(o)
+	}
+	return sum
 }
 
-func (r *OutcomeCounts) add(o Outcome) {
+// of returns the count of an outcome; nil if it is not known.
+func (r *OutcomeCounts) of(o protocol.Outcome) *int {
 	switch o {
-	case OutcomeCompleted:
-		r.Completed++
-	case OutcomeProgressing:
-		r.Progressing++
-	case OutcomeFailedAgain:
-		r.FailedAgain++
-	case OutcomeFalseSuccess:
-		r.FalseSuccess++
-	case OutcomeUnknown:
-		r.Unknown++
-	case OutcomeSkipped:
-		r.Skipped++
+	case protocol.Completed:
+		return &r.Completed
+	case protocol.Progressing:
+		return &r.Progressing
+	case protocol.FailedAgain:
+		return &r.FailedAgain
+	case protocol.FalseSuccess:
+		return &r.FalseSuccess
+	case protocol.NotMoved:
+		return &r.NotMoved
+	case protocol.Unknown:
+		return &r.Unknown
+	case protocol.Skipped:
+		return &r.Skipped
+	case protocol.Blocked:
+		return &r.Blocked
+	case protocol.ClaimedElsewhere:
+		return &r.ClaimedElsewhere
+	case protocol.NotStarted:
+		return &r.NotStarted
+	default:
+		return nil
+	}
+}
+
+func (r *OutcomeCounts) add(o protocol.Outcome) {
+	if n := r.of(o); n != nil {
+		*n++
 	}
 }
 
@@ -84,9 +90,9 @@ type Item struct {
 	Before plan.Snapshot `json:"before"`
 	After  plan.Snapshot `json:"after,omitzero"`
 	// Action is that of the plan. Target is the transition that was pushed; "" if none was.
-	Action  rules.Action    `json:"action"`
-	Target  commerce.Status `json:"target,omitempty"`
-	Outcome Outcome         `json:"outcome"`
+	Action  rules.Action     `json:"action"`
+	Target  commerce.Status  `json:"target,omitempty"`
+	Outcome protocol.Outcome `json:"outcome"`
 	// Why is the reason for the outcome, in a sentence; Evidence is what it is based on.
 	Why      string             `json:"why"`
 	Evidence []failure.Evidence `json:"evidence,omitempty"`
@@ -102,6 +108,8 @@ type Item struct {
 	// PushedAt is when the last push was answered, DoneAt when the outcome was known.
 	PushedAt time.Time `json:"pushedAt,omitzero"`
 	DoneAt   time.Time `json:"doneAt"`
+	// Earlier reports that an earlier run of the same plan has recorded the outcome, at DoneAt.
+	Earlier bool `json:"earlier,omitempty"`
 	// CorrelationID is that of the last error that had one, for support.
 	CorrelationID string `json:"correlationId,omitempty"`
 }
@@ -120,25 +128,25 @@ type Report struct {
 	StartedAt  time.Time `json:"startedAt"`
 	FinishedAt time.Time `json:"finishedAt"`
 	// WindowClosedAt is the end of the last window of the plan that is over; zero if there
-	// is none. CloseToVerified is the time from then until every order was verified; 0 if
-	// some are not, if none completed, or if there is no such window.
+	// is none. CloseToVerified is the time from then until the last order was verified; 0 if an
+	// order was not completed, if this run completed none, or if there is no such window.
 	WindowClosedAt  time.Time     `json:"windowClosedAt,omitzero"`
 	CloseToVerified time.Duration `json:"closeToVerifiedNs,omitempty"`
 	// ConnectAsked reports whether the results were looked up in Connect.
-	ConnectAsked bool          `json:"connectAsked"`
-	Result       OutcomeCounts `json:"result"`
+	ConnectAsked bool `json:"connectAsked"`
+	// Plan counts the orders of the plan by action.
+	Plan   plan.ActionCounts `json:"planned"`
+	Result OutcomeCounts     `json:"result"`
+	// Earlier counts the orders in Result whose outcome an earlier run of the same plan has recorded.
+	Earlier int `json:"earlier,omitempty"`
+	// Next says what to do now, in sentences; nil if there is nothing to do.
+	Next []string `json:"next,omitempty"`
 	// CommerceOnly counts the completed orders that only Commerce confirms.
 	CommerceOnly int `json:"commerceOnly"`
 	// Blockers are the orders that block others, those that block the most first.
 	Blockers []Blocker `json:"blocked,omitempty"`
 	// Canary is the progress of each group of orders, by name; nil without a canary.
 	Canary []CanaryStatus `json:"canary,omitempty"`
-	// Unread counts the orders that are missing because reading the plan failed. They are
-	// counted as skipped, without an item or group.
-	Unread int `json:"unread,omitempty"`
-	// Mismatched counts the rows that were listed for the plan although they do not match its
-	// query. They are not in the plan.
-	Mismatched int `json:"mismatched,omitempty"`
 	// Groups are sorted by class, vendor and channel.
 	Groups []Group `json:"groups"`
 	// FailedAgain groups the reasons of the orders that failed again in this run, without
@@ -152,22 +160,79 @@ type Report struct {
 	Items []Item `json:"-"`
 }
 
-type groupKey struct {
-	class   failure.Class
-	vendor  string
-	channel commerce.Channel
-}
-
-func groupList(groups map[groupKey]*OutcomeCounts) []Group {
+func groupList(groups map[plan.ReportGroup]*OutcomeCounts) []Group {
 	list := make([]Group, 0, len(groups))
 	for k, r := range groups {
-		list = append(list, Group{Class: k.class, VendorAccountID: k.vendor, Channel: k.channel, Result: *r})
+		list = append(list, Group{Class: k.Class, VendorAccountID: k.VendorAccountID, Channel: k.Channel, Result: *r})
 	}
 	slices.SortFunc(list, func(a, b Group) int {
 		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.VendorAccountID, b.VendorAccountID),
 			cmp.Compare(a.Channel, b.Channel))
 	})
 	return list
+}
+
+// newItem returns the item of an order that is not done.
+func newItem(e *plan.Entry) Item {
+	return Item{
+		OrderID: e.OrderID, Number: e.Label(), Type: e.Type, Class: e.Attribution.Class,
+		VendorAccountID: e.VendorAccountID, Channel: e.Channel, Customer: e.Customer, Subscriptions: e.Subscriptions,
+		Before: e.Before, Action: e.Decision.Action,
+	}
+}
+
+// report returns the report of a run that has ended.
+func (x *run) report(cause error) *Report {
+	t := x.tally.close()
+	now := time.Now()
+	r := &Report{
+		PlanDigest: x.digest, StartedAt: x.started, FinishedAt: now, ConnectAsked: x.cfg.Requests != nil,
+		Plan: x.plan.Counts(), Result: t.counts, Earlier: t.earlier, CommerceOnly: t.commerceOnly,
+		Canary: x.scheduler.canaryView(), Blockers: t.blockerList(), Groups: groupList(t.groups), Items: t.list,
+	}
+	if groups := t.again.Groups(); groups.Orders > 0 {
+		r.FailedAgain = groups
+	}
+	if cause != nil {
+		r.Err = cause.Error()
+	}
+	if w, ok := x.planned.Last(now); ok {
+		r.WindowClosedAt = w.Span().End
+	}
+	if !r.WindowClosedAt.IsZero() && r.Err == "" && r.Result.Completed == r.Plan.Resubmit &&
+		r.Result.Completed > t.earlier {
+		r.CloseToVerified = now.Sub(r.WindowClosedAt)
+	}
+	r.Next = r.next()
+	return r
+}
+
+// OK reports whether everything that was to be done is done: all orders to resubmit are completed, none waits, and the
+// run did not end early.
+func (r *Report) OK() bool {
+	return r.Err == "" && r.Result.Completed == r.Plan.Resubmit && r.Plan.Wait == 0
+}
+
+// next returns what to do now.
+func (r *Report) next() []string {
+	var next []string
+	add := func(n int, format string) {
+		if n > 0 {
+			next = append(next, text.Orders(n)+" "+format)
+		}
+	}
+	c := &r.Result
+	add(c.NotStarted, "not started: apply the same plan again")
+	add(c.Progressing, "in progress: apply the same plan again to verify them, or wait for those who must act")
+	add(c.Unknown, "perhaps pushed, and a proof is missing: apply the same plan again, or look at them in Commerce")
+	add(c.NotMoved, "pushed without an answer, and proven unchanged: a new plan may resubmit them")
+	add(c.FailedAgain, "failed again: look at the reasons before you make a new plan")
+	add(c.FalseSuccess, "done in Commerce, but not in Connect: ask the vendor")
+	add(c.Skipped, "skipped, because they changed or were refused: a new plan decides again")
+	add(c.Blocked, "blocked by an older order of the same subscription: resolve that one, then make a new plan")
+	add(c.ClaimedElsewhere, "claimed by another run: see its report")
+	add(r.Plan.Wait, "waiting: make a new plan when they are due")
+	return next
 }
 
 // WriteJSON writes the report as JSON lines: first the report, then each of its items.
@@ -187,19 +252,44 @@ func (r *Report) WriteJSON(w io.Writer) error {
 // String returns the counts that are not zero, such as "12 completed, 1 failed again".
 func (r OutcomeCounts) String() string {
 	var parts []string
-	for _, c := range []struct {
-		n    int
-		what string
-	}{
-		{r.Completed, "completed"}, {r.Progressing, "progressing"}, {r.FailedAgain, "failed again"},
-		{r.FalseSuccess, "false success"}, {r.Skipped, "skipped"}, {r.Unknown, "unknown"},
-	} {
-		if c.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
+	for _, o := range protocol.Outcomes() {
+		if n := *r.of(o); n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, outcomeText(o)))
 		}
 	}
 	if parts == nil {
 		return "nothing to do"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// outcomeText returns an outcome in words, such as "failed again".
+func outcomeText(o protocol.Outcome) string {
+	var b strings.Builder
+	for _, r := range string(o) {
+		if unicode.IsUpper(r) {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+// Blocker is an order that was not completed, so that younger orders of its subscriptions were not pushed.
+type Blocker struct {
+	Number string `json:"number"`
+	// Orders counts the orders that it blocks, directly or through others.
+	Orders int `json:"orders"`
+}
+
+// blockerList returns the orders that block others, those that block the most first.
+func (t *tally) blockerList() []Blocker {
+	list := make([]Blocker, 0, len(t.blockers))
+	for _, b := range t.blockers {
+		list = append(list, *b)
+	}
+	slices.SortFunc(list, func(a, b Blocker) int {
+		return cmp.Or(cmp.Compare(b.Orders, a.Orders), cmp.Compare(a.Number, b.Number))
+	})
+	return list
 }

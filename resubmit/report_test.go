@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,13 +57,12 @@ func TestReportSumsToThePlan(t *testing.T) {
 		}, report.Groups)
 		require.Zero(t, s.reads["id-5"])
 		require.Zero(t, s.accepted("id-5"))
-		require.Equal(t, time.Hour+10*time.Second, report.CloseToVerified)
-		require.Equal(t, `4 orders: 2 completed, 1 failed again, 1 skipped
-  transient · 1 · direct: 1 completed, 1 failed again, 1 skipped
-  transient · 77 · reseller: 1 completed
-  1 failed again (permanent): Vendor has failed request
-from the end of the maintenance until all were verified: 1h0m10s
-`, textOf(report))
+		require.Zero(t, report.CloseToVerified, "not all were completed")
+		require.Equal(t, []string{
+			"1 order failed again: look at the reasons before you make a new plan",
+			"1 order skipped, because they changed or were refused: a new plan decides again",
+		}, report.Next)
+		require.False(t, report.OK())
 
 		var b bytes.Buffer
 		require.NoError(t, report.WriteJSON(&b))
@@ -73,7 +71,8 @@ from the end of the maintenance until all were verified: 1h0m10s
 		var head map[string]any
 		require.NoError(t, json.Unmarshal(lines.Bytes(), &head))
 		require.Equal(t, map[string]any{
-			"completed": 2.0, "progressing": 0.0, "failedAgain": 1.0, "falseSuccess": 0.0, "skipped": 1.0, "unknown": 0.0,
+			"completed": 2.0, "progressing": 0.0, "failedAgain": 1.0, "falseSuccess": 0.0, "notMoved": 0.0, "unknown": 0.0,
+			"skipped": 1.0, "blocked": 0.0, "claimedElsewhere": 0.0, "notStarted": 0.0,
 		}, head["result"])
 		n := 0
 		for ; lines.Scan(); n++ {
@@ -84,6 +83,20 @@ from the end of the maintenance until all were verified: 1h0m10s
 			require.Equal(t, "PF", string(item.Before.Status))
 		}
 		require.Equal(t, 4, n)
+	})
+}
+
+func TestReportSaysHowLongItTookToVerifyAll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "")
+		r := runnerFor(t, newShop(o), nil)
+		report, err := r.Apply(t.Context(), planWith(t, []maintenance.Window{windowAt(-2*time.Hour, -time.Hour)},
+			entryFor(o)))
+		require.NoError(t, err)
+		require.True(t, report.OK())
+		require.Nil(t, report.Next)
+		require.Equal(t, time.Hour+10*time.Second, report.CloseToVerified)
 	})
 }
 
@@ -130,9 +143,10 @@ func TestReportSumsIfThePlanCannotBeRead(t *testing.T) {
 		report, err := runnerFor(t, s, nil).Apply(t.Context(), plan)
 		require.ErrorContains(t, err, "resubmit: read the plan: ")
 		require.Equal(t, 2000, report.Result.Total())
-		require.NotZero(t, report.Unread)
-		require.Len(t, report.Items, 2000-report.Unread)
-		require.Contains(t, textOf(report), "stopped early: ")
+		require.NotZero(t, report.Result.NotStarted)
+		require.Equal(t, err.Error(), report.Err)
+		require.False(t, report.OK())
+		require.Contains(t, report.Next[0], "orders not started: apply the same plan again")
 	})
 }
 
@@ -147,9 +161,10 @@ func (w *fullDisk) Write(b []byte) (int, error) {
 
 func TestReportWriteJSONReportsErrors(t *testing.T) {
 	t.Parallel()
-	report := &resubmit.Report{Items: []resubmit.Item{{Number: "SO1"}}}
+	report := new(resubmit.Report)
 	require.ErrorContains(t, report.WriteJSON(new(fullDisk)), "write report: no space")
-	require.Empty(t, textOf(nil))
-	require.ErrorContains(t, report.WriteJSON(&fullDisk{room: 300}), "write report: order SO1: no space")
-	require.True(t, strings.HasPrefix(textOf(new(resubmit.Report)), "0 orders: nothing to do\n"))
+	var head bytes.Buffer
+	require.NoError(t, report.WriteJSON(&head))
+	report.Items = []resubmit.Item{{Number: "SO1"}}
+	require.ErrorContains(t, report.WriteJSON(&fullDisk{room: head.Len()}), "write report: order SO1: no space")
 }

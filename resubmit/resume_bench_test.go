@@ -13,8 +13,10 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 // firstCall is a Commerce that ends the run at the first call.
@@ -48,9 +50,6 @@ func BenchmarkResume(b *testing.B) {
 	defer func() { benchFailures = all }()
 	folder := b.TempDir()
 	planPath, journalPath := filepath.Join(folder, "plan.jsonl"), filepath.Join(folder, "journal")
-	counts, err := resubmit.WritePlanFile(b.Context(), benchConfig(b, b.N), planPath)
-	require.NoError(b, err)
-	require.Equal(b, b.N, counts.Resubmit)
 	fillJournal(b, planPath, journalPath)
 
 	b.ReportAllocs()
@@ -82,21 +81,25 @@ func BenchmarkResume(b *testing.B) {
 
 func lastOrder(n int) string { return "8f5b1c1e-0000-4000-8000-00000" + strconv.Itoa(1_000_000+n-1) }
 
-// fillJournal writes that all orders of a plan but the last one have completed.
-func fillJournal(tb testing.TB, planPath, journalPath string) {
-	plan, err := plan.Open(planPath)
-	require.NoError(tb, err)
-	defer func() { require.NoError(tb, plan.Close()) }()
+// fillJournal makes a plan of b.N orders, and writes that all of them but the last one have completed.
+func fillJournal(tb *testing.B, planPath, journalPath string) {
 	j, err := journal.Open(journalPath)
 	require.NoError(tb, err)
 	defer func() { require.NoError(tb, j.Close()) }()
-	require.NoError(tb, j.Begin(plan.Digest()))
-	records := make(chan resubmit.Record)
+	config := benchConfig(tb, tb.N)
+	config.Journal = j
+	counts, err := resubmit.WritePlanFile(tb.Context(), config, planPath)
+	require.NoError(tb, err)
+	require.Equal(tb, tb.N, counts.Resubmit)
+	plan, err := plan.Open(planPath)
+	require.NoError(tb, err)
+	defer func() { require.NoError(tb, plan.Close()) }()
+	records := make(chan []protocol.Record)
 	var writers sync.WaitGroup
 	for range 1024 { // that many share a sync
 		writers.Go(func() {
 			for r := range records {
-				if err := j.Put(r); err != nil {
+				if _, err := j.Put(tb.Context(), resubmit.Deferred, r...); err != nil {
 					tb.Error(err)
 				}
 			}
@@ -108,11 +111,20 @@ func fillJournal(tb testing.TB, planPath, journalPath string) {
 		if left--; left == 0 {
 			break
 		}
-		records <- resubmit.Record{
-			OrderID: e.OrderID, Fingerprint: e.Fingerprint, State: resubmit.RecordCompleted, Attempt: 1,
-			Target: commerce.StatusPaid, Seen: commerce.StatusCompleted, At: time.Now(),
-			Why: "completed in Commerce and approved in Connect",
+		now := time.Now()
+		all := []protocol.Record{{Key: protocol.OrderKey(e.OrderID), At: now, Order: &protocol.Order{
+			Number: e.Number, Run: plan.Digest(), Epoch: 1, Fingerprint: e.Fingerprint, Lanes: e.Lanes(),
+			PlacedAt: e.Before.PlacedAt, Phase: protocol.Ended, Outcome: protocol.Completed, Attempts: 1, Resubmissions: 1,
+			Template: failure.Template(e.Before.Message), Target: commerce.StatusPaid, Status: commerce.StatusCompleted,
+			ClaimedAt: now, FirstClaimAt: now, SentAt: now, Why: "completed in Commerce and approved in Connect",
+		}}}
+		for _, id := range e.Lanes() {
+			all = append(all, protocol.Record{
+				Key: protocol.Key{Kind: protocol.KindLane, ID: id}, At: now,
+				Lane: &protocol.Lane{Newest: e.OrderID, NewestAt: e.Before.PlacedAt},
+			})
 		}
+		records <- all
 	}
 	close(records)
 	writers.Wait()

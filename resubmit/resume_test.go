@@ -5,270 +5,92 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
-	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
-	"github.com/cloudblue-go/cloudblue/resubmit/rules"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
-// past is what earlier runs have left of a plan, drawn before it.
-type past struct {
-	orders []pastOrder
-	canary []int
-	kinds  []string // of groups that the user names; nil for the default
-	drops  bool     // items
-	tells  bool     // an observer
-	inHand int
-}
-
-type pastOrder struct {
-	kind     commerce.OrderType
-	vendor   string
-	customer string
-	tenant   string
-	subs     []string
-	class    failure.Class
-	action   rules.Action
-	state    resubmit.RecordState // "" for no record
-	seen     commerce.Status
-	attempts int
-	fates    []fate
-}
-
-func genPast(t *rapid.T) past {
-	p := past{
-		canary: rapid.SampledFrom([][]int{{}, {1, 2, 5}, {3}}).Draw(t, "canary"),
-		kinds:  rapid.SampledFrom([][]string{nil, {"a", "b"}}).Draw(t, "groups"),
-		drops:  rapid.Bool().Draw(t, "drops items"),
-		tells:  rapid.Bool().Draw(t, "has an observer"),
-		inHand: rapid.IntRange(1, 20).Draw(t, "in hand"),
-	}
-	p.orders = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) pastOrder {
-		return pastOrder{
-			kind:     rapid.SampledFrom([]commerce.OrderType{commerce.TypeSales, commerce.TypeChange}).Draw(t, "type"),
-			vendor:   rapid.SampledFrom([]string{"", "1", `2"`}).Draw(t, "vendor"),
-			customer: rapid.SampledFrom([]string{"", "Acme", `A "B"`}).Draw(t, "customer"),
-			tenant:   rapid.SampledFrom([]string{"", "", "t1", "t2"}).Draw(t, "tenant"),
-			subs: rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c", "d", "e", "f", "g"}), 0, 2,
-				rapid.ID).Draw(t, "subscriptions"),
-			class: rapid.SampledFrom([]failure.Class{failure.Transient, failure.Unclassified}).Draw(t, "class"),
-			action: rapid.SampledFrom([]rules.Action{rules.Resubmit, rules.Resubmit, rules.Resubmit, rules.Hold}).Draw(t,
-				"action"),
-			state: rapid.SampledFrom([]resubmit.RecordState{
-				"", "", resubmit.RecordCompleted, resubmit.RecordCompleted, resubmit.RecordSkipped, resubmit.RecordFailedAgain,
-				resubmit.RecordFalseSuccess, resubmit.RecordRefused,
-			}).Draw(t, "state"),
-			seen:     rapid.SampledFrom([]commerce.Status{"CP", "CP", "PF", "CL", ""}).Draw(t, "seen"),
-			attempts: rapid.IntRange(0, 2).Draw(t, "attempts"),
-			fates: rapid.SampledFrom([][]fate{nil, nil, {{after: time.Second, status: "PF", reason: "again"}}}).Draw(t,
-				"fates"),
-		}
-	}), 1, 30).Draw(t, "orders")
-	if len(p.canary) > 0 {
-		// Whether the canary knows of an order before another one asks is a matter of chance,
-		// unless it comes before all that ask, and there is room for all.
-		p.inHand = 100
-		slices.SortStableFunc(p.orders, func(a, b pastOrder) int { return a.rank() - b.rank() })
-		for i := range p.orders {
-			p.orders[i].tenant, p.orders[i].subs = "", []string{fmt.Sprint(i)}
-		}
-	}
-	return p
-}
-
-func (o pastOrder) rank() int {
-	if o.state == "" || o.state == resubmit.RecordRefused {
-		return 1
-	}
-	return 0
-}
-
-// record is what the journal has about an order; false for nothing.
-func (o pastOrder) record(e *plan.Entry) (resubmit.Record, bool) {
-	r := resubmit.Record{
-		OrderID: e.OrderID, Fingerprint: e.Fingerprint, State: o.state, Attempt: o.attempts, Target: commerce.StatusPaid,
-		Seen: o.seen, At: time.Now().Add(-time.Minute), Why: "because of " + e.Number,
-	}
-	return r, o.state != ""
-}
-
-// hidden hides that a journal can tell all its records at once.
-type hidden struct{ resubmit.Journal }
-
-// resume goes on with the past and returns what was seen of that.
-func (of past) resume(t *testing.T, hide bool) (seen string) {
-	synctest.Test(t, func(t *testing.T) {
-		s, journal := newShop(), new(resubmit.MemoryJournal)
-		var entries []*plan.Entry
-		for i, po := range of.orders {
-			o := outageOrder(i, "")
-			o.Type, o.VendorAccountID, o.CustomerName, o.TenantID, o.SubscriptionIDs = po.kind, po.vendor, po.customer,
-				po.tenant,
-				po.subs
-			o.fates, o.generation = slices.Clone(po.fates), 1
-			e := entryFor(o)
-			if e.Attribution.Class, e.Decision.Action = po.class, po.action; po.action != rules.Resubmit {
-				e.Target = ""
-			}
-			s.orders[o.ID] = o
-			entries = append(entries, e)
-		}
-		p := planWith(t, []maintenance.Window{}, entries...)
-		require.NoError(t, journal.Begin(p.Digest()))
-		for i, e := range entries {
-			if r, ok := of.orders[i].record(e); ok {
-				require.NoError(t, journal.Put(r))
-			}
-		}
-		diary := new(diary)
-		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Concurrency, c.MaxOpenOrders, c.OmitItems, c.Canary.Steps = 1, of.inHand, of.drops, of.canary
-			c.RateLimit, c.Breaker.Failures = 1, -1 // so that no two orders end at the same time
-			if c.Journal = journal; hide {
-				c.Journal = hidden{journal}
-			}
-			if of.tells {
-				c.OnEvent = diary.on
-			}
-			if of.kinds != nil {
-				c.Canary.Group = func(e *plan.Entry) string { return of.kinds[len(e.OrderID)%len(of.kinds)] }
-			}
-		})
-		report, err := r.Apply(t.Context(), p)
-		require.NoError(t, err)
-		require.Equal(t, p.Counts().Resubmit, report.Result.Total())
-		seen = describe(report, diary)
-	})
-	return seen
-}
-
-// describe writes down a report and what an observer was told, without what depends
-// on which of two orders was faster.
-func describe(report *resubmit.Report, diary *diary) string {
-	var b strings.Builder
-	report.StartedAt, report.FinishedAt, report.PlanDigest = time.Time{}, time.Time{}, ""
-	slices.SortFunc(report.Items, func(a, b resubmit.Item) int { return strings.Compare(a.OrderID, b.OrderID) })
-	for i := range report.Items {
-		item := &report.Items[i]
-		item.DoneAt, item.PushedAt = time.Time{}, time.Time{}
-		if why, _, by := strings.Cut(item.Why, " by SO"); by {
-			item.Why = why // of two that block an order either may be named
-		}
-	}
-	report.Blockers = nil
-	if report.FailedAgain != nil {
-		report.FailedAgain.Groups = nil // the example is the first
-	}
-	lines := strings.Split(diary.String(), "\n")
-	slices.Sort(lines)
-	if err := report.WriteJSON(&b); err != nil {
-		return err.Error()
-	}
-	return b.String() + strings.Join(lines, "\n")
-}
-
-func TestResumeWithABulkJournalIsTheSame(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(rt *rapid.T) {
-		p := genPast(rt)
-		if one, all := p.resume(t, true), p.resume(t, false); one != all {
-			rt.Fatalf("one by one:\n%s\nat once:\n%s", one, all)
-		}
-	})
-}
-
-// asked counts what a journal is asked for, and may fail.
-type asked struct {
-	resubmit.MemoryJournal
+// countingJournal counts the orders whose records are read one by one, and may fail to read all records.
+type countingJournal struct {
+	resubmit.Journal
 	mu    sync.Mutex
 	gets  map[string]int
-	fails error // of Heads, behind the first
+	fails error // of Records, after the first one
 }
 
-func (j *asked) Get(id string) (resubmit.Record, bool, error) {
+func (j *countingJournal) Get(ctx context.Context, k protocol.Key) (protocol.Record, error) {
 	j.mu.Lock()
-	j.gets[id]++
-	j.mu.Unlock()
-	return j.MemoryJournal.Get(id)
+	defer j.mu.Unlock()
+	j.gets[k.ID]++
+	return j.Journal.Get(ctx, k)
 }
 
-func (j *asked) Heads() iter.Seq2[resubmit.RecordHead, error] {
-	return func(yield func(resubmit.RecordHead, error) bool) {
-		for r := range j.MemoryJournal.Heads() {
-			if !yield(r, nil) {
+func (j *countingJournal) Records(ctx context.Context) iter.Seq2[protocol.Record, error] {
+	return func(yield func(protocol.Record, error) bool) {
+		for r, err := range j.Journal.Records(ctx) {
+			if !yield(r, err) {
 				return
 			}
 			if j.fails != nil {
-				yield(resubmit.RecordHead{}, j.fails)
+				yield(protocol.Record{}, j.fails)
 				return
 			}
 		}
 	}
 }
 
-// halfDone is a plan of ten orders, each in a lane of its own, and the journal of a run
-// that has completed those with an even number.
-func halfDone(t *testing.T) (*shop, *plan.Plan, *asked) {
-	j := &asked{gets: make(map[string]int)}
-	var orders []*shopOrder
-	for i := range 10 {
-		orders = append(orders, outageOrder(i, fmt.Sprint(i)))
+// halfDone is a plan of ten orders, each in a lane of its own, and the journal of a run that has completed those with an
+// even number.
+func halfDone(t *testing.T) (*shop, *plan.Plan, *countingJournal) {
+	orders := make([]*shopOrder, 10)
+	for i := range orders {
+		orders[i] = outageOrder(i, fmt.Sprint(i))
 	}
-	plan := planFor(t, orders...)
-	require.NoError(t, j.Begin(plan.Digest()))
+	p := planFor(t, orders...)
 	for i, o := range orders {
 		if i%2 == 0 {
-			e := entryFor(o)
-			require.NoError(t, j.Put(resubmit.Record{
-				OrderID: o.ID, Fingerprint: e.Fingerprint, State: resubmit.RecordCompleted, Attempt: 1, Seen: "CP", At: time.Now(),
-				Why: "done",
-			}))
+			leave(t, p, entryFor(o), func(o *protocol.Order) {
+				o.Phase, o.Outcome, o.Status, o.Why = protocol.Ended, protocol.Completed, "CP", "done"
+			})
 		}
 	}
-	return newShop(orders...), plan, j
+	return newShop(orders...), p, &countingJournal{Journal: journalOf(t), gets: make(map[string]int)}
 }
 
-func TestResumeReadsFinishedRecordsOnlyIfItemsAreWanted(t *testing.T) {
+func TestResumeDoesNotOpenFinishedOrders(t *testing.T) {
 	t.Parallel()
-	for name, tt := range map[string]struct {
-		change func(*resubmit.Config)
-		gets   int
-	}{
-		"with items": {func(*resubmit.Config) {}, 5},
-		"with an observer": {func(c *resubmit.Config) {
-			c.OmitItems, c.OnEvent = true, func(resubmit.Event) {}
-		}, 5},
-		"with neither": {func(c *resubmit.Config) { c.OmitItems = true }, 0},
-		"with neither, and with groups": {func(c *resubmit.Config) {
-			c.OmitItems, c.Canary.Group = true, func(e *plan.Entry) string { return e.Customer }
-		}, 0},
+	for name, change := range map[string]func(*resubmit.Config){
+		"with items":       func(*resubmit.Config) {},
+		"with an observer": func(c *resubmit.Config) { c.OmitItems, c.OnEvent = true, func(resubmit.Event) {} },
+		"with neither":     func(c *resubmit.Config) { c.OmitItems = true },
+		"with a canary":    func(c *resubmit.Config) { c.Canary.Steps = []int{1, 2} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s, plan, j := halfDone(t)
-				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = j; tt.change(c) })
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = j; change(c) })
 				report, err := r.Apply(t.Context(), plan)
 				require.NoError(t, err)
 				require.Equal(t, resubmit.OutcomeCounts{Completed: 10}, report.Result)
+				require.Equal(t, 5, report.Earlier)
 				require.Equal(t, 5, s.pushes())
-				gets := 0
-				for i := 0; i < 10; i += 2 {
-					gets += j.gets[fmt.Sprintf("id-%d", i)]
+				for i := range 10 {
+					id := fmt.Sprintf("id-%d", i)
+					require.Equal(t, i%2 == 1, j.gets[id] > 0, id)
+					require.Equal(t, i%2, s.accepted(id))
 				}
-				require.InDelta(t, tt.gets, gets, 1, "a lane is mistaken for another once in a while")
+				for _, item := range report.Items {
+					require.Equal(t, item.Earlier, item.Why == "done", item.Why)
+				}
 			})
 		})
 	}
@@ -294,54 +116,169 @@ func TestResumePushesNothingIfTheJournalCannotBeRead(t *testing.T) {
 	})
 }
 
-func TestResumeIgnoresRecordsOfAnotherFailure(t *testing.T) {
+func TestResumeOfAFinishedPlanReportsItAsEarlier(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, plan, j := halfDone(t)
-		r, _, err := j.MemoryJournal.Get("id-4")
+		s, plan, _ := halfDone(t)
+		r := runnerFor(t, s, nil)
+		_, err := r.Apply(t.Context(), plan)
 		require.NoError(t, err)
-		r.Fingerprint = strings.Repeat("0", 32)
-		require.NoError(t, j.Put(r))
-		_, err = runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.OmitItems = j, true }).Apply(t.Context(), plan)
-		require.ErrorContains(t, err, "order SO000004: its record is for another order or another failure than the plan")
-	})
-}
-
-func TestResumeThatEndsAtOnceReportsFinishedOrders(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s, plan, j := halfDone(t)
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = j })
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		report, err := r.Apply(ctx, plan)
-		require.ErrorIs(t, err, context.Canceled)
-		require.Equal(t, resubmit.OutcomeCounts{Completed: 5, Skipped: 5}, report.Result)
-		require.Empty(t, s.calls)
+		calls := len(s.calls)
+		report, err := r.Apply(t.Context(), plan)
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 10}, report.Result)
+		require.Equal(t, 10, report.Earlier, "nothing is presented as new")
+		require.Zero(t, report.CloseToVerified)
+		require.Len(t, s.calls, calls)
 	})
 }
 
 func TestResumeBlocksLanesOfFailedOrdersWithoutItems(t *testing.T) {
 	t.Parallel()
-	for state, seen := range map[resubmit.RecordState]commerce.Status{
-		resubmit.RecordFailedAgain: "PF", resubmit.RecordSkipped: "PR", resubmit.RecordFalseSuccess: "CP",
+	for outcome, status := range map[protocol.Outcome]commerce.Status{
+		protocol.FailedAgain: "PF", protocol.Skipped: "PR", protocol.NotMoved: "PF",
 	} {
-		t.Run(string(state), func(t *testing.T) {
+		t.Run(string(outcome), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s, j := newShop(outageOrder(1, "a"), outageOrder(2, "a")), new(resubmit.MemoryJournal)
+				s := newShop(outageOrder(1, "a"), outageOrder(2, "a"))
 				plan := planFor(t, s.orders["id-1"], s.orders["id-2"])
-				require.NoError(t, j.Begin(plan.Digest()))
-				require.NoError(t, j.Put(resubmit.Record{
-					OrderID: "id-1", Fingerprint: entryFor(s.orders["id-1"]).Fingerprint, State: state, Attempt: 1, Seen: seen,
-					At: time.Now(),
-				}))
-				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.OmitItems = j, true })
+				leave(t, plan, entryFor(s.orders["id-1"]), func(o *protocol.Order) {
+					o.Phase, o.Outcome, o.Status = protocol.Ended, outcome, status
+				})
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.OmitItems = true })
 				report, err := r.Apply(t.Context(), plan)
 				require.NoError(t, err)
-				require.Len(t, report.Blockers, 1)
+				require.Equal(t, []resubmit.Blocker{{Number: "SO000001", Orders: 1}}, report.Blockers)
+				require.Equal(t, 1, report.Result.Blocked)
 				require.Empty(t, s.calls)
 			})
 		})
 	}
+}
+
+var errDead = errors.New("the process was killed")
+
+// dyingJournal fails every call from the n-th Put on, as if the process had been killed there. It may store that one.
+type dyingJournal struct {
+	resubmit.Journal
+	mu     sync.Mutex
+	left   int // puts
+	stores bool
+	dead   bool
+}
+
+func (j *dyingJournal) alive() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.dead {
+		return errDead
+	}
+	return nil
+}
+
+func (j *dyingJournal) Put(ctx context.Context, d resubmit.Durability, r ...protocol.Record) (uint64, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.dead {
+		return 0, errDead
+	}
+	j.left--
+	j.dead = j.left < 0
+	if j.dead && !j.stores {
+		return 0, errDead
+	}
+	seq, err := j.Journal.Put(ctx, d, r...)
+	if j.dead {
+		return 0, errDead
+	}
+	return seq, err
+}
+
+func (j *dyingJournal) Get(ctx context.Context, k protocol.Key) (protocol.Record, error) {
+	if err := j.alive(); err != nil {
+		return protocol.Record{}, err
+	}
+	return j.Journal.Get(ctx, k)
+}
+
+func (j *dyingJournal) Flush(ctx context.Context) (plan.Position, error) {
+	if err := j.alive(); err != nil {
+		return plan.Position{}, err
+	}
+	return j.Journal.Flush(ctx)
+}
+
+// Whenever a run is killed, the same command finishes: every order completes, each with one accepted push (I1, I19). An
+// order that also loses the answer to its first push can use up its attempts.
+func TestResumeAfterAKillBetweenAnyTwoSteps(t *testing.T) {
+	t.Parallel()
+	for _, stores := range []bool{false, true} {
+		for n := range 30 {
+			t.Run(fmt.Sprintf("at put %d, stored %v", n+1, stores), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					orders := []*shopOrder{
+						outageOrder(1, "a"), outageOrder(2, "a"), outageOrder(3, "b"), outageOrder(4, "c"), outageOrder(5, "d"),
+					}
+					orders[2].pushFaults = []fault{lostIgnored}
+					orders[3].pushFaults = []fault{lostActed}
+					orders[4].pushFaults = []fault{limited}
+					s := newShop(orders...)
+					p, dying := planFor(t, orders...), &dyingJournal{Journal: journalOf(t), left: n, stores: stores}
+					config := func(c *resubmit.Config) { c.Requests, c.Journal, c.RateLimit = s, claimJournal{c.Journal, s}, 5 }
+					killed := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = dying; config(c) })
+					report, err := killed.Apply(t.Context(), p)
+					if n < 12 {
+						require.ErrorIs(t, err, errDead, "the run was to be killed")
+					}
+					if report != nil {
+						require.Equal(t, 5, report.Result.Total())
+					}
+					for _, o := range orders {
+						for _, sub := range o.SubscriptionIDs {
+							s.answer(sub, "approved", "")
+						}
+					}
+					report, err = runnerFor(t, s, config).Apply(t.Context(), p)
+					require.NoError(t, err)
+					for i, o := range orders {
+						if item := itemOf(t, report, i+1); item.Outcome == protocol.NotMoved && o == orders[2] {
+							require.Zero(t, s.accepted(o.ID))
+							continue
+						}
+						require.Equal(t, protocol.Completed, itemOf(t, report, i+1).Outcome, itemOf(t, report, i+1).Why)
+						require.Equal(t, 1, s.accepted(o.ID), o.ID)
+					}
+					requireReadAndClaimBeforeEachPush(t, s)
+				})
+			})
+		}
+	}
+}
+
+// A process that was killed a moment ago may still be sending, as far as anybody knows: its lease has to end first.
+func TestResumeWaitsForTheLeaseOfAKilledRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "a")
+		s := newShop(o)
+		s.answer("a", "approved", "")
+		p := planFor(t, o)
+		config := func(c *resubmit.Config) { c.Requests = s }
+		killed := runnerFor(t, s, func(c *resubmit.Config) {
+			config(c)
+			c.Journal = &dyingJournal{Journal: journalOf(t), left: 2, stores: true} // after the claim
+		})
+		start := time.Now()
+		_, err := killed.Apply(t.Context(), p)
+		require.ErrorIs(t, err, errDead)
+		require.Empty(t, s.ledger)
+		report, err := runnerFor(t, s, config).Apply(t.Context(), p)
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 1}, report.Result)
+		require.Equal(t, 2, itemOf(t, report, 1).Attempts)
+		lease, push := time.Minute, 2*time.Minute
+		require.GreaterOrEqual(t, s.ledger[0].at.Sub(start), lease+push+2*defaultSettle)
+	})
 }

@@ -3,23 +3,27 @@ package resubmit_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 // askedForPatience applies a plan until the server has asked to be left alone, and then
 // kills the program.
-func askedForPatience(t *testing.T, s *shop, plan *plan.Plan, j resubmit.Journal) (asked time.Time) {
+func askedForPatience(t *testing.T, s *shop, plan *plan.Plan) (asked time.Time) {
 	t.Helper()
 	ctx, kill := context.WithTimeout(t.Context(), time.Minute)
 	defer kill()
-	r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = j })
+	r := runnerFor(t, s, nil)
 	_, err := r.Apply(ctx, plan)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NotEmpty(t, s.calls)
@@ -33,11 +37,10 @@ func TestRetryAfterIsHonoredByTheNextProcess(t *testing.T) {
 		orders[0].readFaults = []fault{limited}
 		s := newShop(orders...)
 		s.retryAfter = 10 * time.Minute
-		plan, journal := planFor(t, orders...), new(resubmit.MemoryJournal)
-		asked := askedForPatience(t, s, plan, journal)
+		plan := planFor(t, orders...)
+		asked := askedForPatience(t, s, plan)
 		before := len(s.calls)
-		next := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = journal })
-		report, err := next.Apply(t.Context(), plan)
+		report, err := runnerFor(t, s, nil).Apply(t.Context(), plan)
 		require.NoError(t, err)
 		require.Equal(t, resubmit.OutcomeCounts{Completed: 20}, report.Result)
 		waited := s.calls[before].Sub(asked)
@@ -51,15 +54,62 @@ func TestRetryAfterIsNotLongerAfterTheClockWasSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(3)
 		s := newShop(orders...)
-		plan, journal := planFor(t, orders...), new(resubmit.MemoryJournal)
-		require.NoError(t, journal.Begin(plan.Digest()))
+		plan := planFor(t, orders...)
 		ahead := time.Now().Add(100 * time.Hour)
-		require.NoError(t, journal.PutPatience(resubmit.Patience{Asked: ahead, Until: ahead.Add(5 * time.Minute)}))
+		_, err := journalOf(t).Put(t.Context(), resubmit.Durable, protocol.Record{
+			Key: retryAfterKey, At: ahead,
+			System: &protocol.System{RetryAfter: ahead.Add(5 * time.Minute), AskedAt: ahead},
+		})
+		require.NoError(t, err)
 		start := time.Now()
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = journal })
-		_, err := r.Apply(t.Context(), plan)
+		_, err = runnerFor(t, s, nil).Apply(t.Context(), plan)
 		require.NoError(t, err)
 		require.Equal(t, 5*time.Minute, s.calls[0].Sub(start))
+	})
+}
+
+// bareLister lists orders without details, so that a planner reads them.
+type bareLister struct{ shop *shop }
+
+func (l bareLister) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
+	return func(yield func(*commerce.Order, error) bool) {
+		for o, err := range (&lister{shop: l.shop, page: 100}).Orders(ctx, q) {
+			if o != nil {
+				o.Transitions = nil
+			}
+			if !yield(o, err) {
+				return
+			}
+		}
+	}
+}
+
+func TestRetryAfterIsHonoredByPlannerAndRunner(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "s1")
+		o.readFaults = []fault{limited}
+		s := newShop(o)
+		s.retryAfter = 10 * time.Minute
+		planAgain := func() time.Time {
+			first := len(s.calls)
+			_, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+				Systems: systemsOf(resubmit.Systems{Lister: bareLister{s}, Reader: s}), Journal: journalOf(t),
+				IgnoreConnect: true, Filter: filter.Everything(), Calendar: nights(t),
+			})
+			require.NoError(t, err)
+			return s.calls[first]
+		}
+		planAgain()
+		asked := s.calls[len(s.calls)-1]
+		require.GreaterOrEqual(t, planAgain().Sub(asked), 10*time.Minute, "the planner waits")
+		o.readFaults = []fault{limited}
+		planAgain()
+		asked = s.calls[len(s.calls)-1]
+		before := len(s.calls)
+		_, err := runnerFor(t, s, nil).Apply(t.Context(), planFor(t, o))
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, s.calls[before].Sub(asked), 10*time.Minute, "the run waits")
 	})
 }
 
@@ -70,13 +120,13 @@ func TestRetryAfterThatIsTooLongPreventsTheNextRun(t *testing.T) {
 		orders[0].readFaults = []fault{limited}
 		s := newShop(orders...)
 		s.retryAfter = 10 * time.Hour
-		plan, journal := planFor(t, orders...), new(resubmit.MemoryJournal)
-		strict := func(c *resubmit.Config) { c.Journal, c.MaxHold = journal, time.Hour }
+		plan := planFor(t, orders...)
+		strict := func(c *resubmit.Config) { c.MaxRetryAfter = time.Hour }
 		_, err := runnerFor(t, s, strict).Apply(t.Context(), plan)
-		require.ErrorIs(t, err, resubmit.ErrPatience)
+		require.ErrorIs(t, err, resubmit.ErrRetryAfterTooLong)
 		before := len(s.calls)
 		report, err := runnerFor(t, s, strict).Apply(t.Context(), plan)
-		require.ErrorIs(t, err, resubmit.ErrPatience)
+		require.ErrorIs(t, err, resubmit.ErrRetryAfterTooLong)
 		require.Nil(t, report)
 		require.Len(t, s.calls, before)
 		<-time.After(9*time.Hour + time.Minute)
@@ -86,7 +136,7 @@ func TestRetryAfterThatIsTooLongPreventsTheNextRun(t *testing.T) {
 	})
 }
 
-func TestRetryAfterOfExactlyMaxHoldIsAllowed(t *testing.T) {
+func TestRetryAfterOfExactlyMaxRetryAfterIsAllowed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		<-time.After(300 * time.Millisecond) // not on the second
@@ -94,8 +144,8 @@ func TestRetryAfterOfExactlyMaxHoldIsAllowed(t *testing.T) {
 		orders[0].pushFaults = []fault{limited}
 		s := newShop(orders...)
 		s.retryAfter = time.Hour
-		plan, journal := planFor(t, orders...), new(resubmit.MemoryJournal)
-		allowed := func(c *resubmit.Config) { c.Journal, c.MaxHold = journal, time.Hour }
+		plan := planFor(t, orders...)
+		allowed := func(c *resubmit.Config) { c.MaxRetryAfter = time.Hour }
 		r := runnerFor(t, s, allowed)
 		time.AfterFunc(time.Millisecond, r.Cancel)
 		_, err := r.Apply(t.Context(), plan)
@@ -106,32 +156,48 @@ func TestRetryAfterOfExactlyMaxHoldIsAllowed(t *testing.T) {
 	})
 }
 
-// impatientJournal cannot keep what a server asks for.
-type impatientJournal struct {
-	resubmit.MemoryJournal
+var retryAfterKey = protocol.Key{Kind: protocol.KindSystem, ID: "retry-after"}
+
+// forgetfulJournal cannot store or read a Retry-After.
+type forgetfulJournal struct {
+	resubmit.Journal
 	put, get error
 }
 
-func (j *impatientJournal) PutPatience(resubmit.Patience) error { return j.put }
+func (j forgetfulJournal) Put(ctx context.Context, d resubmit.Durability, r ...protocol.Record) (uint64, error) {
+	if r[0].Key == retryAfterKey {
+		return 0, j.put
+	}
+	return j.Journal.Put(ctx, d, r...)
+}
 
-func (j *impatientJournal) Patience() (resubmit.Patience, error) { return resubmit.Patience{}, j.get }
+func (j forgetfulJournal) Get(ctx context.Context, k protocol.Key) (protocol.Record, error) {
+	if k == retryAfterKey && j.get != nil {
+		return protocol.Record{}, j.get
+	}
+	return j.Journal.Get(ctx, k)
+}
 
 func TestRetryAfterThatCannotBeStoredEndsTheRun(t *testing.T) {
 	t.Parallel()
 	full := errors.New("no space left on device")
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(20)
-		orders[0].readFaults = []fault{limited}
+		for _, o := range orders {
+			o.readFaults = []fault{limited} // whichever is read first
+		}
 		s := newShop(orders...)
 		s.retryAfter = time.Minute
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.Concurrency = &impatientJournal{put: full}, 1 })
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.Journal, c.Concurrency = forgetfulJournal{Journal: journalOf(t), put: full}, 1
+		})
 		_, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.ErrorIs(t, err, full)
-		require.ErrorContains(t, err, "the Retry-After of Commerce")
+		require.ErrorContains(t, err, "could not record a Retry-After, so nothing more is sent")
 		require.Len(t, s.calls, 1)
 	})
 	s := newShop()
-	r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = &impatientJournal{get: full} })
+	r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = forgetfulJournal{Journal: journalOf(t), get: full} })
 	report, err := r.Apply(t.Context(), planFor(t, manyOrders(2)...))
 	require.ErrorIs(t, err, full)
 	require.Nil(t, report)

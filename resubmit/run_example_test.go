@@ -15,10 +15,10 @@ import (
 )
 
 // plannedExample plans two orders to resubmit. The system has the same orders.
-func plannedExample() (*plan.Plan, *ownSystem, error) {
+func plannedExample(j resubmit.Journal) (*plan.Plan, *ownSystem, error) {
 	p, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
 		Systems: systemsOf(resubmit.Systems{Lister: exampleOrders(), Requests: noRequests}),
-		Policy:  resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(), Calendar: exampleCalendar(),
+		Journal: j, Filter: filter.Everything(), Calendar: exampleCalendar(),
 	})
 	system := &ownSystem{orders: make(map[string]*commerce.Order)}
 	for o := range exampleOrders().Orders(context.Background(), commerce.Query{}) {
@@ -39,37 +39,34 @@ func (s hookedSystem) Push(ctx context.Context, id string, to commerce.Status) e
 }
 
 // exampleConfig does not wait and pushes one order after the other.
-func exampleConfig(reader resubmit.OrderReader, pusher resubmit.Pusher) resubmit.Config {
+func exampleConfig(j resubmit.Journal, reader resubmit.OrderReader, pusher resubmit.Pusher) resubmit.Config {
 	return resubmit.Config{
-		Systems: systemsOf(resubmit.Systems{Reader: reader, Pusher: pusher}), Policy: resubmit.Policy{SettleDelay: -1},
-		Concurrency: 1, RateLimit: -1, Verify: resubmit.VerifyConfig{InitialInterval: -1},
+		Systems: systemsOf(resubmit.Systems{Reader: reader, Pusher: pusher}), Journal: j,
+		MaxOpenOrders: 1, RateLimit: -1, Verify: resubmit.VerifyConfig{InitialInterval: -1},
 	}
 }
 
 // A run that was interrupted is resumed by applying the same plan with the same journal.
 func Example_resume() {
-	p, system, err := plannedExample()
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
 	dir, err := os.MkdirTemp("", "resume")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-
+	j, err := journal.Open(filepath.Join(dir, "journal"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = j.Close() }()
+	p, system, err := plannedExample(j)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	apply := func(ctx context.Context, pusher resubmit.Pusher) {
-		j, err := journal.Open(filepath.Join(dir, "maintenance.journal"))
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		defer func() { _ = j.Close() }()
-		config := exampleConfig(system, pusher)
-		config.Journal = j
-		runner, err := resubmit.NewRunner(config)
+		runner, err := resubmit.NewRunner(exampleConfig(j, system, pusher))
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -84,20 +81,21 @@ func Example_resume() {
 	apply(context.Background(), counted)
 	fmt.Println("pushes:", pushes)
 	// Output:
-	// 1 progressing, 1 skipped context canceled
+	// 1 progressing, 1 not started context canceled
 	// 2 completed <nil>
 	// pushes: 2
 }
 
 // Drain ends a run in good order: the order that is being pushed is verified, and the rest is not started.
 func ExampleRunner_Drain() {
-	p, system, err := plannedExample()
+	j := new(resubmit.MemoryJournal)
+	p, system, err := plannedExample(j)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	var runner *resubmit.Runner
-	runner, err = resubmit.NewRunner(exampleConfig(system, hookedSystem{system, func() { runner.Drain() }}))
+	runner, err = resubmit.NewRunner(exampleConfig(j, system, hookedSystem{system, func() { runner.Drain() }}))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -110,18 +108,19 @@ func ExampleRunner_Drain() {
 	// Unordered output:
 	// true
 	// SO000001 completed
-	// RN000003 skipped
+	// RN000003 notStarted
 }
 
 // SetLimits changes the rate and the concurrency while a run continues, here when the first order is pushed.
 func ExampleRunner_SetLimits() {
-	p, system, err := plannedExample()
+	j := new(resubmit.MemoryJournal)
+	p, system, err := plannedExample(j)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	var runner *resubmit.Runner
-	config := exampleConfig(system, hookedSystem{system, func() {
+	config := exampleConfig(j, system, hookedSystem{system, func() {
 		if err := runner.SetLimits(100, 2); err != nil {
 			fmt.Println(err)
 		}
@@ -144,12 +143,13 @@ func ExampleRunner_SetLimits() {
 
 // Events show what a run does. They arrive in order, in one goroutine.
 func ExampleEvent() {
-	p, system, err := plannedExample()
+	j := new(resubmit.MemoryJournal)
+	p, system, err := plannedExample(j)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	config := exampleConfig(system, system)
+	config := exampleConfig(j, system, system)
 	config.OnEvent = func(e resubmit.Event) {
 		switch e := e.(type) {
 		case resubmit.RunStarted:

@@ -1,211 +1,39 @@
 package resubmit
 
 import (
-	"cmp"
-	"crypto/ed25519"
+	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"os"
+	"os/user"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
-	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/throttle"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
-// Config configures a Runner. Reader and Pusher are required. Zero fields have the default that
-// is named; -1 disables what says so. A field that holds a nil pointer, map or function in an
-// interface is an error.
-//
-// A panic in one of these values is an error of that call, and its stack is logged. After a
-// panic in Pusher the outcome of the push is unknown. While Calendar panics nothing is pushed. A
-// panic in Journal or RequestType ends the run, one in Canary.Group selects the default group,
-// and one in OnEvent removes it.
-type Config struct {
-	// Systems are the clients. Reader and Pusher are required.
-	Systems
-	// Policy has the settings on which the planner must agree. Use that of the plan.
-	Policy
-	// Journal records what was done. Nil: a MemoryJournal that the Runner keeps, so that
-	// applying the same plan again resumes the run, in this process only.
-	Journal Journal
-	// Calendar returns the maintenance windows that are known now. It is called before every
-	// push. A nil calendar is an empty one. Nil: the calendar of the plan (see [plan.Header]).
-	Calendar func() *maintenance.Calendar
-	// Require are the keys of which one must have signed the plan (see [plan.SignFile] and
-	// [plan.LoadPublicKeys]). Otherwise Apply returns an error that matches [plan.ErrUnsigned] or
-	// [plan.ErrBadSignature]. Empty: plans need no signature.
-	Require []ed25519.PublicKey
-	// MaxPlanAge is the age at which Apply rejects a plan with ErrStalePlan. Default 24 h. A
-	// plan of any age is stale if maintenance has begun since it was made, or if Calendar has
-	// other windows in the 31 days before it than the plan. -1 accepts every plan. A plan that
-	// the Journal has begun is never stale, if the journal reports it in a method Plan() string,
-	// as those of this library do. A Watcher takes 0 as -1, since its plans are approved.
-	MaxPlanAge time.Duration
-
-	// Guard is the time before the next window in which nothing is pushed. Default 5 min; -1
-	// none.
-	Guard time.Duration
-	// RateLimit is the limit of calls per second, of all calls of the Runner together: reads,
-	// pushes, look-ups in Connect. One order takes about four. Default 5; -1 no limit.
-	RateLimit float64
-	// MinRateFraction is the fraction of RateLimit to which the rate may drop. The rate is halved
-	// when a server answers 429 or 503, or when calls take more than twice as long as usual, and
-	// rises by a tenth of RateLimit after ten seconds without trouble. Default 0.1; -1 keeps the
-	// rate.
-	MinRateFraction float64
-	// MaxHold is the longest pause that a server may ask for (Retry-After) without ending the
-	// run. No server is called during it. A longer pause ends the run at once with ErrPatience,
-	// and also the next run with the same journal. If the server asked by mistake, put a zero
-	// Patience into the journal. Default 24 h; -1 waits forever.
-	MaxHold time.Duration
-	// Concurrency is how many orders are pushed at the same time. As many reads for verification
-	// run beside them. Default: Capabilities.MaxConcurrency, for reads and pushes together;
-	// otherwise 2.
-	Concurrency int
-	// MaxOpenOrders is how many orders are in memory: those that wait for an older order of their
-	// subscription, are pushed, or are verified. At most half of them wait, so that other
-	// subscriptions continue; the rest is read from the plan again later. Default 8192.
-	MaxOpenOrders int
-	// MaxDeferrals is how often an order is tried again in one run after the server was not
-	// reached or asked for a pause. Refused credentials do not count, see [Runner.Apply].
-	// Default 3; -1 never.
-	MaxDeferrals int
-	// Retry says whether an order may be pushed again after a push without an answer. Default:
-	// never.
-	Retry RetryPolicy
-	// Canary pushes a few orders of each group first. It is on unless its Steps are empty and not
-	// nil.
-	Canary CanaryConfig
-	// Breaker stops all pushes when orders fail again for a transient reason.
-	Breaker BreakerConfig
-	// Verify says how results are verified.
-	Verify VerifyConfig
-
-	// OmitItems leaves the single orders out of the report, for plans that do not fit in
-	// memory. OnEvent receives each of them.
-	OmitItems bool
-	// OnEvent receives the events of a run in order, one at a time, through a queue, so that a slow
-	// function does not delay a push; no further order is begun while 1 024 events wait. It may
-	// call the methods of the Runner other than Apply. After a panic it is not called again and
-	// the run continues: the Logger and [Report].EventError say so. Optional.
-	OnEvent func(Event)
-	// Audit receives each event at once, before the run continues; an error or a panic ends
-	// the run. It must not call the Runner. See package audit. Optional.
-	Audit func(Event) error
-	// Logger logs what an operator must see. Nil: nothing is logged.
-	Logger *slog.Logger
-}
-
-// The defaults that planner and runner share.
-const (
-	defaultRate    = 5
-	defaultMaxHold = 24 * time.Hour
-)
-
-// WithDefaults returns the configuration with its defaults in the fields that are zero.
-func (c Config) WithDefaults() Config {
-	c.MaxPlanAge = cmp.Or(c.MaxPlanAge, 24*time.Hour)
-	c.Guard = cmp.Or(c.Guard, 5*time.Minute)
-	c.Policy = completePolicy(c.Policy)
-	c.RateLimit = cmp.Or(c.RateLimit, defaultRate)
-	if c.MinRateFraction = cmp.Or(c.MinRateFraction, 0.1); c.MinRateFraction == -1 {
-		c.MinRateFraction = 1
-	}
-	c.MaxHold = cmp.Or(c.MaxHold, defaultMaxHold)
-	c.Concurrency = cmp.Or(c.Concurrency, 2)
-	c.MaxOpenOrders = cmp.Or(c.MaxOpenOrders, 8192)
-	c.MaxDeferrals = cmp.Or(c.MaxDeferrals, 3)
-	c.Verify.InitialInterval = cmp.Or(c.Verify.InitialInterval, 10*time.Second)
-	c.Verify.MaxInterval = cmp.Or(c.Verify.MaxInterval, 5*time.Minute)
-	c.Verify.Timeout = cmp.Or(c.Verify.Timeout, 30*time.Minute)
-	c.Verify.HealthyAfter = cmp.Or(c.Verify.HealthyAfter, 10*time.Minute)
-	c.Verify.ConnectGrace = cmp.Or(c.Verify.ConnectGrace, 5*time.Minute)
-	c.Canary = c.Canary.withDefaults()
-	c.Breaker = c.Breaker.withDefaults()
-	if c.Journal == nil {
-		c.Journal = new(MemoryJournal)
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	return c
-}
-
-func (c Config) validate() error {
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("resubmit: "+format, args...)) }
-	if c.Reader == nil {
-		bad("Config.Reader is nil; give the client that reads orders")
-	}
-	if c.Pusher == nil {
-		bad("Config.Pusher is nil; give the client that pushes orders")
-	}
-	for _, err := range []error{
-		c.Systems.validate("Config"), c.Policy.validate("Config"), checkRate("Config.RateLimit", c.RateLimit),
-		callback.RejectNil(callback.Field{Name: "Config.Journal", Value: c.Journal}),
-	} {
-		if err != nil {
-			bad("%w", err)
-		}
-	}
-	for _, d := range []struct {
-		field string
-		value time.Duration
-	}{
-		{"MaxPlanAge", c.MaxPlanAge}, {"Guard", c.Guard}, {"Verify.InitialInterval", c.Verify.InitialInterval},
-		{"Verify.MaxInterval", c.Verify.MaxInterval}, {"Verify.Timeout", c.Verify.Timeout},
-		{"Verify.HealthyAfter", c.Verify.HealthyAfter},
-		{"Verify.ConnectGrace", c.Verify.ConnectGrace},
-		{"MaxHold", c.MaxHold},
-	} {
-		if d.value < -1 {
-			bad("Config.%s is %v; give a duration, 0 for the default or -1 to disable it", d.field, d.value)
-		}
-	}
-	if c.MinRateFraction != -1 && !(c.MinRateFraction >= 0 && c.MinRateFraction <= 1) {
-		bad("Config.MinRateFraction is %v; give a fraction up to 1, 0 for the default or -1 to keep the rate",
-			c.MinRateFraction)
-	}
-	c.Retry.validate(bad)
-	for _, k := range c.Require {
-		if len(k) != ed25519.PublicKeySize {
-			bad("Config.Require has a key of %d bytes; load the keys with LoadPublicKeys", len(k))
-			break
-		}
-	}
-	c.Canary.validate(bad)
-	c.Breaker.validate(bad)
-	if c.MaxDeferrals < -1 {
-		bad("Config.MaxDeferrals is %d; give a count, 0 for the default or -1 for none", c.MaxDeferrals)
-	}
-	if c.Concurrency < 0 || c.MaxOpenOrders < 0 {
-		bad("Config.Concurrency is %d and Config.MaxOpenOrders is %d; give counts, or 0 for the defaults",
-			c.Concurrency, c.MaxOpenOrders)
-	}
-	if c.Targets == nil && !c.Capabilities.Transitions {
-		bad("Config.Targets is nil, and Systems.Capabilities does not report which transitions an order offers; " +
-			"say which ones resubmit it, for instance DefaultTargets()")
-	}
-	return errors.Join(errs...)
-}
+// ErrRunning means that the Runner is already applying a plan.
+var ErrRunning = errors.New(
+	"resubmit: the runner is already applying a plan; wait for it, or make another runner")
 
 // Runner applies plans. It is safe for concurrent use and runs one plan at a time.
 type Runner struct {
-	cfg             Config
-	pace            *pacer
-	fallbackTargets []commerce.Status // the targets of orders without reported transitions
+	cfg      Config
+	pace     *throttle.Pacer
+	explicit []commerce.Status // the targets of orders without reported transitions
+	together bool              // pushes and reads share Concurrency
 
-	together bool // pushes and reads share Concurrency
-
-	mu     sync.Mutex // guards cfg.Concurrency too
-	paused bool
-	run    *run // the current one
-	// beginning means that a run is about to begin.
-	beginning bool
+	mu          sync.Mutex
+	paused      bool
+	concurrency int
+	busy        bool // a run is about to begin, or there is one
+	run         *run // the current one
 }
 
 // NewRunner returns a Runner. It returns an error if the configuration is invalid.
@@ -213,9 +41,7 @@ func NewRunner(cfg Config) (*Runner, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	r := &Runner{}
-	cfg.Targets = slices.Clone(cfg.Targets)
-	r.fallbackTargets = cfg.Targets
+	r := &Runner{explicit: slices.Clone(cfg.Targets)}
 	if cfg.Concurrency == 0 {
 		cfg.Concurrency = max(0, cfg.Capabilities.MaxConcurrency)
 		r.together = cfg.Concurrency > 0
@@ -224,9 +50,214 @@ func NewRunner(cfg Config) (*Runner, error) {
 		cfg.Lister = nil
 	}
 	r.cfg = cfg.WithDefaults()
-	r.cfg.Journal = guardedJournal{r.cfg.Journal}
-	r.pace = newPacer(r.cfg.RateLimit, r.cfg.MinRateFraction)
+	r.concurrency = r.cfg.Concurrency
+	r.cfg.Targets = slices.Clone(r.cfg.Targets)
+	r.cfg.Journal = guardedJournal{r.cfg.Journal, r.cfg.Logger}
+	r.pace = throttle.NewPacer(r.cfg.RateLimit, r.cfg.MinRateFraction)
 	return r, nil
+}
+
+// Apply resubmits the orders that the plan marks for resubmission, and no others, each at most once,
+// and waits until their outcomes are known.
+//
+// Each order takes these steps: wait for older orders of its subscriptions, for the canary of its
+// group, for the gate (not paused, no maintenance window now, soon or just before, breaker closed)
+// and for the rate limit; read the order again and compare it with the plan; choose a transition that it offers; claim
+// the order and its lanes in the journal; push; record the result; verify the outcome in Commerce and then in Connect.
+//
+// An order whose push got no answer is only read, until its status shows that the push was accepted or it is proven
+// unchanged (see [protocol.Policy]); then it is pushed once more, if the policy allows that, or is not moved. An order
+// that is not completed blocks the later orders of its subscriptions.
+//
+// A server can act on a push and still refuse it. So an order whose push was refused, by this run or
+// an earlier one, is read before it is pushed again or reported as skipped. If it was moved, the push
+// counts as accepted and the order is verified.
+//
+// While Commerce does not answer, the run waits. Refused credentials end it: 401 from either system, 403 from Connect
+// or to a list, and 403 to the reads or to the pushes of three orders in a row without a success in between. 403 to
+// fewer orders is about those orders, which are skipped. Orders that an earlier run has started end the run
+// only when all others are done. A push that gets 401 or 403 is tried once more, because clients
+// renew their credentials then. The error matches ErrUnauthorized or ErrForbidden of package commerce or
+// connect.
+//
+// Applying the same plan again resumes the run: orders that were pushed are verified, orders that may have been pushed
+// are read, finished orders are reported as they were, and the rest is resubmitted. Orders that another plan has
+// claimed since the plan was made are not touched. A plan for another system is rejected with
+// plan.ErrSystemMismatch, a journal that is not that of the plan, or an older copy, with ErrJournalMismatch, and a plan
+// of which no order may be sent yet with a *TooEarlyError.
+//
+// After ctx ends, or after [Runner.Cancel], nothing is pushed. Pushes in flight finish, in at most
+// Policy.PushTimeout, and their results are recorded. [Runner.Drain] also ends the run, but only when all pushed
+// orders are verified. Whatever does not return ten seconds after that is abandoned, with its goroutine.
+//
+// The report counts every order that the plan marks. It is nil only if the run could not start. If the run ended
+// early, there is also an error: that of ctx, of the plan, of the journal or of refused credentials, [ErrDrained],
+// [ErrCancelled], [ErrCircuitOpen], [ErrLeaseLost] or [ErrRetryAfterTooLong].
+func (r *Runner) Apply(ctx context.Context, p *plan.Plan) (*Report, error) {
+	x, err := r.begin(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	defer x.cancel(nil)
+	x.events.emit(RunStarted{Digest: p.Digest(), Counts: p.Counts(), Plan: p, ConnectAsked: r.cfg.Requests != nil})
+	x.reportEnd()
+	if err := withinContext(x.ctx, x.recall); err != nil {
+		x.fail(err)
+	} else {
+		x.open()
+	}
+	return r.finish(x)
+}
+
+// finish waits for the orders of a run and returns its report.
+func (r *Runner) finish(x *run) (*Report, error) {
+	x.wait()
+	r.mu.Lock()
+	r.pace.Notify(nil)
+	r.run = nil
+	r.mu.Unlock()
+	x.caller.endForbidden()
+	report, err := x.finish()
+	r.mu.Lock()
+	r.busy = false
+	r.mu.Unlock()
+	return report, err
+}
+
+// TooEarlyError means that a plan marks no order for resubmission, but some wait. Nothing was sent.
+type TooEarlyError struct {
+	// Due is when the first of them may be sent; zero if that is not known. Make a new plan then.
+	Due  time.Time
+	Wait int // orders that wait
+}
+
+func (e *TooEarlyError) Error() string {
+	when := "later"
+	if !e.Due.IsZero() {
+		when = "after " + e.Due.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("resubmit: it is too early: %s of the plan wait, and none may be sent now; make a new plan %s",
+		text.Orders(e.Wait), when)
+}
+
+// begin checks a plan and begins a run.
+func (r *Runner) begin(ctx context.Context, p *plan.Plan) (*run, error) {
+	if p == nil {
+		return nil, errors.New("resubmit: Apply was given no plan; read one with plan.Open or plan.Read")
+	}
+	planned, err := r.check(p)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	if r.busy {
+		r.mu.Unlock()
+		return nil, ErrRunning
+	}
+	r.busy = true
+	r.mu.Unlock()
+	x, err := r.start(ctx, p, planned) // this may take long, so without the lock
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		r.busy = false
+		return nil, err
+	}
+	x.gate.set(func(g *gate) bool { g.paused = r.paused; return true })
+	x.setConcurrency(r.concurrency)
+	r.run = x
+	return x, nil
+}
+
+// check returns an error if a plan is not for this Runner, and its calendar.
+func (r *Runner) check(p *plan.Plan) (*maintenance.Calendar, error) {
+	if err := p.CheckSystem(r.cfg.Name); err != nil {
+		return nil, err
+	}
+	if err := p.CheckJournal(); err != nil {
+		return nil, err
+	}
+	if err := checkPolicy(&r.cfg.Policy, p.Header().Policy); err != nil {
+		return nil, err
+	}
+	return p.Header().Calendar()
+}
+
+// start begins to use the journal and makes the run.
+func (r *Runner) start(ctx context.Context, p *plan.Plan, planned *maintenance.Calendar) (*run, error) {
+	var l *lease
+	var begun bool
+	var pause time.Duration
+	err := withinContext(ctx, func() (err error) {
+		record, err := r.cfg.Journal.Get(ctx, protocol.RunKey(p.Digest()))
+		if err != nil {
+			return fmt.Errorf("resubmit: the journal: %w", err)
+		}
+		if begun = record.Run != nil; !begun {
+			if c := p.Counts(); c.Resubmit == 0 && c.Wait > 0 {
+				return &TooEarlyError{Due: p.Due(), Wait: c.Wait}
+			}
+		}
+		if err := r.cfg.admitPlan(p, planned, begun, time.Now()); err != nil {
+			return err
+		}
+		if l, err = beginLease(ctx, &r.cfg, p, owner()); err != nil {
+			return err
+		}
+		if pause, err = l.recall(ctx); err != nil {
+			return fmt.Errorf("resubmit: the journal: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if pause > 0 {
+		r.pace.Hold(pause)
+	}
+	if err := tooLong("a server", r.pace.Rest()-retryAfterStep, r.cfg.MaxRetryAfter); err != nil {
+		return nil, err
+	}
+	calendar := r.cfg.Calendar
+	if calendar == nil {
+		calendar = func() *maintenance.Calendar { return planned }
+	}
+	x := newRun(ctx, r, p, calendar)
+	x.lease, x.planned = l, planned
+	go l.keep(x.ctx, x.fail)
+	return x, nil
+}
+
+// withinContext calls a function that may hang, and gives it up callGrace after ctx has ended.
+func withinContext(ctx context.Context, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- protect(f) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	late := time.NewTimer(callGrace)
+	defer late.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-late.C:
+		return fmt.Errorf("resubmit: the journal has not answered: %w", context.Cause(ctx))
+	}
+}
+
+// owner names the user, host and process.
+func owner() string {
+	name := "unknown user"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown host"
+	}
+	return text.Short(fmt.Sprintf("%s on %s, process %d", name, host, os.Getpid()))
 }
 
 // Status is a snapshot of a Runner.
@@ -294,4 +325,90 @@ func (r *Runner) Status() Status {
 	default:
 		return Status{}
 	}
+}
+
+var (
+	// ErrDrained reports that a run was drained before it had begun every order.
+	ErrDrained = errors.New("resubmit: the run was drained")
+	// ErrCancelled reports that a run was ended by Cancel.
+	ErrCancelled = errors.New("resubmit: the run was cancelled")
+)
+
+// RunState is the state of a run.
+type RunState string
+
+// The states of a run. StateIdle, the zero value, means that there is no run.
+const (
+	StateIdle      RunState = ""
+	StateRunning   RunState = "running"
+	StatePaused    RunState = "paused"
+	StateDraining  RunState = "draining"
+	StateCancelled RunState = "cancelled"
+)
+
+// Pause sends no further push until Resume. Pushes in flight finish, and
+// verification continues. It may be called before Apply.
+func (r *Runner) Pause() { r.setPaused(true) }
+
+// Resume ends a Pause. It does not end a Drain.
+func (r *Runner) Resume() { r.setPaused(false) }
+
+func (r *Runner) setPaused(paused bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.paused = paused
+	x := r.run
+	if x != nil && x.gate.set(func(g *gate) bool { was := g.paused; g.paused = paused; return was != paused }) {
+		x.reportControl("")
+	}
+}
+
+// Drain ends the current run gracefully: nothing more is pushed, pushes in flight finish, and
+// orders that were pushed are verified to their end. Then Apply returns its report, with the
+// rest as "not started", and ErrDrained if there is any. Without a run it does nothing.
+// To drain when a context ends, use
+//
+//	defer context.AfterFunc(interrupted, runner.Drain)()
+func (r *Runner) Drain() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	x := r.run
+	if x != nil && x.gate.set(func(g *gate) bool { was := g.draining; g.draining = true; return !was }) {
+		x.reportControl("")
+		x.scheduler.stop()
+	}
+}
+
+// Cancel ends the current run, as the end of its context does: pushes in flight finish,
+// verification stops, and Apply returns ErrCancelled. A second Cancel does not wait for pushes in flight: the next run
+// finds out what became of them. Without a run it does nothing.
+func (r *Runner) Cancel() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.run != nil && !r.run.end(ErrCancelled) {
+		r.run.giveUp()
+	}
+}
+
+// SetLimits changes Config.RateLimit and Config.Concurrency from the next call on, also of the
+// current run. 0 changes nothing; a rate of -1 is no limit. Calls in flight finish.
+func (r *Runner) SetLimits(rate float64, concurrency int) error {
+	if err := checkRate("SetLimits: the rate", rate); err != nil {
+		return fmt.Errorf("resubmit: %w", err)
+	}
+	if concurrency < 0 {
+		return fmt.Errorf("resubmit: SetLimits was given a concurrency of %d; give a count, or 0 to leave it", concurrency)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if rate != 0 {
+		r.pace.SetLimit(rate)
+	}
+	if concurrency != 0 {
+		r.concurrency = concurrency
+		if r.run != nil {
+			r.run.setConcurrency(concurrency)
+		}
+	}
+	return nil
 }

@@ -1,14 +1,17 @@
 package resubmit_test
 
 import (
+	"fmt"
 	"math"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 func TestNewRunnerRejectsInvalidConfigs(t *testing.T) {
@@ -20,7 +23,13 @@ func TestNewRunnerRejectsInvalidConfigs(t *testing.T) {
 		"no reader":              {func(c *resubmit.Config) { c.Reader = nil }, "Config.Reader is nil"},
 		"no pusher":              {func(c *resubmit.Config) { c.Pusher = nil }, "Config.Pusher is nil"},
 		"a negative guard":       {func(c *resubmit.Config) { c.Guard = -time.Minute }, "Config.Guard is -1m0s"},
-		"a negative settle time": {func(c *resubmit.Config) { c.SettleDelay = -2 }, "Config.SettleDelay"},
+		"no journal":             {func(c *resubmit.Config) { c.Journal = nil }, "Config.Journal is nil; give the journal"},
+		"a nil journal":          {func(c *resubmit.Config) { c.Journal = (*resubmit.MemoryJournal)(nil) }, "Config.Journal holds a nil"},
+		"a negative settle time": {func(c *resubmit.Config) { c.SettleDelay = -1 }, "Config.SettleDelay is -1ns"},
+		"a settle delay that a push can exceed": {func(c *resubmit.Config) { c.SettleDelay, c.PushTimeout = time.Minute, time.Minute },
+			"Config.SettleDelay is 1m0s; it must be longer than PushTimeout (1m0s)"},
+		"negative resubmissions": {func(c *resubmit.Config) { c.MaxResubmissions = -1 }, "Config.MaxResubmissions is -1"},
+		"negative attempts":      {func(c *resubmit.Config) { c.Retry.MaxAttempts = -1 }, "Config.Retry.MaxAttempts is -1"},
 		"Verify.InitialInterval is negative": {func(c *resubmit.Config) { c.Verify.InitialInterval = -2 },
 			"Config.Verify.InitialInterval"},
 		"Verify.MaxInterval is negative": {func(c *resubmit.Config) { c.Verify.MaxInterval = -2 },
@@ -47,7 +56,9 @@ func TestNewRunnerRejectsInvalidConfigs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newShop()
-			cfg := resubmit.Config{Systems: systemsOf(resubmit.Systems{Reader: s, Pusher: s})}
+			cfg := resubmit.Config{
+				Systems: systemsOf(resubmit.Systems{Reader: s, Pusher: s}), Journal: new(resubmit.MemoryJournal),
+			}
 			tt.change(&cfg)
 			r, err := resubmit.NewRunner(cfg)
 			require.Nil(t, r)
@@ -57,12 +68,30 @@ func TestNewRunnerRejectsInvalidConfigs(t *testing.T) {
 	}
 }
 
+func TestApplyCompletesAPlanInItsCanarySteps(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := make([]*shopOrder, 20)
+		for i := range orders {
+			orders[i] = outageOrder(i, fmt.Sprint(i/2))
+		}
+		s := newShop(orders...)
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Canary.Steps = nil })
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 20}, report.Result)
+		require.True(t, report.OK())
+		require.Empty(t, report.Next)
+		require.Equal(t, 20, s.pushes())
+	})
+}
+
 func TestTargetsReplaceUnreportedTransitions(t *testing.T) {
 	t.Parallel()
 	s := newShop()
 	systems := resubmit.Systems{Name: testSystem, Reader: s, Pusher: s}
 	_, err := resubmit.NewRunner(resubmit.Config{
-		Systems: systems, Policy: resubmit.Policy{Targets: resubmit.DefaultTargets()},
+		Systems: systems, Journal: new(resubmit.MemoryJournal), Policy: resubmit.Policy{Targets: protocol.DefaultTargets()},
 	})
 	require.NoError(t, err)
 }

@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/orders"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
-	"github.com/cloudblue-go/cloudblue/resubmit/rules"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 var (
@@ -19,9 +19,9 @@ var (
 	ErrClosed = errors.New("resubmit: the session is closed")
 	// ErrInProgress means that another call of Attempt has the order.
 	ErrInProgress = errors.New("resubmit: the order is already being attempted; wait for that")
-	// ErrEntryMismatch means that an entry is not in the plan, or not to be resubmitted.
+	// ErrEntryMismatch means that an order is not in the plan, or not to be resubmitted.
 	ErrEntryMismatch = errors.New(
-		"resubmit: the entry is not as in the approved plan, or is not to be resubmitted; take it from Plan.Entries and " +
+		"resubmit: the order is not as in the approved plan, or is not to be resubmitted; take it from Plan.Entries and " +
 			"do not change it")
 )
 
@@ -31,129 +31,127 @@ var (
 type Session struct {
 	x      *run
 	runner *Runner
+	before map[int32]int32 // the order before each one of a chain
 
-	seed    maphash.Seed
-	entries map[uint64]struct{} // hashes of the entries to resubmit
-	// before has the orders directly before each entry in its lanes.
-	before map[uint64][]string
-
-	once     sync.Once // for Close
-	mu       sync.Mutex
-	closed   bool
-	underWay map[string]bool
+	once    sync.Once // for Close
+	mu      sync.Mutex
+	closed  bool
+	working map[int32]bool
 }
 
-// Open begins a session for a plan. It reads the plan once and holds about 50 bytes for each order
-// to resubmit, more if another order of its subscription precedes it. Until Close, Apply and Open
+// Open begins a session for a plan. Until Close, Apply and Open
 // return ErrRunning. The session ends with ctx. Pause, Resume, Drain, Cancel, SetLimits and Status
 // apply to it.
-func (r *Runner) Open(ctx context.Context, plan *plan.Plan) (*Session, error) {
-	if plan == nil {
-		return nil, errors.New("resubmit: Open was given no plan; read one with plan.Open or plan.Read")
-	}
-	s := &Session{
-		runner: r, seed: maphash.MakeSeed(), entries: make(map[uint64]struct{}),
-		before: make(map[uint64][]string), underWay: make(map[string]bool),
-	}
-	if err := s.index(plan); err != nil {
-		return nil, err
-	}
-	x, err := r.begin(ctx, plan)
+func (r *Runner) Open(ctx context.Context, p *plan.Plan) (*Session, error) {
+	x, err := r.begin(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	x.cfg.OmitItems = true
-	x.canary = newCanary(CanaryConfig{Steps: []int{}}.withDefaults(), 1, x.events)
-	s.x = x
+	x.reportEnd()
+	x.tally.keep = false
+	x.scheduler.leave()
+	s := &Session{runner: r, x: x, before: make(map[int32]int32), working: make(map[int32]bool)}
+	for i := range p.Index().Len() {
+		if next, ok := p.Index().Next(i); ok {
+			s.before[int32(next)] = int32(i) //nolint:gosec // a plan has fewer orders
+		}
+	}
 	return s, nil
 }
 
-func (s *Session) index(plan *plan.Plan) error {
-	last := make(map[string]string) // lane → the last order in it
-	for e, err := range plan.Entries() {
+// Attempt resubmits the order of an entry, see AttemptID. The entry must be as in the plan.
+func (s *Session) Attempt(ctx context.Context, e *plan.Entry) (Item, error) {
+	place, ok := s.x.scheduler.index.Find(e.OrderID)
+	if ok {
+		planned, err := s.x.scheduler.index.Entry(place)
 		if err != nil {
-			return fmt.Errorf("resubmit: read the plan: %w", err)
+			return notAttempted(e, err.Error()), err
 		}
-		if e.Decision.Action != rules.Resubmit {
-			continue
-		}
-		h := s.hash(e)
-		s.entries[h] = struct{}{}
-		for _, k := range laneKeys(e) {
-			if k == orderLane(e) {
-				continue
-			}
-			if id := last[k]; id != "" && !slices.Contains(s.before[h], id) {
-				s.before[h] = append(s.before[h], id)
-			}
-			last[k] = e.OrderID
-		}
+		ok = string(planned.AppendJSON(nil)) == string(e.AppendJSON(nil))
 	}
-	return nil
+	if !ok {
+		err := fmt.Errorf("%w: order %s", ErrEntryMismatch, text.Short(e.OrderID))
+		return notAttempted(e, err.Error()), err
+	}
+	return s.AttemptID(ctx, e.OrderID)
 }
 
-func (s *Session) hash(e *plan.Entry) uint64 { return maphash.Bytes(s.seed, e.AppendJSON(nil)) }
-
-// Attempt resubmits one order: it waits until pushes are allowed, pushes the order unless the
+// AttemptID resubmits one order of the plan: it waits until pushes are allowed, pushes the order unless the
 // journal says that it was pushed, and verifies the result as [VerifyConfig] says. Call it again, at
 // any time and in any later session with the same plan and journal, for an order whose outcome is
-// progressing or unknown: it resumes and never pushes twice, except as Config.Retry allows. With
+// progressing or unknown: it resumes and never pushes twice, except as Policy.Retry allows. With
 // Verify.Timeout -1 it checks once and returns, so that the caller decides when to check again; it
-// still waits for Config.SettleDelay after a push without an answer.
+// still waits for Policy.SettleDelay after a push without an answer.
 //
-// The orders of a subscription are processed in the order of the plan: an order is skipped as
+// The orders of a subscription are processed in the order of the plan: an order is
 // blocked, without a record, while the journal does not show that its predecessor succeeded. Call
 // again when it has.
 //
 // The error is why the order was not attempted or did not end: the cause of ctx or of the end of
 // the session, ErrDrained, ErrInProgress or ErrEntryMismatch. The item is valid in each case.
-func (s *Session) Attempt(ctx context.Context, e *plan.Entry) (Item, error) {
-	j := newJob(e)
-	j.lanes = nil // the journal has the order before it
-	if err := s.enter(e); err != nil {
-		return s.untaken(j, err.Error()), err
+func (s *Session) AttemptID(ctx context.Context, orderID string) (Item, error) {
+	at, ok := s.x.scheduler.index.Find(orderID)
+	if !ok {
+		err := fmt.Errorf("%w: order %s", ErrEntryMismatch, text.Short(orderID))
+		return notAttempted(&plan.Entry{OrderID: orderID}, err.Error()), err
 	}
-	defer s.leave(e)
-	if id, err := s.blockedBy(e); err != nil {
-		return s.untaken(j, err.Error()), err
-	} else if id != "" {
-		return s.untaken(j, "blocked by the order "+id+
-			" before it of the same subscription, which has not succeeded"), nil
+	place := int32(at) //nolint:gosec // a plan has fewer orders
+	e, err := s.x.scheduler.index.Entry(at)
+	if err != nil {
+		return notAttempted(&plan.Entry{OrderID: orderID}, err.Error()), err
 	}
-	x := s.x
-	var end context.CancelCauseFunc
-	j.ctx, end = context.WithCancelCause(x.ctx)
+	if err := s.enter(place); err != nil {
+		err = fmt.Errorf("%w: order %s", err, text.Short(orderID))
+		return notAttempted(e, err.Error()), err
+	}
+	by, err := s.blockedBy(ctx, place, e)
+	if err == nil && by == "" {
+		return s.attempt(ctx, place, e)
+	}
+	s.leave(place)
+	if err != nil {
+		return notAttempted(e, err.Error()), err
+	}
+	i := notAttempted(e, "blocked by the order "+text.Short(by)+
+		" before it of the same subscription, which has not succeeded")
+	i.Outcome = protocol.Blocked
+	return i, nil
+}
+
+func (s *Session) attempt(ctx context.Context, place int32, e *plan.Entry) (Item, error) {
+	own, end := context.WithCancelCause(s.x.ctx)
 	defer end(nil)
 	defer context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })()
-
-	if enter(j.ctx, x.open, nil) != nil {
-		err := context.Cause(j.ctx)
-		return s.untaken(j, err.Error()), err
+	done := make(chan *order, 1)
+	s.x.begin(own, place, e, func(o *order) { s.leave(place); done <- o })
+	select {
+	case o := <-done:
+		return o.item, s.unfinished(o)
+	case <-own.Done():
 	}
-	x.jobs.Add(1) // until its outcome is counted
-	j.group = x.groupOf(e)
-	x.mu.Lock()
-	x.canary.enter(j)
-	x.mu.Unlock()
-	x.pushing.Add(1)
-	n := x.attempt(j)
-	x.pushing.Add(-1)
-	if n == nextFollow {
-		x.verifying.Add(1)
-		x.follow(j)
+	late := time.NewTimer(s.x.cfg.PushTimeout + callGrace)
+	defer late.Stop()
+	select {
+	case o := <-done:
+		return o.item, s.unfinished(o)
+	case <-late.C:
+	case <-s.x.hurry:
 	}
-	return j.item, j.unfinished(context.Cause(x.ctx))
+	i := notAttempted(e, "a call has not returned, and was given up")
+	i.Outcome = protocol.Unknown
+	return i, context.Cause(own)
 }
 
 // unfinished returns why an order did not end; nil if it did.
-func (j *job) unfinished(over error) error {
-	open := j.left || j.item.Outcome == OutcomeProgressing || j.item.Outcome == OutcomeUnknown
-	switch err := context.Cause(j.ctx); {
-	case over != nil:
-		return over
+func (s *Session) unfinished(o *order) error {
+	i := &o.item
+	open := i.Outcome == protocol.Progressing || i.Outcome == protocol.Unknown || i.Outcome == protocol.NotStarted
+	switch err := context.Cause(o.ctx); {
+	case s.x.ctx.Err() != nil:
+		return context.Cause(s.x.ctx)
 	case err != nil && open:
 		return err
-	case j.left:
+	case i.Outcome == protocol.NotStarted && s.x.stopping():
 		return ErrDrained
 	default:
 		return nil
@@ -161,7 +159,7 @@ func (j *job) unfinished(over error) error {
 }
 
 // enter reserves an order for one caller until leave.
-func (s *Session) enter(e *plan.Entry) error {
+func (s *Session) enter(place int32) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -170,42 +168,49 @@ func (s *Session) enter(e *plan.Entry) error {
 	if err := context.Cause(s.x.ctx); err != nil {
 		return err
 	}
-	if _, ok := s.entries[s.hash(e)]; !ok {
-		return fmt.Errorf("%w: order %s", ErrEntryMismatch, text.Short(e.OrderID))
+	if s.working[place] {
+		return ErrInProgress
 	}
-	if s.underWay[e.OrderID] {
-		return fmt.Errorf("%w: order %s", ErrInProgress, text.Short(e.OrderID))
-	}
-	s.underWay[e.OrderID] = true
-	s.x.jobs.Add(1) // so that Close waits
+	s.working[place] = true
+	s.x.orders.Add(1) // so that Close waits
 	return nil
 }
 
-func (s *Session) leave(e *plan.Entry) {
+func (s *Session) leave(place int32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.underWay, e.OrderID)
-	s.x.jobs.Done()
+	delete(s.working, place)
+	s.x.orders.Done()
 }
 
-// blockedBy returns the order before an entry that has not succeeded; "" if there is none.
-func (s *Session) blockedBy(e *plan.Entry) (string, error) {
-	for _, id := range s.before[s.hash(e)] {
-		rec, found, err := s.x.cfg.Journal.Get(id)
+// blockedBy returns an order before another one, of the same lanes, that has not succeeded; "" if there is none.
+func (s *Session) blockedBy(ctx context.Context, place int32, e *plan.Entry) (string, error) {
+	lanes := e.Lanes()
+	for before, ok := s.before[place]; ok; before, ok = s.before[before] {
+		older, err := s.x.scheduler.index.Entry(int(before))
 		if err != nil {
-			return "", fmt.Errorf("resubmit: the journal: order %s: %w", text.Short(id), err)
+			return "", fmt.Errorf("resubmit: read the plan: %w", err)
 		}
-		if !found || !free(Outcome(rec.State), rec.Seen) {
-			return id, nil
+		if !slices.ContainsFunc(older.Lanes(), func(l string) bool { return slices.Contains(lanes, l) }) {
+			continue
+		}
+		rec, err := s.x.cfg.Journal.Get(ctx, protocol.OrderKey(older.OrderID))
+		if err != nil {
+			return "", fmt.Errorf("resubmit: the journal: order %s: %w", text.Short(older.OrderID), err)
+		}
+		if r := rec.Order; r == nil || r.Run != s.x.digest || r.Fingerprint != older.Fingerprint ||
+			r.Phase != protocol.Ended || r.Outcome != protocol.Completed && !orders.AtRest(r.Status) {
+			return older.Label(), nil
 		}
 	}
 	return "", nil
 }
 
-// untaken returns the item of an order that was not attempted.
-func (s *Session) untaken(j *job, why string) Item {
-	j.item.Outcome, j.item.Why, j.item.DoneAt = OutcomeSkipped, text.Sentence(why), time.Now()
-	return j.item
+// notAttempted returns the item of an order that was not attempted.
+func notAttempted(e *plan.Entry, why string) Item {
+	i := newItem(e)
+	i.Outcome, i.Why, i.DoneAt = protocol.NotStarted, text.Sentence(why), time.Now()
+	return i
 }
 
 // Close ends the session: pushes in flight finish, verification stops, and all calls of Attempt
@@ -216,6 +221,6 @@ func (s *Session) Close() {
 		s.closed = true
 		s.mu.Unlock()
 		s.x.cancel(ErrClosed)
-		s.runner.wait(s.x)
+		s.runner.finish(s.x) //nolint:errcheck,gosec // each Attempt has returned its own
 	})
 }

@@ -14,9 +14,10 @@ import (
 // that is not at its end.
 func ExampleSession_Attempt() {
 	ctx := context.Background()
+	journal := new(resubmit.MemoryJournal)
 	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{
 		Systems: systemsOf(resubmit.Systems{Lister: exampleOrders(), Requests: noRequests}),
-		Policy:  resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(), Calendar: exampleCalendar(),
+		Journal: journal, Filter: filter.Everything(), Calendar: exampleCalendar(),
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -27,9 +28,8 @@ func ExampleSession_Attempt() {
 		system.orders[o.ID] = o
 	}
 	runner, err := resubmit.NewRunner(resubmit.Config{
-		Systems: systemsOf(resubmit.Systems{Reader: system, Pusher: system}), Policy: resubmit.Policy{SettleDelay: -1},
-		RateLimit: -1,
-		Verify:    resubmit.VerifyConfig{InitialInterval: -1, Timeout: -1}, // one look each time
+		Systems: systemsOf(resubmit.Systems{Reader: system, Pusher: system}), Journal: journal, RateLimit: -1,
+		Verify: resubmit.VerifyConfig{InitialInterval: -1, Timeout: -1}, // one poll each time
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
@@ -32,20 +33,20 @@ func TestSessionResubmitsSingleOrders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, two := outageOrder(1, "a"), outageOrder(2, "b")
 		s := newShop(one, two)
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = intentJournal{new(resubmit.MemoryJournal), s} })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = claimJournal{journalOf(t), s} })
 		first, second := entryFor(one), entryFor(two)
 		session := open(t, r, planWith(t, nil, first, second))
 
 		for range 3 { // the second and third time there is nothing left to do
 			item, err := session.Attempt(t.Context(), second)
 			require.NoError(t, err)
-			require.Equal(t, resubmit.OutcomeCompleted, item.Outcome)
+			require.Equal(t, protocol.Completed, item.Outcome)
 		}
-		require.Equal(t, []string{"intent id-2", "read id-2", "push id-2", "read id-2"}, s.steps)
+		require.Equal(t, []string{"read id-2", "claim id-2", "push id-2", "read id-2"}, s.steps)
 		require.Len(t, s.ledger, 1)
 		item, err := session.Attempt(t.Context(), first)
 		require.NoError(t, err)
-		require.Equal(t, resubmit.OutcomeCompleted, item.Outcome)
+		require.Equal(t, protocol.Completed, item.Outcome)
 	})
 }
 
@@ -54,7 +55,7 @@ func TestSessionChecksOnceWithoutTimeout(t *testing.T) {
 	tests := map[string]struct {
 		fate    fate
 		push    []fault
-		outcome resubmit.Outcome
+		outcome protocol.Outcome
 		looks   int // at least
 	}{
 		"it completes": {fate{after: time.Hour, status: "CP"}, nil, "completed", 50},
@@ -70,12 +71,12 @@ func TestSessionChecksOnceWithoutTimeout(t *testing.T) {
 				o := outageOrder(1, "a")
 				o.fates, o.pushFaults = []fate{tt.fate}, tt.push
 				s := newShop(o)
-				e, journal := entryFor(o), new(resubmit.MemoryJournal)
+				e := entryFor(o)
 				plan := planWith(t, nil, e)
 				looks := 0
 				var item resubmit.Item
-				for item.Outcome == "" || item.Outcome == resubmit.OutcomeProgressing {
-					r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.Verify.Timeout = journal, -1 })
+				for item.Outcome == "" || item.Outcome == protocol.Progressing {
+					r := runnerFor(t, s, func(c *resubmit.Config) { c.Verify.Timeout = -1 })
 					session := open(t, r, plan) // as a job would, in whatever process
 					var err error
 					item, err = session.Attempt(t.Context(), e)
@@ -112,8 +113,8 @@ func TestSessionKeepsTheOrderOfASubscription(t *testing.T) {
 			for range 2 {
 				all.Go(func() {
 					for {
-						item, err := session.Attempt(t.Context(), e)
-						if err == nil && item.Outcome == resubmit.OutcomeCompleted {
+						item, err := session.AttemptID(t.Context(), e.OrderID)
+						if err == nil && item.Outcome == protocol.Completed {
 							return
 						}
 						if err != nil && !errors.Is(err, resubmit.ErrInProgress) {
@@ -145,15 +146,15 @@ func TestSessionSkipsBlockedOrders(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		one, two := outageOrder(1, "a"), outageOrder(2, "a")
-		one.fates = []fate{{time.Second, "PF", stillDown}}
+		one.fates = []fate{{time.Second, "PF", "Reason: 504 Gateway Timeout."}}
 		s := newShop(one, two)
 		first, second := entryFor(one), entryFor(two)
 		session := open(t, runnerFor(t, s, nil), planWith(t, nil, first, second))
 		for range 2 { // before and after the first one was tried
 			item, err := session.Attempt(t.Context(), second)
 			require.NoError(t, err)
-			require.Equal(t, resubmit.OutcomeSkipped, item.Outcome)
-			require.Contains(t, item.Why, "blocked by the order id-1")
+			require.Equal(t, protocol.Blocked, item.Outcome)
+			require.Contains(t, item.Why, "blocked by the order SO000001")
 			_, err = session.Attempt(t.Context(), first)
 			require.NoError(t, err)
 		}
@@ -168,6 +169,8 @@ func TestSessionRejectsOtherEntries(t *testing.T) {
 		o, held := outageOrder(1, "a"), outageOrder(2, "b")
 		s := newShop(o, held, outageOrder(3, "c"))
 		good, hold := entryFor(o), entryFor(held)
+		require.NoError(t, json.Unmarshal([]byte("12.50"), &good.Total.Amount)) // in JSON it is 12.5
+		good.Total.Currency = "EUR"
 		hold.Decision.Action, hold.Target = rules.Hold, ""
 		session := open(t, runnerFor(t, s, nil), planWith(t, nil, good, hold))
 		changed := *good
@@ -175,8 +178,10 @@ func TestSessionRejectsOtherEntries(t *testing.T) {
 		for _, e := range []*plan.Entry{hold, &changed, entryFor(outageOrder(3, "c"))} {
 			item, err := session.Attempt(t.Context(), e)
 			require.ErrorIs(t, err, resubmit.ErrEntryMismatch)
-			require.Equal(t, resubmit.OutcomeSkipped, item.Outcome)
+			require.Equal(t, protocol.NotStarted, item.Outcome)
 		}
+		_, err := session.AttemptID(t.Context(), held.ID)
+		require.ErrorIs(t, err, resubmit.ErrEntryMismatch)
 		require.Empty(t, s.calls)
 
 		text, err := json.Marshal(good) // as the argument of a job
@@ -185,7 +190,7 @@ func TestSessionRejectsOtherEntries(t *testing.T) {
 		require.NoError(t, json.Unmarshal(text, &read))
 		item, err := session.Attempt(t.Context(), &read)
 		require.NoError(t, err)
-		require.Equal(t, resubmit.OutcomeCompleted, item.Outcome)
+		require.Equal(t, protocol.Completed, item.Outcome)
 	})
 }
 
@@ -223,12 +228,12 @@ func TestSessionResumesACancelledAttempt(t *testing.T) {
 		cut     func(r *resubmit.Runner, s *resubmit.Session, cancel context.CancelCauseFunc)
 		after   time.Duration
 		err     error
-		outcome resubmit.Outcome
+		outcome protocol.Outcome
 		reopens bool // the session is over
 	}{
 		"by its caller, at the gate": {
 			func(_ *resubmit.Runner, _ *resubmit.Session, cancel context.CancelCauseFunc) { cancel(errEnough) },
-			time.Minute, errEnough, "skipped", false,
+			time.Minute, errEnough, "notStarted", false,
 		},
 		"by its caller, while it is verified": {
 			func(_ *resubmit.Runner, _ *resubmit.Session, cancel context.CancelCauseFunc) { cancel(errEnough) },
@@ -240,11 +245,11 @@ func TestSessionResumesACancelledAttempt(t *testing.T) {
 		},
 		"by Drain": {
 			func(r *resubmit.Runner, _ *resubmit.Session, _ context.CancelCauseFunc) { r.Drain() },
-			time.Minute, resubmit.ErrDrained, "skipped", true,
+			time.Minute, resubmit.ErrDrained, "notStarted", true,
 		},
 		"by Cancel": {
 			func(r *resubmit.Runner, _ *resubmit.Session, _ context.CancelCauseFunc) { r.Cancel() },
-			time.Minute, resubmit.ErrCancelled, "skipped", true,
+			time.Minute, resubmit.ErrCancelled, "notStarted", true,
 		},
 	}
 	for name, tt := range tests {
@@ -271,7 +276,7 @@ func TestSessionResumesACancelledAttempt(t *testing.T) {
 				}
 				item, err = session.Attempt(t.Context(), e)
 				require.NoError(t, err)
-				require.Equal(t, resubmit.OutcomeCompleted, item.Outcome)
+				require.Equal(t, protocol.Completed, item.Outcome)
 				require.Len(t, s.ledger, 1)
 			})
 		})
@@ -284,7 +289,7 @@ func TestSessionEndsIfTheJournalFails(t *testing.T) {
 		one, two := outageOrder(1, "a"), outageOrder(2, "b")
 		s := newShop(one, two)
 		first, second := entryFor(one), entryFor(two)
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = &badJournal{fails: resubmit.RecordPushed} })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = badJournal{journalOf(t), protocol.Pushed} })
 		session := open(t, r, planWith(t, nil, first, second))
 		for _, e := range []*plan.Entry{first, second} {
 			_, err := session.Attempt(t.Context(), e)
@@ -299,26 +304,96 @@ func TestSessionReturnsACancelledCallerAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		orders := []*shopOrder{outageOrder(1, "s1"), outageOrder(2, "s2")}
 		orders[0].fates = []fate{{after: 20 * time.Minute, status: "CP"}}
-		s := newShop(orders...)
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.MaxOpenOrders = 1 })
-		plan := planFor(t, orders...)
-		session := open(t, r, plan)
+		r := runnerFor(t, newShop(orders...), nil)
+		session := open(t, r, planFor(t, orders...))
 		defer session.Close()
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			item, err := session.Attempt(t.Context(), entryFor(orders[0]))
 			require.NoError(t, err)
-			require.Equal(t, resubmit.OutcomeCompleted, item.Outcome)
+			require.Equal(t, protocol.Completed, item.Outcome)
 		})
 		synctest.Wait()
+		r.Pause()
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		entry := *entryFor(orders[1])
-		item, err := session.Attempt(ctx, &entry)
+		item, err := session.Attempt(ctx, entryFor(orders[1]))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Equal(t, resubmit.OutcomeSkipped, item.Outcome)
+		require.Equal(t, protocol.NotStarted, item.Outcome)
 		require.Equal(t, time.Minute, time.Since(start))
 		wg.Wait()
+	})
+}
+
+// Two callers with one order: the second one is told so, and the order is pushed once.
+func TestSessionRejectsASecondAttemptOfAnOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "s1")
+		s := newShop(o)
+		session := open(t, runnerFor(t, s, nil), planFor(t, o))
+		first := make(chan resubmit.Item, 1)
+		go func() {
+			item, err := session.AttemptID(t.Context(), o.ID)
+			if err != nil {
+				t.Error(err)
+			}
+			first <- item
+		}()
+		synctest.Wait()
+		item, err := session.AttemptID(t.Context(), o.ID)
+		require.ErrorIs(t, err, resubmit.ErrInProgress)
+		require.Equal(t, protocol.NotStarted, item.Outcome)
+		require.Equal(t, protocol.Completed, (<-first).Outcome)
+		require.Len(t, s.ledger, 1)
+		item, err = session.AttemptID(t.Context(), o.ID)
+		require.NoError(t, err)
+		require.Equal(t, protocol.Completed, item.Outcome)
+	})
+}
+
+// An order that was not attempted does not block the one behind it for the rest of the session.
+func TestSessionForgetsWhatBlockedAnOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		one, two := outageOrder(1, "a"), outageOrder(2, "a")
+		one.fates = []fate{{after: time.Hour, status: "CP"}}
+		s := newShop(one, two)
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Verify.Timeout = -1 })
+		session := open(t, r, planFor(t, one, two))
+		r.Pause()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := session.AttemptID(ctx, "id-1")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		r.Resume()
+		for _, want := range []protocol.Outcome{protocol.Progressing, protocol.Completed} {
+			item, err := session.AttemptID(t.Context(), "id-1")
+			require.NoError(t, err)
+			require.Equal(t, want, item.Outcome, item.Why)
+			<-time.After(time.Hour)
+		}
+		item, err := session.AttemptID(t.Context(), "id-2")
+		require.NoError(t, err)
+		require.Equal(t, protocol.Progressing, item.Outcome, item.Why)
+		require.Len(t, s.ledger, 2)
+	})
+}
+
+// A Session ends in good order without the events of a run: it has neither a begin nor an end that concerns all orders.
+func TestSessionHasNoEventsOfOrdersThatWereNotAttempted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		one, two := outageOrder(1, "a"), outageOrder(2, "b")
+		seen := new(diary)
+		r := runnerFor(t, newShop(one, two), func(c *resubmit.Config) { c.OnEvent = seen.on })
+		p := planFor(t, one, two)
+		session := open(t, r, p)
+		_, err := session.AttemptID(t.Context(), "id-1")
+		require.NoError(t, err)
+		session.Close()
+		require.Equal(t, "SO000001 intent 1\nSO000001 reread \"\"\nSO000001 pushed PD\nSO000001 done completed",
+			seen.String())
 	})
 }

@@ -19,10 +19,15 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-const outage = "Reason: 502 Bad Gateway."
+// Texts of failures while Connect was down, and while it still is.
+const (
+	outage    = "Reason: 502 Bad Gateway."
+	stillDown = "Reason: 504 Gateway Timeout."
+)
 
 // fault is what happens to one call.
 type fault string
@@ -301,6 +306,17 @@ func entryFor(o *shopOrder) *plan.Entry {
 	}
 }
 
+var journals sync.Map // test → *resubmit.MemoryJournal
+
+// journalOf returns the journal of a test.
+func journalOf(t require.TestingT) *resubmit.MemoryJournal {
+	j, _ := journals.LoadOrStore(t, new(resubmit.MemoryJournal))
+	return j.(*resubmit.MemoryJournal) //nolint:forcetypeassert // only such are stored
+}
+
+// newJournal gives a test another journal from now on.
+func newJournal(t require.TestingT) { journals.Store(t, new(resubmit.MemoryJournal)) }
+
 func planWith(t require.TestingT, windows []maintenance.Window, entries ...*plan.Entry) *plan.Plan {
 	plan, _ := planFile(t, windows, entries...)
 	return plan
@@ -319,6 +335,11 @@ func planFile(t require.TestingT, windows []maintenance.Window, entries ...*plan
 func writtenPlan(t require.TestingT, h plan.Header, entries ...*plan.Entry) (*plan.Plan, []byte) {
 	var b bytes.Buffer
 	h.CreatedAt, h.View, h.Filter = time.Now(), "Failed Orders", "everything()"
+	if h.Journal == (plan.Position{}) {
+		lease, err := journalOf(t).Begin(context.Background(), resubmit.JournalUse{System: testSystem})
+		require.NoError(t, err)
+		h.Journal = lease.Position
+	}
 	w, err := plan.NewWriter(&b, h)
 	require.NoError(t, err)
 	for _, e := range entries {
@@ -343,7 +364,7 @@ func planFor(t require.TestingT, orders ...*shopOrder) *plan.Plan {
 // about them.
 func runnerFor(t require.TestingT, s *shop, change func(*resubmit.Config)) *resubmit.Runner {
 	cfg := resubmit.Config{
-		Systems: systemsOf(resubmit.Systems{Reader: s, Pusher: s}), RateLimit: -1,
+		Systems: systemsOf(resubmit.Systems{Reader: s, Pusher: s}), RateLimit: -1, Journal: journalOf(t),
 		Canary: resubmit.CanaryConfig{Steps: []int{}},
 	}
 	if change != nil {
@@ -406,20 +427,22 @@ func (d *diary) on(e resubmit.Event) {
 
 func (d *diary) String() string { return strings.Join(d.lines, "\n") }
 
-// intentJournal also writes the intents among the steps of the shop.
-type intentJournal struct {
+// claimJournal also writes the claims among the steps of the shop.
+type claimJournal struct {
 	resubmit.Journal
 	shop *shop
 }
 
-func (j intentJournal) Put(r resubmit.Record) error {
-	err := j.Journal.Put(r)
-	if err == nil && r.State == resubmit.RecordSending {
+func (j claimJournal) Put(
+	ctx context.Context, d resubmit.Durability, records ...protocol.Record,
+) (uint64, error) {
+	seq, err := j.Journal.Put(ctx, d, records...)
+	if r := records[0]; err == nil && r.Order != nil && r.Order.Phase == protocol.Claimed {
 		j.shop.mu.Lock()
 		defer j.shop.mu.Unlock()
-		j.shop.steps = append(j.shop.steps, "intent "+r.OrderID)
+		j.shop.steps = append(j.shop.steps, "claim "+r.ID)
 	}
-	return err
+	return seq, err
 }
 
 // meter counts how many are in at the same time.
@@ -466,3 +489,82 @@ func (p lengthyPusher) Push(ctx context.Context, id string, to commerce.Status) 
 	<-time.After(p.takes)
 	return p.shop.Push(ctx, id, to)
 }
+
+// frail is a shop whose calls take a second, and that bears only some at once.
+type frail struct {
+	shop  *shop
+	busy  *meter
+	bears int
+}
+
+func (f frail) System() string { return testSystem }
+
+func (f frail) BaseURL() string { return "" }
+
+func (f frail) Capabilities() commerce.Capabilities {
+	return commerce.Capabilities{Failure: true, Transitions: true, MaxConcurrency: f.bears}
+}
+
+func (f frail) Order(ctx context.Context, id string) (*commerce.Order, error) {
+	f.busy.enter()
+	defer f.busy.exit()
+	<-time.After(time.Second)
+	return f.shop.Order(ctx, id)
+}
+
+func (f frail) Push(ctx context.Context, id string, to commerce.Status) error {
+	f.busy.enter()
+	defer f.busy.exit()
+	<-time.After(time.Second)
+	return f.shop.Push(ctx, id, to)
+}
+
+// recordOf returns the journal's record of the n-th order; nil if there is none.
+func recordOf(t testing.TB, n int) *protocol.Order {
+	t.Helper()
+	rec, err := journalOf(t).Get(t.Context(), protocol.OrderKey(fmt.Sprintf("id-%d", n)))
+	require.NoError(t, err)
+	return rec.Order
+}
+
+// runOf returns the journal's record of the run of a plan; nil if it has not begun.
+func runOf(t testing.TB, p *plan.Plan) *protocol.Run {
+	t.Helper()
+	rec, err := journalOf(t).Get(t.Context(), protocol.RunKey(p.Digest()))
+	require.NoError(t, err)
+	return rec.Run
+}
+
+// leave writes to the journal what an earlier run of a plan, which has ended, left of an order and its lanes.
+func leave(t require.TestingT, p *plan.Plan, e *plan.Entry, change func(*protocol.Order)) {
+	j, ctx, now := journalOf(t), context.Background(), time.Now()
+	o := protocol.Order{
+		Number: e.Number, Run: p.Digest(), Epoch: 1, Fingerprint: e.Fingerprint, Lanes: e.Lanes(),
+		PlacedAt: e.Before.PlacedAt, Attempts: 1, Resubmissions: 1, Target: commerce.StatusPaid, Status: e.Before.Status,
+		ClaimedAt: now, FirstClaimAt: now, Why: "as it was",
+	}
+	change(&o)
+	if o.Phase != protocol.Claimed {
+		o.SentAt = o.ClaimedAt
+	}
+	records := []protocol.Record{{Key: protocol.OrderKey(e.OrderID), At: now, Order: &o}}
+	for _, id := range e.Lanes() {
+		lane := &protocol.Lane{Newest: e.OrderID, NewestAt: e.Before.PlacedAt}
+		if o.Outcome != protocol.Completed && o.Status != commerce.StatusCompleted {
+			lane.Order, lane.Number, lane.Blocked = e.OrderID, e.Number, o.Phase == protocol.Ended
+		}
+		records = append(records, protocol.Record{Key: protocol.Key{Kind: protocol.KindLane, ID: id}, At: now, Lane: lane})
+	}
+	for i := range records {
+		old, err := j.Get(ctx, records[i].Key)
+		require.NoError(t, err)
+		records[i].Version = old.Version
+	}
+	_, err := j.Put(ctx, resubmit.Durable, records...)
+	require.NoError(t, err)
+}
+
+// readerFunc is a function that reads orders.
+type readerFunc func(ctx context.Context, id string) (*commerce.Order, error)
+
+func (f readerFunc) Order(ctx context.Context, id string) (*commerce.Order, error) { return f(ctx, id) }

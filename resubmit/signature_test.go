@@ -21,36 +21,37 @@ func publicKey(n byte) ed25519.PublicKey { return testKey(n).Public().(ed25519.P
 
 func TestApplyRejectsPlansWithoutARequiredSignature(t *testing.T) {
 	t.Parallel()
-	o := outageOrder(1, "s1")
-	p := planFor(t, o)
-	sign := func(key byte) *plan.Plan {
-		s, err := p.Sign(testKey(key), "Ann")
-		require.NoError(t, err)
-		return p.WithSignature(s)
+	sign := func(key byte) func(*testing.T, *plan.Plan) *plan.Plan {
+		return func(t *testing.T, p *plan.Plan) *plan.Plan {
+			s, err := p.Sign(testKey(key), "Ann")
+			require.NoError(t, err)
+			return p.WithSignature(s)
+		}
 	}
-	ofAnother, err := planFor(t, outageOrder(2, "s2")).Sign(testKey(1), "Ann")
-	require.NoError(t, err)
 	for name, test := range map[string]struct {
-		plan *plan.Plan
+		sign func(*testing.T, *plan.Plan) *plan.Plan
 		is   error
 		says string
 	}{
-		"not signed":           {p, plan.ErrUnsigned, "pass its signature"},
-		"signed by another":    {sign(9), plan.ErrBadSignature, `signed by "Ann" with the key ed25519:`},
-		"signed was another":   {p.WithSignature(ofAnother), plan.ErrBadSignature, "belongs to another plan"},
+		"not signed":        {func(_ *testing.T, p *plan.Plan) *plan.Plan { return p }, plan.ErrUnsigned, "pass its signature"},
+		"signed by another": {sign(9), plan.ErrBadSignature, `signed by "Ann" with the key ed25519:`},
+		"signed was another": {func(t *testing.T, p *plan.Plan) *plan.Plan {
+			other, err := planFor(t, outageOrder(2, "s2")).Sign(testKey(1), "Ann")
+			require.NoError(t, err)
+			return p.WithSignature(other)
+		}, plan.ErrBadSignature, "belongs to another plan"},
 		"signed by one of two": {sign(2), nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			mine := *o
-			s := newShop(&mine)
-			journal := new(resubmit.MemoryJournal)
+			o := outageOrder(1, "s1")
+			s, p := newShop(o), planFor(t, o)
 			var log bytes.Buffer
 			r := runnerFor(t, s, func(c *resubmit.Config) {
-				c.Require, c.Journal = []ed25519.PublicKey{publicKey(1), publicKey(2)}, journal
+				c.Require = []ed25519.PublicKey{publicKey(1), publicKey(2)}
 				c.Logger, c.Verify.InitialInterval, c.Verify.Timeout = slog.New(slog.NewTextHandler(&log, nil)), -1, -1
 			})
-			_, err := r.Apply(t.Context(), test.plan)
+			_, err := r.Apply(t.Context(), test.sign(t, p))
 			if test.is == nil {
 				require.NoError(t, err)
 				require.Len(t, s.ledger, 1)
@@ -61,7 +62,7 @@ func TestApplyRejectsPlansWithoutARequiredSignature(t *testing.T) {
 			require.ErrorContains(t, err, test.says)
 			require.NotContains(t, err.Error(), "\n")
 			require.Empty(t, s.calls)
-			require.Empty(t, journal.Plan(), "the journal was not begun")
+			require.Nil(t, runOf(t, p), "the journal was not begun")
 		})
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 const (
@@ -32,7 +33,7 @@ func TestSystem_of_the_plan_must_be_that_of_the_clients(t *testing.T) {
 		plan, client, says string
 		fits               bool
 	}{
-		"the same": {plan: systemA, client: systemA, fits: true},
+		"the same": {plan: testSystem, client: testSystem, fits: true},
 		"another": {plan: systemA, client: systemB,
 			says: "it was made for " + systemA + ", and this is " + systemB},
 		"a plan without one": {client: systemB, says: "it names no system, as plans of older versions do not, and this is " +
@@ -94,14 +95,16 @@ func TestSystems(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			systems := resubmit.Systems{Name: tt.name, Lister: failedOrders(1), Reader: s, Pusher: s}
-			policy := resubmit.Policy{Targets: resubmit.DefaultTargets()}
+			policy := resubmit.Policy{Targets: protocol.DefaultTargets()}
 			_, err := resubmit.NewRunner(resubmit.Config{Systems: systems, Policy: policy})
 			require.ErrorContains(t, err, "resubmit: Config.Systems.Name")
 			require.ErrorContains(t, err, tt.says)
 			_, err = resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{Systems: systems}, nil)
 			require.ErrorContains(t, err, "CheckConfig.Systems.Name")
 			require.ErrorContains(t, err, tt.says)
-			_, err = resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{Systems: systems, Filter: filter.Everything()})
+			_, err = resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+				Systems: systems, Filter: filter.Everything(), Journal: new(resubmit.MemoryJournal),
+			})
 			require.ErrorContains(t, err, "PlanConfig.Systems.Name")
 			require.ErrorContains(t, err, tt.says)
 		})
@@ -113,7 +116,8 @@ func TestSystemsOf(t *testing.T) {
 	orders, err := ordermanager.New("https://a.example.net", ordermanager.Token("t"))
 	require.NoError(t, err)
 	require.Equal(t, resubmit.Systems{
-		Name: systemA, Capabilities: orders.Capabilities(), Lister: orders, Reader: orders, Pusher: orders,
+		Name: systemA, BaseURL: "https://a.example.net", Capabilities: orders.Capabilities(),
+		Lister: orders, Reader: orders, Pusher: orders,
 	}, resubmit.SystemsOf(orders, orders))
 
 	_, err = resubmit.NewRunner(resubmit.Config{Systems: resubmit.SystemsOf((*ordermanager.Client)(nil), nil)})
@@ -125,6 +129,7 @@ func TestSystemsOf(t *testing.T) {
 func TestSortedRejectsANilLister(t *testing.T) {
 	t.Parallel()
 	_, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Journal: new(resubmit.MemoryJournal),
 		Systems: systemsOf(resubmit.Systems{Lister: resubmit.Sorted((*planSource)(nil))}), Filter: filter.Everything(),
 	})
 	require.ErrorContains(t, err, "nil lister")
@@ -152,6 +157,7 @@ func TestSystem_is_in_the_plan_in_normal_form(t *testing.T) {
 		"simpleapi https://gw.example.net/marketplace":   simple("https://gw.example.net/marketplace/"),
 	} {
 		plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+			Journal:   new(resubmit.MemoryJournal),
 			RateLimit: -1,
 			Systems:   resubmit.SystemsOf(client, failedOrders(1)), IgnoreConnect: true, Filter: filter.Everything(),
 		})

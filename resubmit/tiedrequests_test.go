@@ -58,8 +58,9 @@ func TestApply_pushes_no_order_whose_request_is_hard_to_find(t *testing.T) {
 					})}))
 				require.NoError(t, err)
 				plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+					Journal: journalOf(t),
 					Systems: systemsOf(resubmit.Systems{Lister: source, Reader: s, Requests: client}),
-					Policy:  resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(), RateLimit: -1,
+					Filter:  filter.Everything(), RateLimit: -1,
 				})
 				require.NoError(t, err)
 				_, err = runnerFor(t, s, func(c *resubmit.Config) { c.Verify.Timeout = -1 }).Apply(t.Context(), plan)

@@ -19,6 +19,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
@@ -76,7 +77,7 @@ func TestApply_does_not_push_an_order_that_became_unreadable(t *testing.T) {
 		require.NoError(t, err)
 		require.Zero(t, s.accepted("id-1"))
 		require.Equal(t, 1, s.accepted("id-2"))
-		require.Equal(t, resubmit.OutcomeSkipped, itemOf(t, report, 1).Outcome)
+		require.Equal(t, protocol.Skipped, itemOf(t, report, 1).Outcome)
 		require.Contains(t, itemOf(t, report, 1).Why, "not all of the order could be read: "+oddDate)
 	})
 }
@@ -94,7 +95,7 @@ func TestApply_concludes_nothing_from_an_order_with_problems(t *testing.T) {
 		}
 		report, err := runnerFor(t, s, nil).Apply(t.Context(), planFor(t, o))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.OutcomeProgressing, itemOf(t, report, 1).Outcome)
+		require.Equal(t, protocol.Progressing, itemOf(t, report, 1).Outcome)
 		require.Contains(t, itemOf(t, report, 1).Why, oddDate)
 		require.Equal(t, 1, s.pushes())
 	})
@@ -117,6 +118,7 @@ func TestPlanner_writes_a_plan_of_any_orders(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		source := &planSource{orders: rapid.SliceOfN(anyOrder(), 1, 5).Draw(t, "orders")}
 		p, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
+			Journal: new(resubmit.MemoryJournal),
 			Systems: systemsOf(resubmit.Systems{Lister: resubmit.Sorted(source)}), Filter: filter.Everything(),
 			IgnoreConnect: true,
 		})

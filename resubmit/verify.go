@@ -1,7 +1,6 @@
 package resubmit
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -9,18 +8,24 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/orders"
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/throttle"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 // VerifyConfig says how the result of a push is verified. Commerce is polled after InitialInterval, then
 // at doubling intervals of at least a second and at most MaxInterval. An order that has not ended after
 // Timeout is progressing.
 //
-// With Capabilities.Lists, 20 or more orders whose polls are due, or nearly, are listed instead of read,
-// by their statuses, types and times of placing. An order that is listed in the same status is not read
-// then. Every other one is read, and so is each at its last poll and at least every 30 min. A list never
-// proves that an order is done or has failed. A list that fails, or takes half as many calls as the
-// reads would, is ignored, and none is made for the next 10 min.
+// With Capabilities.Lists, orders whose polls are due at about the same time are listed by their ids instead of read
+// one by one; for that a poll is put off by at most one and a half intervals, or a minute. An order that is listed as
+// done, or as still in progress, is not read. Every other one is read, because lists may lack the reason of a failure,
+// and so is each at its last poll and at least every 30 min, because lists may be stale. If a list fails, orders are
+// read one by one for the next 10 min.
+//
+// What Connect says about many orders is looked up with one call.
 type VerifyConfig struct {
 	InitialInterval time.Duration // time until the first poll; default 10 s; -1 at once
 	MaxInterval     time.Duration // default 5 min; -1 no bound
@@ -29,154 +34,159 @@ type VerifyConfig struct {
 	// has left its failure and is in progress in Connect. At most Timeout. Default 10 min; -1
 	// only when it has completed.
 	HealthyAfter time.Duration
-	// ConnectGrace is how long Connect may disagree with Commerce about an order that is done in
+	// ConnectGrace is how long Connect may lack the request of an order that is done in
 	// Commerce before that is a false success, since Connect may be some minutes behind. An order
-	// is then verified for longer than Timeout if necessary, unless that is -1. At most Timeout.
-	// Default 5 min; -1 none.
+	// is then verified for longer than Timeout if necessary, unless that is -1. A request that failed since the push is a
+	// false success at once. At most Timeout. Default 5 min; -1 none.
 	ConnectGrace time.Duration
 }
 
-// pollAtLeast is the shortest time between two polls of one order.
-const pollAtLeast = time.Second
+const (
+	// pollAtLeast is the shortest time between two polls of one order.
+	pollAtLeast = time.Second
+	// pollTogether is how long a poll may be put off at most, so that many orders are listed together.
+	pollTogether = time.Minute
+)
 
-// polls times the polls of one order: at doubling intervals, the last one at the deadline.
-type polls struct {
-	next, max time.Duration
-	deadline  time.Time
-}
-
-func (x *run) polls(deadline time.Time) polls {
-	return polls{next: x.cfg.Verify.InitialInterval, max: x.cfg.Verify.MaxInterval, deadline: deadline}
-}
-
-// wait waits for the next poll, and reports whether it is the last.
-func (p *polls) wait(ctx context.Context) (last bool, err error) {
-	rest := time.Until(p.deadline)
-	if err := sleep(ctx, min(p.next, rest)); err != nil {
-		return false, err
-	}
-	last = rest <= p.next
-	p.grow()
-	return last, nil
-}
-
-func (p *polls) grow() {
-	p.next = max(2*p.next, pollAtLeast)
-	if p.max > 0 {
-		p.next = min(p.next, p.max)
-	}
-}
-
-// follow finds the outcome of an order that was or may have been pushed, by reading it.
-func (x *run) follow(j *job) {
-	defer x.verifying.Add(-1)
-	left := false
-	for j.rec.State == RecordSending || j.rec.State == RecordUnknown {
-		n := x.resolve(j)
-		if n == nextAgain && x.retry(j) != nextFollow || n == nextOver {
-			return
-		}
-		left = n == nextFollow
-	}
-	x.verify(j, left)
-}
+// listTrust is how long an order is seen by lists alone. A list may be stale.
+const listTrust = 30 * time.Minute
 
 // verification is the state of the verification of one push.
 type verification struct {
-	polls
+	interval time.Duration // until the next poll
+	deadline time.Time
+	read     time.Time // when the order was last read, and not only listed
 	pushedAt time.Time
 	left     bool      // the order was seen to leave its failure
-	read     time.Time // when the order was last read; zero before
 	done     time.Time // when the order was first seen as provisioned in Commerce; zero before
 	last     bool      // there is no further poll
 }
 
-// verify polls Commerce, and then Connect, for the outcome of a push. left means that the order was
-// seen to leave its failure.
-func (x *run) verify(j *job, left bool) {
-	v := &verification{pushedAt: j.rec.sent(), left: left}
-	deadline := v.pushedAt.Add(max(x.cfg.Verify.Timeout, 0))
-	if j.rec.State == RecordProgressing {
-		deadline = v.pushedAt // an earlier run has waited until the deadline
-		v.left = j.rec.Seen != j.entry.Before.Status && x.meaningful(j, j.rec.Seen)
-		if j.rec.Seen.Provisioned() {
-			v.done = j.rec.At
-		}
+// verify polls Commerce, and then Connect, for the outcome of a push.
+func (o *order) verify() {
+	c := &o.x.cfg.Verify
+	rec, _ := o.machine.Record()
+	v := &verification{
+		interval: c.InitialInterval, pushedAt: rec.SentAt, read: time.Now(), deadline: rec.SentAt.Add(max(c.Timeout, 0)),
+		done: rec.DoneAt, left: rec.Status != o.entry.Before.Status && rec.Status.Known(),
 	}
-	v.polls = x.polls(deadline)
 	for {
-		underWay, err := x.nextPoll(j, v)
-		if underWay {
-			continue
-		}
-		if err == nil {
-			err = x.pollOrder(j)
-		}
-		if err == nil {
-			v.read = time.Now()
-		}
-		if j.ctx.Err() != nil {
-			x.done(j, OutcomeProgressing, "pushed; the verification was stopped: "+context.Cause(j.ctx).Error())
+		if o.waitForPoll(v) != nil {
+			o.stop()
 			return
 		}
-		outcome, why := x.assess(j, v, err)
-		if outcome != OutcomeProgressing {
-			x.verified(j, outcome, why)
+		err := o.poll(v)
+		if o.ctx.Err() != nil {
+			o.stop()
 			return
 		}
-		x.underWay(j, v.left, v.pushedAt)
-		if v.last {
-			x.verified(j, OutcomeProgressing, why)
+		outcome, why := o.assess(v, err)
+		if outcome == protocol.Progressing {
+			o.progressing(v)
+		}
+		if outcome != protocol.Progressing || v.last {
+			if now := o.item.After; outcome == protocol.FailedAgain {
+				o.x.tally.failedAgain(&o.item, now)
+			}
+			o.machine.Verified(protocol.Verification{
+				Outcome: outcome, Status: o.item.After.Status, AtRest: orders.AtRest(o.item.After.Status), DoneAt: v.done,
+				Template: failure.Template(o.item.After.Message), Why: text.Sentence(why),
+			}, time.Now())
 			return
 		}
 	}
 }
 
-// assess returns the outcome that a read of an order shows, and why. OutcomeProgressing means that it is not known yet.
-func (x *run) assess(j *job, v *verification, err error) (Outcome, string) {
-	now := j.item.After
+// waitForPoll waits for the next poll. Polls are aligned, so that many orders are listed together.
+func (o *order) waitForPoll(v *verification) error {
+	now := time.Now()
+	due := now.Add(v.interval)
+	if tick := min(3*v.interval/2, pollTogether); tick >= time.Second && o.x.verifier.lists() {
+		due = due.Add(tick - 1).Truncate(tick)
+	}
+	if v.last = !due.Before(v.deadline); v.last {
+		due = v.deadline
+	}
+	v.interval = max(2*v.interval, pollAtLeast)
+	if most := o.x.cfg.Verify.MaxInterval; most > 0 {
+		v.interval = min(v.interval, most)
+	}
+	return sleep(o.ctx, time.Until(due))
+}
+
+// poll finds out the state of the order: by a list with many others, or by reading it.
+func (o *order) poll(v *verification) error {
+	if !v.last && time.Since(v.read)+v.interval < listTrust {
+		if row := o.x.verifier.row(o.ctx, o.entry); row != nil && o.conclusive(row) {
+			o.item.After = plan.SnapshotOf(row)
+			return nil
+		}
+	}
+	if err := o.x.caller.reads.Take(o.ctx); err != nil {
+		return err
+	}
+	defer o.x.caller.reads.Give()
+	_, began, err := o.fetch(throttle.Any)
+	if err == nil {
+		v.read = began
+	}
+	return err
+}
+
+// conclusive reports whether a row of a list says enough: the order is done, or in progress. Lists may lack the reason
+// of a failure.
+func (o *order) conclusive(row *commerce.Order) bool {
+	now := plan.SnapshotOf(row)
+	return len(row.Problems) == 0 && row.Status.Known() &&
+		orders.EntryIdentity(o.entry).Check(orders.IdentityOf(row)) == nil &&
+		!failed(o.entry.Before, now) && !unpaid(now.Status) && (now.Status.Provisioned() || !orders.AtRest(now.Status))
+}
+
+// assess returns the outcome that the state of the order shows, and why. Progressing means that it is not known yet.
+func (o *order) assess(v *verification, err error) (protocol.Outcome, string) {
+	now := o.item.After
 	switch {
 	case err != nil:
-		return OutcomeProgressing, "the order could not be read: " + err.Error()
-	case failed(j.entry.Before, now):
-		if v.left || failedAnew(j.entry.Before, now) || time.Since(v.pushedAt) >= x.cfg.SettleDelay {
-			return OutcomeFailedAgain, x.failedAgain(j)
+		return protocol.Progressing, "the order could not be read: " + err.Error()
+	case failed(o.entry.Before, now):
+		if v.left || failedAnew(o.entry.Before, now) || time.Since(v.pushedAt) >= o.x.cfg.SettleDelay {
+			return protocol.FailedAgain, o.failedAgain()
 		}
-		return OutcomeProgressing, fmt.Sprintf("Commerce accepted the push, but the order is still %s", now.Status)
+		return protocol.Progressing, fmt.Sprintf("Commerce accepted the push, but the order is still %s", now.Status)
 	case now.Status.Provisioned():
 		v.left = true
 		if v.done.IsZero() {
-			v.done = time.Now()
+			v.done = time.Now().Round(0).UTC()
 		}
-		outcome, why := x.inConnect(j)
-		if outcome == OutcomeFalseSuccess && x.mayLag(v) {
-			outcome = OutcomeProgressing
+		outcome, why, lag := o.inConnect()
+		if outcome == protocol.FalseSuccess && lag && o.mayLag(v) {
+			outcome = protocol.Progressing
 		}
 		return outcome, why
-	case atRest(now.Status) || unpaid(now.Status):
-		return OutcomeFailedAgain, fmt.Sprintf("the order ended as %s, without being provisioned", now.Status)
+	case orders.AtRest(now.Status) || unpaid(now.Status):
+		return protocol.FailedAgain, fmt.Sprintf("the order ended as %s, without being provisioned", now.Status)
 	}
 	v.left = true
 	if v.last {
-		return OutcomeProgressing, x.whoMustAct(j)
+		return protocol.Progressing, o.whoMustAct()
 	}
-	return OutcomeProgressing, ""
+	return protocol.Progressing, ""
 }
 
 // mayLag reports whether Connect may still be behind Commerce (Verify.ConnectGrace). If so, it
 // schedules a poll for the end of that time.
-func (x *run) mayLag(v *verification) bool {
-	grace := max(x.cfg.Verify.ConnectGrace, 0)
-	waits := x.cfg.Verify.Timeout >= 0
+func (o *order) mayLag(v *verification) bool {
+	c := &o.x.cfg.Verify
+	grace, waits := max(c.ConnectGrace, 0), c.Timeout >= 0
 	if waits {
-		grace = min(grace, x.cfg.Verify.Timeout)
+		grace = min(grace, c.Timeout)
 	}
 	end := v.done.Add(grace)
 	rest := time.Until(end)
 	if rest <= 0 {
 		return false
 	}
-	v.next = min(v.next, rest)
+	v.interval = min(v.interval, rest)
 	if waits && end.After(v.deadline) {
 		v.deadline = end
 	}
@@ -184,114 +194,182 @@ func (x *run) mayLag(v *verification) bool {
 	return true
 }
 
-// look is a read that takes part in verification: it waits for its turn among
-// those, apart from the pushes.
-func (x *run) pollOrder(j *job) error {
-	if err := x.reads.take(j.ctx); err != nil {
-		return err
-	}
-	defer x.reads.give()
-	_, err := x.read(j, inLine)
-	return err
-}
-
-// verified records and ends an order.
-func (x *run) verified(j *job, o Outcome, why string) {
-	// A failed put stops the run; the outcome is true all the same.
-	_ = x.put(j, RecordState(o), why)
-	j.free = free(o, j.rec.Seen)
-	x.done(j, o, why)
-}
-
-// failedAgain returns why an order failed again, and adds it to the report.
-func (x *run) failedAgain(j *job) string {
-	now := j.item.After
-	j.item.SameReason = now.Message == j.entry.Before.Message && now.Message != ""
-	j.item.AfterClass, _ = x.cfg.Classifier.Classify(now.Message)
-	x.mu.Lock()
-	x.again.Add(&commerce.Order{
-		ID: j.item.OrderID, Number: j.item.Number, PlacedAt: now.PlacedAt, FailedAt: now.FailedAt,
-		Failure: commerce.Failure{Messages: map[string]string{"en_US": now.Message}},
-	})
-	x.mu.Unlock()
+// failedAgain returns why the order failed again.
+func (o *order) failedAgain() string {
+	now := o.item.After
+	o.item.SameReason = now.Message != "" && failure.Template(now.Message) == failure.Template(o.entry.Before.Message)
+	o.item.AfterClass, _ = o.x.cfg.Classifier.Classify(now.Message)
 	if now.Message == "" {
 		return "failed again, without a reason"
 	}
 	which := "a new reason"
-	if j.item.SameReason {
+	if o.item.SameReason {
 		which = "the same reason"
 	}
-	return fmt.Sprintf("failed again for %s (%s): %s", which, j.item.AfterClass, brief(now.Message))
+	return fmt.Sprintf("failed again for %s (%s): %s", which, o.item.AfterClass, brief(now.Message))
 }
 
-// inConnect checks whether Connect agrees that a provisioned order is done. OutcomeProgressing means
-// that it is not known yet.
-func (x *run) inConnect(j *job) (Outcome, string) {
-	if x.cfg.Requests == nil {
-		j.item.CommerceOnly = true
-		return OutcomeCompleted, "Commerce says " + string(j.item.After.Status) + "; Connect was not asked"
-	}
-	done := "Commerce says " + string(j.item.After.Status)
-	kind := j.kind
-	keys := requestKeys(j.entry, kind)
+// inConnect checks whether Connect agrees that a provisioned order is done. Progressing means that it is not known yet.
+// lag means that Connect may just be behind Commerce.
+func (o *order) inConnect() (outcome protocol.Outcome, why string, lag bool) {
+	done := "Commerce says " + string(o.item.After.Status)
+	keys := o.requestKeys()
 	switch {
-	case kind == "":
-		return OutcomeCompleted, fmt.Sprintf("%s; orders of type %s have no request in Connect", done, j.entry.Type)
+	case o.x.cfg.Requests == nil:
+		o.item.CommerceOnly = true
+		return protocol.Completed, done + "; Connect was not asked", false
+	case o.request == "":
+		return protocol.Completed, fmt.Sprintf("%s; orders of type %s have no request in Connect", done, o.entry.Type), false
 	case len(keys) == 0:
-		j.item.CommerceOnly = true
-		return OutcomeCompleted, done +
-			"; Connect could not be queried, as the order names neither a tenant nor a subscription"
+		o.item.CommerceOnly = true
+		return protocol.Completed, done +
+			"; Connect could not be queried, as the order names neither a tenant nor a subscription", false
 	}
-	found, err := x.requests(j, keys)
+	found, err := o.x.verifier.requests(o.ctx, keys)
 	if err != nil {
-		return OutcomeProgressing, done + "; Connect could not be queried: " + err.Error()
+		return protocol.Progressing, done + "; Connect could not be queried: " + err.Error(), false
 	}
 	var approved []string
 	waiting := ""
 	for _, k := range keys {
-		own := ownRequests(found[k], j.entry.Before.PlacedAt)
+		own := ownRequests(found[k], o.entry.Before.PlacedAt)
 		if len(own) == 0 {
-			return OutcomeFalseSuccess, fmt.Sprintf("%s, but Connect has no %s request for %s", done, kind, keyName(k))
+			return protocol.FalseSuccess, fmt.Sprintf("%s, but Connect has no %s request for %s", done, o.request, keyName(k)),
+				true
 		}
 		for _, n := range own {
 			switch r := n.Request; r.Status {
 			case connect.StatusApproved:
 				approved = append(approved, r.ID)
 			case connect.StatusFailed, connect.StatusRevoked:
-				j.evidence("request", fmt.Sprintf("%s is %s: %s", r.ID, r.Status, brief(r.Reason)), r.Updated)
-				return OutcomeFalseSuccess, fmt.Sprintf("%s, but in Connect %s is %s: %s", done, r.ID, r.Status, brief(r.Reason))
+				o.evidence("request", fmt.Sprintf("%s is %s: %s", r.ID, r.Status, brief(r.Reason)), r.Updated)
+				rec, _ := o.machine.Record()
+				return protocol.FalseSuccess, fmt.Sprintf("%s, but in Connect %s is %s: %s", done, r.ID, r.Status, brief(r.Reason)),
+					!failure.RequestChangedAt(&r).After(rec.FirstClaimAt)
 			default:
 				waiting = requestWaits(r)
 			}
 		}
 	}
 	if waiting != "" {
-		return OutcomeProgressing, done + ", but in Connect " + waiting
+		return protocol.Progressing, done + ", but in Connect " + waiting, false
 	}
-	return OutcomeCompleted, fmt.Sprintf("%s, and Connect approved %s", done, strings.Join(approved, ", "))
+	return protocol.Completed, fmt.Sprintf("%s, and Connect approved %s", done, strings.Join(approved, ", ")), false
 }
 
 // whoMustAct describes an order that is still in progress at the deadline, and who must act on it.
-func (x *run) whoMustAct(j *job) string {
-	at := fmt.Sprintf("the order is %s", j.item.After.Status)
-	kind := j.kind
-	if keys := requestKeys(j.entry, kind); x.cfg.Requests != nil && len(keys) > 0 {
-		found, err := x.requests(j, keys)
+func (o *order) whoMustAct() string {
+	at := fmt.Sprintf("the order is %s", o.item.After.Status)
+	if keys := o.requestKeys(); len(keys) > 0 {
+		found, err := o.x.verifier.requests(o.ctx, keys)
 		if err != nil {
 			return at + "; Connect could not be queried for who must act: " + err.Error()
 		}
 		for _, k := range keys {
-			for _, n := range ownRequests(found[k], j.entry.Before.PlacedAt) {
+			for _, n := range ownRequests(found[k], o.entry.Before.PlacedAt) {
 				if !n.Request.Status.Final() {
 					return at + ", and in Connect " + requestWaits(n.Request)
 				}
 			}
 		}
 	}
-	if j.item.After.Status == commerce.StatusManualOperation {
+	if o.item.After.Status == commerce.StatusManualOperation {
 		return at + ": a person must act in Commerce"
 	}
 	return at + ": Commerce must act"
+}
+
+// progressing judges an order as good before it ends, if it has left its failure some time ago and Connect has a
+// request for it that has not failed: a vendor may take days, and other orders must not wait for that. An order
+// without a verdict for a long time is set aside.
+func (o *order) progressing(v *verification) {
+	c := &o.x.cfg.Verify
+	since := time.Since(v.pushedAt)
+	if o.healthy || !o.x.scheduler.climbs(o.place) && !o.x.gate.breaker.tries(o.entry.OrderID) {
+		return
+	}
+	if v.left && c.HealthyAfter >= 0 && since >= min(c.HealthyAfter, max(0, c.Timeout)) && o.alive() {
+		o.healthy = true
+		o.judge(protocol.Progressing)
+		return
+	}
+	if since >= max(o.x.cfg.SettleDelay, c.HealthyAfter) {
+		o.x.scheduler.judge(o, setAside)
+	}
+}
+
+// alive reports whether Connect has requests of the order and none has failed. Without Connect it is true.
+func (o *order) alive() bool {
+	keys := o.requestKeys()
+	if len(keys) == 0 {
+		return true
+	}
+	found, err := o.x.verifier.requests(o.ctx, keys)
+	if err != nil {
+		return false
+	}
+	for _, k := range keys {
+		own := ownRequests(found[k], o.entry.Before.PlacedAt)
+		if len(own) == 0 {
+			return false
+		}
+		for _, n := range own {
+			if s := n.Request.Status; s == connect.StatusFailed || s == connect.StatusRevoked {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func requestWaits(r connect.Request) string {
+	who := r.Status.NextActor()
+	if who == "" {
+		who = "somebody"
+	}
+	return fmt.Sprintf("%s is %s: %s must act", r.ID, r.Status, who)
+}
+
+// requestKeys returns the keys of the requests of an order: its tenant or, without one, its
+// subscriptions.
+func requestKeys(e *plan.Entry, kind connect.RequestType) []connect.RequestKey {
+	if kind == "" {
+		return nil
+	}
+	if e.TenantID != "" {
+		return []connect.RequestKey{{TenantID: e.TenantID, Type: kind}}
+	}
+	keys := make([]connect.RequestKey, 0, len(e.Subscriptions))
+	for _, id := range e.Subscriptions {
+		keys = append(keys, connect.RequestKey{SubscriptionID: id, Type: kind})
+	}
+	return keys
+}
+
+func keyName(k connect.RequestKey) string {
+	if k.TenantID != "" {
+		return "tenant " + k.TenantID
+	}
+	return "subscription " + k.SubscriptionID
+}
+
+// ownRequests leaves out the requests that ended before the order was placed.
+func ownRequests(all []connect.LatestRequest, placed time.Time) []connect.LatestRequest {
+	var own []connect.LatestRequest
+	for _, n := range all {
+		if !failure.RequestPredatesOrder(&n.Request, placed) {
+			own = append(own, n)
+		}
+	}
+	return own
+}
+
+// requestKeys returns the keys of the requests of the order; none if Connect cannot be asked about it.
+func (o *order) requestKeys() []connect.RequestKey {
+	if o.x.cfg.Requests == nil {
+		return nil
+	}
+	return requestKeys(o.entry, o.request)
 }
 
 // failed reports whether an order is in a failed status: the one it was in, or PF.

@@ -3,6 +3,7 @@ package resubmit_test
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"iter"
 	"slices"
 	"testing"
@@ -114,6 +115,7 @@ func hourLong(n int) []*shopOrder {
 func verifyHourLong(t *testing.T, n int, change func(*resubmit.Config, *shop)) (calls int, report *resubmit.Report,
 	s *shop) {
 	t.Helper()
+	newJournal(t)
 	orders := hourLong(n)
 	s = newShop(orders...)
 	r := runnerFor(t, s, func(c *resubmit.Config) {
@@ -142,17 +144,14 @@ func TestVerifyBatchSavesReads(t *testing.T) {
 			took(alone), listed, took(swept), len(l.queries))
 		require.Less(t, listed, single/2)
 		require.Less(t, took(swept), took(alone)+6*time.Minute)
-		q := l.queries[0]
-		require.Equal(t, []commerce.Status{commerce.StatusProvisioning}, q.Statuses)
-		require.Equal(t, []commerce.OrderType{commerce.TypeSales}, q.Types)
-		require.Less(t, q.PlacedTo.Sub(q.PlacedFrom), time.Hour)
+		require.Greater(t, len(l.queries[0].IDs), 1)
 	})
 }
 
-func TestVerifyBatchNeedsManyOrders(t *testing.T) {
+func TestVerifyBatchNeedsSeveralOrders(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		for _, n := range []int{3, 19} {
+		for _, n := range []int{1} {
 			var l *lister
 			verifyHourLong(t, n, func(c *resubmit.Config, s *shop) {
 				l = &lister{shop: s, page: 100}
@@ -291,6 +290,7 @@ func genSlowTrouble(t *rapid.T) slowTrouble {
 
 // apply lives through the trouble, and returns what came of each order.
 func (tr slowTrouble) apply(ctx context.Context, t require.TestingT, list bool) map[string]resubmit.Item {
+	newJournal(t)
 	s := newShop()
 	var orders []*shopOrder
 	for i, f := range tr.fates {
@@ -326,7 +326,7 @@ func (tr slowTrouble) apply(ctx context.Context, t require.TestingT, list bool) 
 
 // same says what differs with a list, "" for nothing.
 func (tr slowTrouble) same(ctx context.Context) (wrong string) {
-	report := &complaint{}
+	report := &failures{}
 	defer func() {
 		if report.failed {
 			_ = recover()
@@ -356,3 +356,17 @@ func TestVerifyBatchChangesNoOutcome(t *testing.T) {
 		}
 	})
 }
+
+// failures records the first failure of a check, and ends it.
+type failures struct {
+	text   string
+	failed bool
+}
+
+func (f *failures) Errorf(format string, args ...any) {
+	if !f.failed {
+		f.failed, f.text = true, fmt.Sprintf(format, args...)
+	}
+}
+
+func (f *failures) FailNow() { panic(f) }

@@ -67,21 +67,24 @@ func New(baseURL string, creds Auth, opts ...Option) (*Client, error) {
 	return &client, nil
 }
 
-// Capabilities declares that Billing reports neither failures nor transitions, and how
-// many calls, reads and pushes together, the client makes at once; see [WithConcurrency].
+// Capabilities declares that Billing reports neither failures nor transitions, that it has ids of
+// its own, and how many calls, reads and pushes together, the client makes at once; see
+// [WithConcurrency].
 func (c *Client) Capabilities() commerce.Capabilities {
-	return commerce.Capabilities{MaxConcurrency: cap(c.slots)}
+	return commerce.Capabilities{MaxConcurrency: cap(c.slots), IDSpace: "billing"}
 }
 
 // System returns the name of the system within which the order ids of this client are unique, such as
 // "billing https://billing.example.net:5224": the API and the normalized base URL, without
 // /RPC2. The same host through another client is another system, because its ids differ.
-func (c *Client) System() string {
-	path := c.path
-	if path == defaultPath {
-		path = ""
+func (c *Client) System() string { return "billing " + c.BaseURL() }
+
+// BaseURL returns the normalized base URL, without /RPC2, credentials and query.
+func (c *Client) BaseURL() string {
+	if c.path == defaultPath {
+		return c.rest.BaseURL("")
 	}
-	return c.rest.System("billing", path)
+	return c.rest.BaseURL(c.path)
 }
 
 // address splits the URL into the base and the path of the API.

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/billing"
+	"github.com/cloudblue-go/cloudblue/internal/testkit/clientkit"
 	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
@@ -28,6 +28,11 @@ var (
 	_ resubmit.OrderLister = (*billing.Lister)(nil)
 	_ resubmit.OrderReader = (*billing.Client)(nil)
 	_ resubmit.Pusher      = (*billing.Client)(nil)
+)
+
+var (
+	commerceError = clientkit.CommerceError
+	golden        = clientkit.Golden
 )
 
 const base = "https://billing.example.net:5224"
@@ -71,13 +76,6 @@ func client(t testing.TB, creds billing.Auth, answer func(string) (*http.Respons
 	return c, w
 }
 
-func golden(t testing.TB, name string) string {
-	t.Helper()
-	content, err := os.ReadFile("testdata/" + name)
-	require.NoError(t, err)
-	return string(content)
-}
-
 func answers(status int, body string) func(string) (*http.Response, error) {
 	return func(string) (*http.Response, error) { return httpmock.NewStringResponse(status, body), nil }
 }
@@ -101,13 +99,6 @@ func result(first any) string {
 }
 
 func isPush(body string) bool { return strings.Contains(body, "OrderStatusChange_API") }
-
-func commerceError(t testing.TB, err error) *commerce.Error {
-	t.Helper()
-	e, ok := errors.AsType[*commerce.Error](err)
-	require.True(t, ok, "%v", err)
-	return e
-}
 
 func TestNewErrors(t *testing.T) {
 	t.Parallel()
@@ -422,5 +413,20 @@ func TestCapabilities(t *testing.T) {
 	t.Parallel()
 	client, err := billing.New("https://billing.example.net:5224", billing.NoLogin())
 	require.NoError(t, err)
-	require.Equal(t, commerce.Capabilities{MaxConcurrency: 2}, client.Capabilities())
+	require.Equal(t, commerce.Capabilities{MaxConcurrency: 2, IDSpace: "billing"}, client.Capabilities())
+}
+
+func TestBaseURL(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{
+		"https://Billing.example.net:5224":       "https://billing.example.net:5224",
+		"https://billing.example.net:5224/RPC2/": "https://billing.example.net:5224",
+	} {
+		client, err := billing.New(given, billing.NoLogin())
+		require.NoError(t, err)
+		require.Equal(t, want, client.BaseURL())
+	}
+	client, err := billing.New("https://billing.example.net", billing.NoLogin(), billing.WithPath("other"))
+	require.NoError(t, err)
+	require.Equal(t, "https://billing.example.net/other", client.BaseURL())
 }

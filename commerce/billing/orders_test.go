@@ -193,6 +193,7 @@ func TestPlanHoldsOrdersWithProblems(t *testing.T) {
 				Systems: resubmit.SystemsOf(c, c.FromText(
 					strings.NewReader("OrderID,Number,Subscription\n1000001,SO000001,1\n1000027,SO000027,27\n1000002,,2\n"))),
 				Filter: filter.Everything(), IgnoreConnect: true, Override: []string{"1000001", "1000002"},
+				Journal: new(resubmit.MemoryJournal),
 			})
 			require.NoError(t, err)
 			require.Equal(t, plan.ActionCounts{Total: 3, Resubmit: 2, Hold: 1}, p.Counts(), problem)

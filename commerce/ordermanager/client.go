@@ -68,12 +68,16 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	return made, nil
 }
 
-// Capabilities declares that Order Management reports failures, transitions and lists.
+// Capabilities declares that Order Management reports failures, transitions and lists, and knows
+// orders by their APS ids (inferred, commerce/WIRE.md#2.4).
 func (*Client) Capabilities() commerce.Capabilities {
-	return commerce.Capabilities{Failure: true, Transitions: true, Lists: true}
+	return commerce.Capabilities{Failure: true, Transitions: true, Lists: true, IDSpace: "aps"}
 }
 
 // System returns the name of the system within which the order ids of this client are unique, such as
 // "ordermanager https://mn.example.net:6308": the API and the normalized base URL. The same
 // host through another client is another system, because its ids differ.
-func (c *Client) System() string { return c.rest.System("ordermanager", "") }
+func (c *Client) System() string { return "ordermanager " + c.BaseURL() }
+
+// BaseURL returns the normalized base URL, without credentials and query.
+func (c *Client) BaseURL() string { return c.rest.BaseURL("") }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
+	"github.com/cloudblue-go/cloudblue/internal/testkit/clientkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -26,6 +26,11 @@ var (
 	_ resubmit.OrderLister = (*ordermanager.Client)(nil)
 	_ resubmit.OrderReader = (*ordermanager.Client)(nil)
 	_ resubmit.Pusher      = (*ordermanager.Client)(nil)
+)
+
+var (
+	commerceError = clientkit.CommerceError
+	golden        = clientkit.Golden
 )
 
 const (
@@ -61,13 +66,6 @@ func client(t *testing.T, answer func(*http.Request) (*http.Response, error),
 	return c, &seen
 }
 
-func golden(t *testing.T, name string) string {
-	t.Helper()
-	content, err := os.ReadFile("testdata/" + name)
-	require.NoError(t, err)
-	return string(content)
-}
-
 func answers(status int, body string) func(*http.Request) (*http.Response, error) {
 	return func(*http.Request) (*http.Response, error) { return httpmock.NewStringResponse(status, body), nil }
 }
@@ -81,13 +79,6 @@ func collect(ctx context.Context, c *ordermanager.Client, q commerce.Query) ([]*
 		orders = append(orders, o)
 	}
 	return orders, nil
-}
-
-func commerceError(t *testing.T, err error) *commerce.Error {
-	t.Helper()
-	e, ok := errors.AsType[*commerce.Error](err)
-	require.True(t, ok, "%v", err)
-	return e
 }
 
 func TestNewErrors(t *testing.T) {
@@ -253,7 +244,8 @@ func TestOrderReadsTheGoldenOrder(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, calls{"GET /aps/2/services/order-manager/orders/" + id}, *seen)
 	require.NotEmpty(t, o.Raw)
-	require.Equal(t, commerce.Capabilities{Failure: true, Transitions: true, Lists: true}, c.Capabilities())
+	want := commerce.Capabilities{Failure: true, Transitions: true, Lists: true, IDSpace: "aps"}
+	require.Equal(t, want, c.Capabilities())
 	o.Raw = nil
 	require.Equal(t, "1234567890123456.70 USD", o.Total.String(), "a float would have lost the cents")
 	o.Total = commerce.Money{}

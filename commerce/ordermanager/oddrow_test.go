@@ -172,6 +172,7 @@ func TestPlanHoldsOrdersWithProblems(t *testing.T) {
 	c, _ := client(t, pagesOf(rows))
 	p, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 		Systems: resubmit.SystemsOf(c, c), Filter: filter.Everything(), IgnoreConnect: true,
+		Journal:  new(resubmit.MemoryJournal),
 		Override: []string{"first", "last"},
 	})
 	require.NoError(t, err)

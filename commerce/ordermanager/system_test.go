@@ -10,6 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
 // A Commerce that works: orders fail because nothing answers for Connect, and
@@ -70,4 +71,41 @@ func TestFailedOrderEndToEnd(t *testing.T) {
 
 	_, err = c.Order(t.Context(), "no-such-order")
 	require.ErrorIs(t, err, commerce.ErrNotFound)
+}
+
+// Planning 600 orders may take 660 calls, 600 of which read details.
+func TestOrdersCallsForSixHundredOrders(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		gap   time.Duration
+		calls int
+	}{
+		"one a second":    {time.Second, 9},
+		"a hundred":       {10 * time.Millisecond, 25},
+		"all at one time": {0, 16},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			now := time.Date(2026, 11, 1, 2, 0, 0, 0, time.UTC)
+			sys, err := commercetest.New(commercetest.Config{Now: func() time.Time { return now }})
+			require.NoError(t, err)
+			for range 600 {
+				sys.Place(commercetest.OrderSpec{Type: commerce.TypeSales, VendorAccount: "1", Customer: "1002"})
+				now = now.Add(test.gap)
+			}
+			require.NoError(t, sys.Step(t.Context()))
+			calls := 0
+			c, err := ordermanager.New("https://commerce.test", ordermanager.Token(commercetest.DefaultToken),
+				ordermanager.WithHTTPClient(&http.Client{Transport: testkit.RoundTripFunc(
+					func(r *http.Request) (*http.Response, error) {
+						calls++
+						return sys.Transport().RoundTrip(r)
+					})}))
+			require.NoError(t, err)
+			orders, err := collect(t.Context(), c, commerce.FailedOrdersView().Query())
+			require.NoError(t, err)
+			require.Len(t, orders, 600)
+			require.LessOrEqual(t, calls, test.calls)
+		})
+	}
 }

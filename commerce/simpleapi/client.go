@@ -57,13 +57,19 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	}, nil
 }
 
-// Capabilities declares that Simple API lists orders and reports neither failures nor transitions.
-func (*Client) Capabilities() commerce.Capabilities { return commerce.Capabilities{Lists: true} }
+// Capabilities declares that Simple API lists orders, with ids of its own, and reports neither
+// failures nor transitions.
+func (*Client) Capabilities() commerce.Capabilities {
+	return commerce.Capabilities{Lists: true, IDSpace: "simpleapi"}
+}
 
 // System returns the name of the system within which the order ids of this client are unique, such as
 // "simpleapi https://gateway.example.net/marketplace": the API and the normalized base URL.
 // The same host through another client is another system, because its ids differ.
-func (c *Client) System() string { return c.rest.System("simpleapi", "") }
+func (c *Client) System() string { return "simpleapi " + c.BaseURL() }
+
+// BaseURL returns the normalized base URL, without credentials and query.
+func (c *Client) BaseURL() string { return c.rest.BaseURL("") }
 
 // statusWords is what the words most likely stand for (commerce/WIRE.md#3 and commerce/WIRE.md#8.6:
 // which codes a word covers is not known, so all of it is inferred).

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/simpleapi"
+	"github.com/cloudblue-go/cloudblue/internal/testkit/clientkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -26,6 +26,11 @@ var (
 	_ resubmit.OrderLister = (*simpleapi.Client)(nil)
 	_ resubmit.OrderReader = (*simpleapi.Client)(nil)
 	_ resubmit.Pusher      = (*simpleapi.Client)(nil)
+)
+
+var (
+	commerceError = clientkit.CommerceError
+	golden        = clientkit.Golden
 )
 
 const (
@@ -80,13 +85,6 @@ func clientWith(t *testing.T, auth simpleapi.Auth, answer answer, opts ...simple
 	return c, seen
 }
 
-func golden(t *testing.T, name string) string {
-	t.Helper()
-	content, err := os.ReadFile("testdata/" + name)
-	require.NoError(t, err)
-	return string(content)
-}
-
 func answers(status int, body string) answer {
 	return func(*http.Request) (*http.Response, error) { return httpmock.NewStringResponse(status, body), nil }
 }
@@ -114,13 +112,6 @@ func collect(ctx context.Context, c *simpleapi.Client, q commerce.Query) ([]*com
 		orders = append(orders, o)
 	}
 	return orders, nil
-}
-
-func commerceError(t *testing.T, err error) *commerce.Error {
-	t.Helper()
-	e, ok := errors.AsType[*commerce.Error](err)
-	require.True(t, ok, "%v", err)
-	return e
 }
 
 func TestNewErrors(t *testing.T) {
@@ -412,7 +403,7 @@ func TestCancelledCallIsNotUnavailable(t *testing.T) {
 func TestCapabilities(t *testing.T) {
 	t.Parallel()
 	c, _ := client(t, answers(200, golden(t, "order.json")))
-	require.Equal(t, commerce.Capabilities{Lists: true}, c.Capabilities())
+	require.Equal(t, commerce.Capabilities{Lists: true, IDSpace: "simpleapi"}, c.Capabilities())
 	o, err := c.Order(t.Context(), "1000027")
 	require.NoError(t, err)
 	require.Nil(t, o.Transitions)

@@ -108,6 +108,7 @@ func TestPlanHoldsOrdersWithProblems(t *testing.T) {
 	})
 	p, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 		Systems: resubmit.SystemsOf(c, c), Filter: filter.Everything(), IgnoreConnect: true,
+		Journal:  new(resubmit.MemoryJournal),
 		Override: []string{"1", "1000000"},
 	})
 	require.NoError(t, err)

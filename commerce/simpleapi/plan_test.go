@@ -31,6 +31,7 @@ func TestPlanNeedsNamedOrders(t *testing.T) {
 	})
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 		RateLimit: -1, Systems: resubmit.SystemsOf(c, c), Filter: filter.Everything(), IgnoreConnect: true,
+		Journal:  new(resubmit.MemoryJournal),
 		Override: []string{"SO2"},
 	})
 	require.NoError(t, err)

@@ -1,11 +1,7 @@
 package availability_test
 
 import (
-	"io"
 	"net/http"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -14,48 +10,18 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
-	"github.com/cloudblue-go/cloudblue/internal/testkit"
+	"github.com/cloudblue-go/cloudblue/internal/testkit/clientkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const testBase = "https://connect.example.com/public/v1"
-
-var epoch = time.Date(2026, 1, 10, 2, 0, 0, 0, time.UTC)
-
-// golden is the content of a file in testdata.
-func golden(t testing.TB, name string) string {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", name))
-	require.NoError(t, err)
-	return string(data)
-}
-
-// clientOver is a client without retries on a transport.
-func clientOver(t testing.TB, transport http.RoundTripper) *connect.Client {
-	t.Helper()
-	client, err := connect.New(testBase, connect.APIKey("SU-000-111-222:s3cr3t-0123456789"),
-		connect.WithHTTPClient(&http.Client{Transport: transport}), connect.WithMaxTries(1))
-	require.NoError(t, err)
-	return client
-}
-
-// responding answers every call alike.
-func responding(resp func() *http.Response) http.RoundTripper {
-	return testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
-		made := resp()
-		made.Request = r
-		return made, nil
-	})
-}
-
-func answer(status int, body string) *http.Response {
-	return &http.Response{
-		StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{"Content-Type": {"application/json"}, "Connect-Version": {"26.0.12-ga"}},
-		Body:   io.NopCloser(strings.NewReader(body)),
-	}
-}
+var (
+	answer     = clientkit.ConnectAnswer
+	clientOver = clientkit.NewConnect
+	epoch      = clientkit.Epoch()
+	golden     = clientkit.Golden
+	responding = clientkit.Responding
+)
 
 // system is a Connect with one failed request, and a client of it.
 func system(t testing.TB) (*connecttest.System, *connect.Client) {
@@ -66,7 +32,7 @@ func system(t testing.TB) (*connecttest.System, *connect.Client) {
 		Reason: "no, thank you", Created: epoch,
 	})
 	require.NoError(t, err)
-	client, err := connect.New(testBase, connect.APIKey(connecttest.DefaultKey),
+	client, err := connect.New(clientkit.ConnectURL, connect.APIKey(connecttest.DefaultKey),
 		connect.WithHTTPClient(&http.Client{Transport: sys.Transport()}))
 	require.NoError(t, err)
 	return sys, client

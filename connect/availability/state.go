@@ -35,7 +35,7 @@ func (t *Tracker) UnmarshalJSON(data []byte) error {
 		err = in.validate()
 	}
 	if err != nil {
-		return fmt.Errorf("connect: saved tracker: %w: remove it to start empty", err)
+		return fmt.Errorf("availability: saved tracker: %w: remove it to start empty", err)
 	}
 	t.lock()
 	defer t.mu.Unlock()

@@ -161,7 +161,7 @@ func NewTracker(cfg TrackerConfig) (*Tracker, error) {
 	return &Tracker{cfg: cfg, configured: true}, nil
 }
 
-func trackerError(err error) error { return fmt.Errorf("connect: tracker: %w", err) }
+func trackerError(err error) error { return fmt.Errorf("availability: tracker: %w", err) }
 
 // lock locks mu and sets the defaults of a zero Tracker.
 func (t *Tracker) lock() {

@@ -402,7 +402,7 @@ func TestNewTrackerRejectsConfig(t *testing.T) {
 	} {
 		_, err := availability.NewTracker(cfg)
 		require.ErrorContains(t, err, says)
-		require.ErrorContains(t, err, "connect: tracker: ")
+		require.ErrorContains(t, err, "availability: tracker: ")
 	}
 }
 
@@ -498,7 +498,7 @@ func TestTrackerRejectsInvalidJSON(t *testing.T) {
 			s.see(connect.ClassMaintenanceSuspected, 1)
 			before := s.windows()
 			err := s.tracker.UnmarshalJSON([]byte(test.saved))
-			require.ErrorContains(t, err, "connect: saved tracker: ")
+			require.ErrorContains(t, err, "availability: saved tracker: ")
 			require.ErrorContains(t, err, test.says)
 			require.NotContains(t, err.Error(), "\n")
 			require.Equal(t, before, s.windows())

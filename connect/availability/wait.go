@@ -13,6 +13,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // WaitConfig configures [WaitUntilUp]. Zero fields take the defaults named.
@@ -100,7 +101,7 @@ func WaitUntilUp(ctx context.Context, p Prober, cfg WaitConfig) (WaitResult, err
 		tracker, err = NewTracker(TrackerConfig{Threshold: cfg.Threshold, ThresholdTime: -1, MaxGap: math.MaxInt64})
 	}
 	if err != nil {
-		return WaitResult{}, waitError(err)
+		return WaitResult{}, &waitError{err}
 	}
 	began, delays := time.Now(), newDelays(cfg.MaxDelay)
 	w := WaitResult{Probes: make(map[connect.ProbeClass]int)}
@@ -109,7 +110,7 @@ func WaitUntilUp(ctx context.Context, p Prober, cfg WaitConfig) (WaitResult, err
 		seen, err := probe(ctx, p, cfg.ProbeTimeout)
 		w.Elapsed, w.Next = time.Since(began), 0
 		if ctx.Err() != nil {
-			return w, waitError(ctx.Err())
+			return w, &waitError{ctx.Err()}
 		}
 		if err != nil {
 			seen = connect.Probe{Class: connect.ClassUnreachable, At: at.UTC(), Err: err}
@@ -127,14 +128,21 @@ func WaitUntilUp(ctx context.Context, p Prober, cfg WaitConfig) (WaitResult, err
 		case w.Up:
 			return w, nil
 		case left <= 0:
-			return w, waitError(fmt.Errorf("%w: gave up: %s; last probe: %w", connect.ErrUnavailable, w, w.Last.Err))
+			return w, &waitError{fmt.Errorf("%w: gave up: %s; last probe: %w", connect.ErrUnavailable, w, w.Last.Err)}
 		}
 		pause(ctx, w.Next)
 		*spent += time.Since(at)
 	}
 }
 
-func waitError(err error) error { return &connect.Error{Op: "wait until up", Err: err} }
+// waitError is an error of WaitUntilUp. It is on one line, whatever a prober returns.
+type waitError struct{ err error }
+
+func (e *waitError) Error() string {
+	return text.Sentence("availability: wait until up: " + e.err.Error())
+}
+
+func (e *waitError) Unwrap() error { return e.err }
 
 // newDelays returns the delays of one call, drawn from 0 to twice the interval.
 func newDelays(most time.Duration) *backoff.ExponentialBackOff {

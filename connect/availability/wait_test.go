@@ -79,7 +79,7 @@ func TestWaitUntilUpLimits(t *testing.T) {
 					return
 				}
 				require.ErrorIs(t, err, connect.ErrUnavailable)
-				require.ErrorContains(t, err, "connect: wait until up: unavailable: gave up: still waiting for Connect after ")
+				require.ErrorContains(t, err, "availability: wait until up: unavailable: gave up: still waiting for Connect after ")
 				require.NotContains(t, err.Error(), "\n")
 			})
 		})
@@ -170,7 +170,7 @@ func TestWaitUntilUpRejectsConfig(t *testing.T) {
 	t.Parallel()
 	for _, cfg := range []availability.WaitConfig{{MaxDelay: 1}, {Threshold: -1}, {ProbeTimeout: -1}} {
 		_, err := availability.WaitUntilUp(t.Context(), blind{}, cfg)
-		require.ErrorContains(t, err, "connect: wait until up: MaxDelay must be at least 1s")
+		require.ErrorContains(t, err, "availability: wait until up: MaxDelay must be at least 1s")
 	}
 }
 

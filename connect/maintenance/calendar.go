@@ -67,7 +67,7 @@ func NewCalendar(windows []Window, rules ...Weekly) (*Calendar, error) {
 			return nil, err
 		}
 		if seen[w.ID] {
-			return nil, fmt.Errorf("connect: two windows have the id %q: ids must be unique", w.ID)
+			return nil, fmt.Errorf("maintenance: two windows have the id %q: ids must be unique", w.ID)
 		}
 		seen[w.ID] = true
 		entries = append(entries, entry{Window: w.inUTC()})
@@ -79,7 +79,7 @@ func NewCalendar(windows []Window, rules ...Weekly) (*Calendar, error) {
 			return nil, err
 		}
 		if seen[r.ID] {
-			return nil, fmt.Errorf("connect: weekly rule %q has the id of another rule or window: ids must be unique", r.ID)
+			return nil, fmt.Errorf("maintenance: weekly rule %q has the id of another rule or window: ids must be unique", r.ID)
 		}
 		seen[r.ID] = true
 		compiled = append(compiled, c)

@@ -242,15 +242,15 @@ func TestNewCalendarRejects(t *testing.T) {
 	a := windowAt(t, "a", "2026-01-10T02:00:00Z", "2026-01-10T05:00:00Z")
 	rule := maintenance.Weekly{ID: "a", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour, Zone: "UTC"}
 	_, err := maintenance.NewCalendar([]maintenance.Window{a, a})
-	require.EqualError(t, err, `connect: two windows have the id "a": ids must be unique`)
+	require.EqualError(t, err, `maintenance: two windows have the id "a": ids must be unique`)
 	_, err = maintenance.NewCalendar([]maintenance.Window{a}, rule)
-	require.EqualError(t, err, `connect: weekly rule "a" has the id of another rule or window: ids must be unique`)
+	require.EqualError(t, err, `maintenance: weekly rule "a" has the id of another rule or window: ids must be unique`)
 	_, err = maintenance.NewCalendar([]maintenance.Window{{}})
-	require.EqualError(t, err, `connect: window "": id is missing: set a unique one`)
+	require.EqualError(t, err, `maintenance: window "": id is missing: set a unique one`)
 	rule.Zone = ""
 	_, err = maintenance.NewCalendar(nil, rule)
 	require.EqualError(t, err,
-		`connect: weekly rule "a": timezone is missing: name the zone of the local time, such as Europe/Berlin or UTC`)
+		`maintenance: weekly rule "a": timezone is missing: name the zone of the local time, such as Europe/Berlin or UTC`)
 }
 
 // drawn is a calendar with all its windows and when each counts, worked out one by

@@ -88,7 +88,7 @@ func ExampleLoadCalendar_refused() {
 	  {"id": "a", "start": "2026-01-10T05:00:00Z", "end": "2026-01-10T02:00:00Z"}
 	]}`))
 	fmt.Println(err)
-	// Output: connect: windows: line 2: windows[0].end: 2026-01-10T02:00:00Z is not after the start, 2026-01-10T05:00:00Z
+	// Output: maintenance: windows: line 2: windows[0].end: 2026-01-10T02:00:00Z is not after the start, 2026-01-10T05:00:00Z
 }
 
 func ExampleSaveCalendar() {

@@ -5,10 +5,12 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/cloudblue-go/cloudblue/internal/testkit/clientkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var epoch = time.Date(2026, 1, 10, 2, 0, 0, 0, time.UTC)
+var epoch = clientkit.Epoch()
 
 func minute(n int) time.Time { return epoch.Add(time.Duration(n) * time.Minute) }

@@ -46,7 +46,7 @@ type (
 
 // calendarFormat has room for 100 000 windows.
 var calendarFormat = jsonfile.Format[calendarFile]{
-	Name: "connect: windows", MaxBytes: 32 << 20, AllowNull: true, Check: (*calendarFile).check,
+	Name: "maintenance: windows", MaxBytes: 32 << 20, AllowNull: true, Check: (*calendarFile).check,
 }
 
 // LoadCalendarFile reads a calendar from a JSON file, see [LoadCalendar]. The path becomes the Source of
@@ -96,7 +96,7 @@ func LoadCalendar(r io.Reader) (*Calendar, error) {
 func SaveCalendar(w io.Writer, c *Calendar) error {
 	if c.hasMargins() {
 		return errors.New(
-			"connect: windows: a file has no margins: save the calendar without, and add them when it is loaded")
+			"maintenance: windows: a file has no margins: save the calendar without, and add them when it is loaded")
 	}
 	file := calendarFile{Windows: []windowFile{}}
 	for _, window := range c.Windows() {

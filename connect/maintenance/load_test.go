@@ -53,7 +53,7 @@ func TestLoadCalendarFileNamesTheFileInErrors(t *testing.T) {
 
 	require.NoError(t, os.WriteFile(path, []byte(`{"windows": 7}`), 0o600))
 	_, err = maintenance.LoadCalendarFile(path)
-	require.EqualError(t, err, "connect: windows: "+path+": line 1: windows: must be a list in square brackets, is 7")
+	require.EqualError(t, err, "maintenance: windows: "+path+": line 1: windows: must be a list in square brackets, is 7")
 }
 
 func TestLoadCalendarReturnsReadError(t *testing.T) {
@@ -219,7 +219,7 @@ func TestLoadCalendarRejects(t *testing.T) {
 			if !strings.HasPrefix(want, "line ") && !strings.HasPrefix(want, "is ") && !strings.HasPrefix(want, "has ") {
 				want = "line 1: " + want
 			}
-			require.EqualError(t, err, "connect: windows: "+want)
+			require.EqualError(t, err, "maintenance: windows: "+want)
 			require.Nil(t, c)
 		})
 	}
@@ -228,7 +228,7 @@ func TestLoadCalendarRejects(t *testing.T) {
 func TestLoadCalendarRejectsEndlessFile(t *testing.T) {
 	t.Parallel()
 	_, err := maintenance.LoadCalendar(endless{})
-	require.EqualError(t, err, "connect: windows: is larger than the limit of 33554432 bytes: split it")
+	require.EqualError(t, err, "maintenance: windows: is larger than the limit of 33554432 bytes: split it")
 }
 
 type endless struct{}
@@ -259,10 +259,10 @@ func TestSaveCalendarRejects(t *testing.T) {
 		name, want string
 		calendar   *maintenance.Calendar
 	}{
-		{"margins", "connect: windows: a file has no margins: save the calendar without, and add them when it is loaded",
+		{"margins", "maintenance: windows: a file has no margins: save the calendar without, and add them when it is loaded",
 			calendarOf(t, []maintenance.Window{w}).WithMargins(0, time.Minute)},
 		{"a long window",
-			"connect: windows: windows[0].end: is too far from the start: 192h0m0s is more than 7 days: split the rule",
+			"maintenance: windows: windows[0].end: is too far from the start: 192h0m0s is more than 7 days: split the rule",
 			calendarOf(t, []maintenance.Window{long})},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

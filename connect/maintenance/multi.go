@@ -97,15 +97,15 @@ func NewMulti(sources []NamedSource, opts ...MultiOption) (*Multi, error) {
 	cfg := multiConfig{timeout: 30 * time.Second, back: horizon, ahead: horizon}
 	for _, opt := range opts {
 		if err := opt(&cfg); err != nil {
-			return nil, fmt.Errorf("connect: %w", err)
+			return nil, fmt.Errorf("maintenance: %w", err)
 		}
 	}
 	if len(sources) == 0 {
-		return nil, errors.New("connect: no sources of windows: name at least one")
+		return nil, errors.New("maintenance: no sources of windows: name at least one")
 	}
 	store, err := openAnswerStore(cfg.dir)
 	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+		return nil, fmt.Errorf("maintenance: %w", err)
 	}
 	m := &Multi{timeout: cfg.timeout, back: cfg.back, ahead: cfg.ahead}
 	seen := make(map[string]bool)
@@ -113,11 +113,11 @@ func NewMulti(sources []NamedSource, opts ...MultiOption) (*Multi, error) {
 		folded := strings.ToLower(s.Name) // file systems may ignore case
 		switch err := checkSourceName(s.Name); {
 		case err != nil:
-			return nil, fmt.Errorf("connect: source of windows: %w", err)
+			return nil, fmt.Errorf("maintenance: source of windows: %w", err)
 		case seen[folded]:
-			return nil, fmt.Errorf("connect: two sources of windows are named %q: names must be unique", s.Name)
+			return nil, fmt.Errorf("maintenance: two sources of windows are named %q: names must be unique", s.Name)
 		case callback.Nil(s.Source):
-			return nil, fmt.Errorf("connect: source of windows %q is nil", s.Name)
+			return nil, fmt.Errorf("maintenance: source of windows %q is nil", s.Name)
 		}
 		seen[folded] = true
 		m.sources = append(m.sources, remember(s, store))

@@ -150,7 +150,7 @@ func TestMultiCacheSurvivesRestart(t *testing.T) {
 		require.ErrorIs(t, err, errDown)
 		require.NotErrorIs(t, err, maintenance.ErrIncomplete)
 		require.EqualError(t, err,
-			"connect: windows of b: windows are from an earlier answer: the windows of 2000-01-01T00:00:00Z (3h0m0s ago) are "+
+			"maintenance: windows of b: windows are from an earlier answer: the windows of 2000-01-01T00:00:00Z (3h0m0s ago) are "+
 				"used: the page is down")
 		require.False(t, answer.Sources[0].Stale)
 		require.Zero(t, answer.Sources[0].Age(time.Now()))
@@ -220,7 +220,7 @@ func TestMultiWarnsOfUnknownRange(t *testing.T) {
 	ids, answer, err := around(t, m, 7)
 	require.Equal(t, []string{"a/partial", "b/good"}, ids)
 	require.EqualError(t, err,
-		"connect: windows of a: windows may be missing: it failed, and there is no earlier answer: the page is down")
+		"maintenance: windows of a: windows may be missing: it failed, and there is no earlier answer: the page is down")
 	require.ErrorIs(t, err, maintenance.ErrIncomplete)
 	require.Zero(t, answer.Sources[0].At)
 	require.Zero(t, answer.Sources[0].Age(time.Now()))
@@ -245,7 +245,7 @@ func TestMultiReturnsWarningsOfTheRange(t *testing.T) {
 		_, _, err := around(t, m, 7)
 		warnings, _ := maintenance.SplitWarnings(err)
 		require.NotErrorIs(t, err, maintenance.ErrIncomplete, name)
-		require.EqualError(t, warnings[0], "connect: windows of a: uncertain: odd zone")
+		require.EqualError(t, warnings[0], "maintenance: windows of a: uncertain: odd zone")
 		require.Equal(t, "a/one", warnings[0].WindowID)
 		_, _, err = around(t, m, 11)
 		require.ErrorIs(t, err, maintenance.ErrIncomplete, name)
@@ -361,7 +361,7 @@ func TestMultiWarnsOfUnwritableCache(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	_, err = maintenance.NewMulti([]maintenance.NamedSource{{Name: "a", Source: page}},
 		maintenance.WithCacheDir(filepath.Join(file, "x")))
-	require.ErrorContains(t, err, "connect: directory of the last good answers: ")
+	require.ErrorContains(t, err, "maintenance: directory of the last good answers: ")
 }
 
 func TestMultiKeepsTimeOfStaleSource(t *testing.T) {
@@ -459,19 +459,20 @@ func TestNewMultiRejects(t *testing.T) {
 		sources []maintenance.NamedSource
 		opts    []maintenance.MultiOption
 	}{
-		{"connect: no sources of windows: name at least one", nil, nil},
-		{`connect: source of windows: name "": use 1 to 64 ASCII letters, digits, - _ and ., not starting with a dot`,
+		{"maintenance: no sources of windows: name at least one", nil, nil},
+		{`maintenance: source of windows: name "": use 1 to 64 ASCII letters, digits, - _ and ., not starting with a dot`,
 			[]maintenance.NamedSource{{Source: good}}, nil},
-		{`connect: source of windows: name "../a": use 1 to 64`, []maintenance.NamedSource{{Name: "../a", Source: good}},
+		{`maintenance: source of windows: name "../a": use 1 to 64`, []maintenance.NamedSource{{Name: "../a", Source: good}},
 			nil},
-		{`connect: source of windows: name "a/b": use 1 to 64`, []maintenance.NamedSource{{Name: "a/b", Source: good}}, nil},
+		{`maintenance: source of windows: name "a/b": use 1 to 64`, []maintenance.NamedSource{{Name: "a/b", Source: good}},
+			nil},
 		{`use 1 to 64`, []maintenance.NamedSource{{Name: strings.Repeat("a", 65), Source: good}}, nil},
-		{`connect: two sources of windows are named "A": names must be unique`,
+		{`maintenance: two sources of windows are named "A": names must be unique`,
 			[]maintenance.NamedSource{{Name: "a", Source: good}, {Name: "A", Source: good}}, nil},
-		{`connect: source of windows "a" is nil`, []maintenance.NamedSource{{Name: "a"}}, nil},
-		{"connect: WithCacheDir: the directory is empty", one, []maintenance.MultiOption{maintenance.WithCacheDir("")}},
-		{"connect: WithSourceTimeout: 0s is not positive", one, []maintenance.MultiOption{maintenance.WithSourceTimeout(0)}},
-		{"connect: WithHorizon: -1ns back and 0s ahead: use positive durations or 0", one,
+		{`maintenance: source of windows "a" is nil`, []maintenance.NamedSource{{Name: "a"}}, nil},
+		{"maintenance: WithCacheDir: the directory is empty", one, []maintenance.MultiOption{maintenance.WithCacheDir("")}},
+		{"maintenance: WithSourceTimeout: 0s is not positive", one, []maintenance.MultiOption{maintenance.WithSourceTimeout(0)}},
+		{"maintenance: WithHorizon: -1ns back and 0s ahead: use positive durations or 0", one,
 			[]maintenance.MultiOption{maintenance.WithHorizon(-1, 0)}},
 	} {
 		_, err := maintenance.NewMulti(tc.sources, tc.opts...)
@@ -517,6 +518,6 @@ func ExampleMulti() {
 	fmt.Println(err)
 	fmt.Println(calendar.Windows())
 	// Output:
-	// connect: windows of page: windows may be missing: it failed, and there is no earlier answer: no route to host
+	// maintenance: windows of page: windows may be missing: it failed, and there is no earlier answer: no route to host
 	// [mail/upgrade "Connect 26.1": 2026-01-10 02:00 UTC to 2026-01-10 05:00 UTC]
 }

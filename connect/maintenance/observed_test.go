@@ -107,7 +107,7 @@ func TestCalendarWithObservedOfNil(t *testing.T) {
 func TestCalendarWithObservedRejectsInvalidWindow(t *testing.T) {
 	t.Parallel()
 	_, err := (*maintenance.Calendar)(nil).WithObserved([]maintenance.Window{{ID: "x"}}, minute(3))
-	require.ErrorContains(t, err, `connect: window "x": has no start`)
+	require.ErrorContains(t, err, `maintenance: window "x": has no start`)
 	_, err = (*maintenance.Calendar)(nil).WithObserved([]maintenance.Window{seen(1, 2), seen(1, 3)}, minute(4))
 	require.ErrorContains(t, err, "two windows have the id")
 }

@@ -25,7 +25,7 @@ type WindowSource interface {
 // ask calls a source. A panic or a nil source is an error.
 func ask(ctx context.Context, source WindowSource, from, to time.Time) ([]Window, error) {
 	if callback.Nil(source) {
-		return nil, errors.New("connect: the source of windows is nil")
+		return nil, errors.New("maintenance: the source of windows is nil")
 	}
 	return callback.Call(func() ([]Window, error) { return source.Windows(ctx, from, to) })
 }

@@ -72,7 +72,7 @@ func TestSplitWarnings(t *testing.T) {
 			require.Equal(t, tc.failure == nil, failure == nil)
 		})
 	}
-	require.EqualError(t, warning, "connect: windows of status: windows are from an earlier answer: down")
+	require.EqualError(t, warning, "maintenance: windows of status: windows are from an earlier answer: down")
 	require.ErrorIs(t, warning, maintenance.ErrStale)
 	require.ErrorIs(t, warning, warning.Err)
 	require.NotErrorIs(t, warning, maintenance.ErrUncertain)

@@ -36,7 +36,7 @@ type SourceWarning struct { //nolint:errname // it is no failure, and its name s
 
 // Error returns one line: the source, the kind and the problem.
 func (w *SourceWarning) Error() string {
-	return text.Excerpt(fmt.Sprintf("connect: windows of %s: %v: %v", text.Excerpt(w.Source, 200), w.Kind, w.Err),
+	return text.Excerpt(fmt.Sprintf("maintenance: windows of %s: %v: %v", text.Excerpt(w.Source, 200), w.Kind, w.Err),
 		2000)
 }
 

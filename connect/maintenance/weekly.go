@@ -51,7 +51,7 @@ func (r Weekly) Validate() error {
 func (r Weekly) compile() (*rule, error) {
 	c, key, err := r.check()
 	if err != nil {
-		return nil, fmt.Errorf("connect: weekly rule %q: %s %w", r.ID, key, err)
+		return nil, fmt.Errorf("maintenance: weekly rule %q: %s %w", r.ID, key, err)
 	}
 	return c, nil
 }

@@ -159,17 +159,17 @@ func TestWeeklyValidate(t *testing.T) {
 		name, want string
 		change     func(*maintenance.Weekly)
 	}{
-		{"no id", `connect: weekly rule "": id is missing: set a unique one`, func(r *maintenance.Weekly) { r.ID = "" }},
-		{"no day of the week", `connect: weekly rule "r": weekday 7 is out of range: use 0 (Sunday) to 6 (Saturday)`,
+		{"no id", `maintenance: weekly rule "": id is missing: set a unique one`, func(r *maintenance.Weekly) { r.ID = "" }},
+		{"no day of the week", `maintenance: weekly rule "r": weekday 7 is out of range: use 0 (Sunday) to 6 (Saturday)`,
 			func(r *maintenance.Weekly) { r.Weekday = 7 }},
-		{"no time", `connect: weekly rule "r": time "" is not a time of day: write it like "02:00"`,
+		{"no time", `maintenance: weekly rule "r": time "" is not a time of day: write it like "02:00"`,
 			func(r *maintenance.Weekly) { r.Time = "" }},
-		{"no duration", `connect: weekly rule "r": duration 0s is not positive`,
+		{"no duration", `maintenance: weekly rule "r": duration 0s is not positive`,
 			func(r *maintenance.Weekly) { r.Duration = 0 }},
 		{"a zone of the machine",
-			`connect: weekly rule "r": timezone time zone "Local" depends on the machine: use an IANA name such as ` +
+			`maintenance: weekly rule "r": timezone time zone "Local" depends on the machine: use an IANA name such as ` +
 				`Europe/Berlin`, func(r *maintenance.Weekly) { r.Zone = "Local" }},
-		{"a bound that is no date", `connect: weekly rule "r": until "soon" is not a date: write it like "2026-12-26"`,
+		{"a bound that is no date", `maintenance: weekly rule "r": until "soon" is not a date: write it like "2026-12-26"`,
 			func(r *maintenance.Weekly) { r.Until = "soon" }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -15,13 +15,13 @@ type weeklyJSON struct {
 	Source string `json:"source,omitempty"`
 }
 
-var weeklyFormat = jsonfile.Format[weeklyJSON]{Name: "connect: weekly rule"}
+var weeklyFormat = jsonfile.Format[weeklyJSON]{Name: "maintenance: weekly rule"}
 
 // MarshalJSON encodes the rule as in a calendar file (see [LoadCalendar]), and its Source.
 func (r Weekly) MarshalJSON() ([]byte, error) {
 	if r.Weekday < time.Sunday || r.Weekday > time.Saturday {
-		return nil, fmt.Errorf("connect: weekly rule %q: weekday %d is out of range: use 0 (Sunday) to 6 (Saturday)", r.ID,
-			int(r.Weekday))
+		return nil, fmt.Errorf("maintenance: weekly rule %q: weekday %d is out of range: use 0 (Sunday) to 6 (Saturday)",
+			r.ID, int(r.Weekday))
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -39,7 +39,7 @@ func (r *Weekly) UnmarshalJSON(data []byte) error {
 	}
 	rule, err := in.weekly()
 	if err != nil {
-		return fmt.Errorf("connect: weekly rule %q: %w", in.ID, err)
+		return fmt.Errorf("maintenance: weekly rule %q: %w", in.ID, err)
 	}
 	*r = rule
 	r.Source = in.Source

@@ -89,7 +89,7 @@ func (w Window) State(now time.Time) WindowState {
 // Validate returns an error if the window is invalid. Checking Zone needs time zone data.
 func (w Window) Validate() error {
 	if err := w.check(); err != nil {
-		return fmt.Errorf("connect: window %q: %w", w.ID, err)
+		return fmt.Errorf("maintenance: window %q: %w", w.ID, err)
 	}
 	return nil
 }

@@ -68,21 +68,21 @@ func TestWindowValidate(t *testing.T) {
 		name, want string
 		change     func(*maintenance.Window)
 	}{
-		{"no id", `connect: window " ": id is missing: set a unique one`, func(w *maintenance.Window) { w.ID = " " }},
-		{"an id that breaks lines", `connect: window "a\nb": id "a\nb" has control characters: remove them`,
+		{"no id", `maintenance: window " ": id is missing: set a unique one`, func(w *maintenance.Window) { w.ID = " " }},
+		{"an id that breaks lines", `maintenance: window "a\nb": id "a\nb" has control characters: remove them`,
 			func(w *maintenance.Window) { w.ID = "a\nb" }},
-		{"no start", `connect: window "a": has no start`, func(w *maintenance.Window) { w.Start = time.Time{} }},
-		{"no end", `connect: window "a": has no end`, func(w *maintenance.Window) { w.End = time.Time{} }},
+		{"no start", `maintenance: window "a": has no start`, func(w *maintenance.Window) { w.Start = time.Time{} }},
+		{"no end", `maintenance: window "a": has no end`, func(w *maintenance.Window) { w.End = time.Time{} }},
 		{"an end at the start",
-			`connect: window "a": ends at 2026-01-10T02:00:00Z, which is not after its start at 2026-01-10T02:00:00Z`,
+			`maintenance: window "a": ends at 2026-01-10T02:00:00Z, which is not after its start at 2026-01-10T02:00:00Z`,
 			func(w *maintenance.Window) { w.End = w.Start }},
 		{"a real end before the real start",
-			`connect: window "a": actual end 2026-01-10T03:00:00Z is not after the start 2026-01-10T04:00:00Z: set the ` +
+			`maintenance: window "a": actual end 2026-01-10T03:00:00Z is not after the start 2026-01-10T04:00:00Z: set the ` +
 				`actual start too`, func(w *maintenance.Window) {
 				w.ActualStart, w.ActualEnd = w.Start.Add(2*time.Hour), w.Start.Add(time.Hour)
 			}},
 		{"an unknown zone",
-			`connect: window "a": time zone "Mars" is unknown: use an IANA name such as Europe/Berlin (a machine without ` +
+			`maintenance: window "a": time zone "Mars" is unknown: use an IANA name such as Europe/Berlin (a machine without ` +
 				`time zone data needs import _ "time/tzdata")`, func(w *maintenance.Window) { w.Zone = "Mars" }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

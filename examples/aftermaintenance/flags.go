@@ -32,11 +32,13 @@ type settings struct {
 	ignoreConnect bool
 	plan          string
 	unreviewed    bool // -apply may make the plan
+	decided       bool // flags of the policy were given
 	stdin         io.Reader
 	json          bool
 	detailed      bool // exitLeft if anything is left for a person
 	timing        timing
 	records       records
+	state         stateDir
 
 	sandbox bool // use the test systems
 	orders  int
@@ -45,7 +47,7 @@ type settings struct {
 }
 
 func parseFlags(args []string, getenv func(string) string, stdout io.Writer) (*settings, error) {
-	s := &settings{connectKey: getenv("CONNECT_API_KEY")}
+	s := &settings{connectKey: getenv("CONNECT_API_KEY"), records: records{config: getenv("XDG_CONFIG_HOME")}}
 	s.api.fromEnv(getenv)
 	var where string
 	flags := flag.NewFlagSet("aftermaintenance", flag.ContinueOnError)
@@ -83,16 +85,20 @@ func parseFlags(args []string, getenv func(string) string, stdout io.Writer) (*s
 		"exit with status 3 instead of 0 if everything is done but orders are left for a person")
 	s.records.flags(flags)
 	s.timing.flags(flags)
+	s.state.flags(flags)
 	flags.IntVar(&s.orders, "orders", 300, "number of orders in the test systems")
 	flags.Uint64Var(&s.seed, "seed", 1, "seed of the orders and events in the test systems")
 	flags.BoolVar(&s.faults, "faults", false, "make the test systems lose answers, limit the rate and fail")
-	if err := cli.Parse(flags, args, stdout, environment+statuses); err != nil {
+	var err error
+	s.state.command, err = cli.ParseCommand(flags, args, stdout, " [command]", commands+environment+statuses)
+	if err != nil {
 		return nil, err
 	}
 	s.sandbox = s.api.url == ""
 	given := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	s.selects = given["where"] || given["from"] || given["to"] || given["order"] || given["ids"]
+	s.decided = given["targets"] || given["settle-delay"] || given["attempts"] || given["spacing"]
 	if err := s.check(given); err != nil {
 		return nil, cli.Usage(err)
 	}
@@ -106,10 +112,14 @@ const statuses = `
 Exit status:
   0  everything that the program should do is done; orders left for a person are
      printed
-  1  error, the run ended early, or orders were not started or their outcome is
-     unknown
+  1  error, the run ended early, all orders must still wait, or orders were not
+     started or their outcome is unknown
   2  wrong flags; nothing was done
   3  with -detailed-exitcode: like 0, but orders are left for a person
+  4  with -state and -apply: the plan needs an approval, and nothing was sent;
+     the message has the command that approves it
+With -state it is 0 (or 3) if all orders must still wait, as is usual for a
+nightly job, and 1 if an operator has paused the run or another process works.
 `
 
 func (s *settings) parseTargets(list string) error {
@@ -165,6 +175,12 @@ func (s *settings) checkGiven(given map[string]bool) error {
 }
 
 func (s *settings) check(given map[string]bool) error {
+	if err := s.state.check(s, given); err != nil {
+		return err
+	}
+	if s.state.command != nil {
+		return s.checkCommand(given)
+	}
 	for _, check := range []func() error{
 		func() error { return s.checkGiven(given) },
 		s.checkWay, s.timing.check, func() error { return s.records.check(s) }, s.checkPlan,

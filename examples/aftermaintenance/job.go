@@ -17,6 +17,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
 
 // summary is the JSON document that -json prints.
@@ -24,6 +26,8 @@ type summary struct {
 	Plan       plan.ActionCounts      `json:"plan"`
 	Result     resubmit.OutcomeCounts `json:"result"`
 	Violations []string               `json:"violations"`
+	Runs       []*state.Run           `json:"runs,omitempty"`    // of this call, with -state
+	Approve    string                 `json:"approve,omitempty"` // the command that approves the plan
 
 	unfinished unfinished
 }
@@ -42,7 +46,7 @@ func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (left bool,
 	if err != nil {
 		return false, interrupted(ctx, err)
 	}
-	defer func() { err = errors.Join(err, sys.close()) }()
+	defer func() { err = alsoClosed(err, sys.close()) }()
 
 	plan, err := makePlan(ctx, s, sys, out, stderr)
 	if err != nil {
@@ -93,6 +97,14 @@ func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (left bool,
 	return left, unfinished
 }
 
+// alsoClosed adds the error of closing the files, unless it is what ended the run.
+func alsoClosed(err, closed error) error {
+	if err != nil && closed != nil && strings.Contains(err.Error(), closed.Error()) {
+		return err
+	}
+	return errors.Join(err, closed)
+}
+
 // interrupted rewrites an error from before the run if a signal caused it.
 func interrupted(ctx context.Context, err error) error {
 	if ctx.Err() == nil || !errors.Is(err, context.Canceled) {
@@ -118,13 +130,10 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out, stderr io.Wri
 	if s.api.via == viaBilling && s.ids == "" {
 		return nil, errNoSelection
 	}
-	ids, numbers := names(s.selected)
 	progress := newPlanProgress(stderr)
-	_, err := resubmit.WritePlanFile(ctx, resubmit.PlanConfig{
-		Systems: sys.clients(), Policy: s.policy(), IgnoreConnect: s.ignoreConnect,
-		View: commerce.FailedOrdersView(), Filter: s.filter, Calendar: sys.calendar,
-		Override: s.numbers, OverrideIfFound: slices.Concat(ids, numbers), RateLimit: s.timing.rate, Progress: progress.show,
-	}, path)
+	cfg := planConfig(s, progress)
+	cfg.Systems, cfg.Policy, cfg.Journal, cfg.Calendar = sys.clients(), s.policy(), s.records.opened, sys.calendar
+	_, err := resubmit.WritePlanFile(ctx, cfg, path)
 	progress.end()
 	if missing, ok := errors.AsType[*resubmit.NotPlannedError](err); ok {
 		return nil, notFailed(missing.Orders)
@@ -133,9 +142,18 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out, stderr io.Wri
 		return nil, err
 	}
 	if s.plan != "" {
-		fmt.Fprintf(out, "The plan is in %s.\n", path)
+		fmt.Fprintf(out, "The plan is in %s, the journal of this Commerce in %s.\n", path, s.records.journal)
 	}
 	return plan.Open(path)
+}
+
+// planConfig returns what only the planner needs.
+func planConfig(s *settings, progress *planProgress) resubmit.PlanConfig {
+	ids, numbers := names(s.selected)
+	return resubmit.PlanConfig{
+		IgnoreConnect: s.ignoreConnect, View: commerce.FailedOrdersView(), Filter: s.filter, Override: s.numbers,
+		OverrideIfFound: slices.Concat(ids, numbers), RateLimit: s.timing.rate, Progress: progress.show,
+	}
 }
 
 // checkSystem returns an error if the plan was made for another system than the flags name, in a dry run too. The
@@ -183,6 +201,12 @@ func notFailed(numbers []string) error {
 	return fmt.Errorf("-order %s: not among the failed orders that the other flags select", strings.Join(numbers, ", "))
 }
 
+// plans reports whether a plan is made, because there is none in the file of -plan.
+func (s *settings) plans() bool {
+	_, err := os.Stat(s.plan) //nolint:gosec // the user names the file
+	return err != nil
+}
+
 // applies reports whether the plan is applied, and not only shown.
 func (s *settings) applies() bool { return s.apply || s.sandbox }
 
@@ -190,22 +214,47 @@ func (s *settings) applies() bool { return s.apply || s.sandbox }
 // the transitions of an order have no default.
 func (s *settings) pushTargets() []commerce.Status {
 	if s.targets == nil {
-		return resubmit.DefaultTargets()
+		return protocol.DefaultTargets()
 	}
 	return s.targets
 }
 
 // policy returns what planning and applying agree on.
 func (s *settings) policy() resubmit.Policy {
-	return resubmit.Policy{Targets: s.pushTargets(), SettleDelay: s.timing.settle}
+	return resubmit.Policy{
+		Targets: s.pushTargets(), SettleDelay: s.timing.settle,
+		Retry: protocol.RetryPolicy{MaxAttempts: s.timing.attempts, Spacing: s.timing.spacing},
+	}
+}
+
+// policyOf returns the policy of a plan, with which it must be applied.
+func (s *settings) policyOf(p *plan.Plan) (made resubmit.Policy, err error) {
+	if err := json.Unmarshal(p.Header().Policy, &made); err != nil {
+		return made, fmt.Errorf("-plan %s: its policy cannot be read: %w; make a new plan in another file", s.plan, err)
+	}
+	if now := s.policy().WithDefaults(); s.decided && !samePolicy(now, made) {
+		return made, fmt.Errorf("-plan %s was made with other values of -targets, -settle-delay, -attempts or -spacing: "+
+			"leave out those flags, or make a new plan in another file", s.plan)
+	}
+	return made, nil
+}
+
+func samePolicy(a, b resubmit.Policy) bool {
+	one, err := json.Marshal(a)
+	other, err2 := json.Marshal(b.WithDefaults())
+	return errors.Join(err, err2) == nil && string(one) == string(other)
 }
 
 // apply applies the plan.
 func apply(ctx context.Context, s *settings, sys *systems, plan *plan.Plan, out io.Writer) (*resubmit.Report, error) {
+	policy, err := s.policyOf(plan)
+	if err != nil {
+		return nil, err
+	}
 	cfg := resubmit.Config{
-		Systems: sys.clients(), Policy: s.policy(),
+		Systems: sys.clients(), Policy: policy,
 		Calendar: func() *maintenance.Calendar { return sys.calendar },
-		OnEvent:  newProgress(out, plan.Counts().Resubmit).onEvent,
+		OnEvent:  newProgress(out).onEvent,
 	}
 	s.timing.set(&cfg, s.sandbox)
 	if err := s.timing.pause(ctx); err != nil {
@@ -215,5 +264,22 @@ func apply(ctx context.Context, s *settings, sys *systems, plan *plan.Plan, out 
 	if err != nil {
 		return nil, err
 	}
-	return runner.Apply(ctx, plan)
+	report, err := runner.Apply(ctx, plan)
+	if early, ok := errors.AsType[*resubmit.TooEarlyError](err); ok {
+		return nil, s.tooEarly(early)
+	}
+	return report, err
+}
+
+// tooEarly says that all orders of a plan wait, and until when.
+func (s *settings) tooEarly(e *resubmit.TooEarlyError) error {
+	when, how := "later", "run again"
+	if !e.Due.IsZero() {
+		when = "after " + e.Due.UTC().Format(timeForm)
+	}
+	if s.plan != "" {
+		how = "make a new plan in another file"
+	}
+	return fmt.Errorf("it is too early, and nothing was resubmitted: %s must still wait, for the reasons above; %s %s",
+		number(e.Wait, "order"), how, when)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -11,7 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
-	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
@@ -21,7 +22,7 @@ type runRecord struct {
 	tried         map[string]int
 	accepted      map[string]int
 	planned       map[string]rules.Action
-	outcome       map[string]resubmit.Outcome
+	outcome       map[string]protocol.Outcome
 }
 
 // record runs the program step by step and returns what the server recorded.
@@ -35,7 +36,7 @@ func record(t *testing.T, args ...string) *runRecord {
 	defer func() { require.NoError(t, sys.close()) }()
 	b := &runRecord{
 		before: byNumber(sys.world), tried: map[string]int{}, accepted: map[string]int{},
-		planned: map[string]rules.Action{}, outcome: map[string]resubmit.Outcome{},
+		planned: map[string]rules.Action{}, outcome: map[string]protocol.Outcome{},
 	}
 	plan, err := makePlan(t.Context(), s, sys, &out, &out)
 	require.NoError(t, err)
@@ -87,10 +88,10 @@ func (r *runRecord) requireConsistent(t *testing.T) {
 		}
 		require.Equal(t, rules.Resubmit, r.planned[number], "%s is planned", number)
 		switch r.outcome[number] {
-		case resubmit.OutcomeCompleted:
+		case protocol.Completed:
 			require.Equal(t, commerce.StatusCompleted, after.Status, number)
 			require.Equal(t, 1, r.accepted[number], number)
-		case resubmit.OutcomeUnknown, resubmit.OutcomeSkipped:
+		case protocol.Unknown, protocol.Skipped:
 			require.Zero(t, r.accepted[number], "%s was pushed, which a read shows", number)
 			require.Equal(t, commerce.StatusProvisioningFailed, after.Status, number)
 		default:
@@ -108,7 +109,7 @@ func TestLedgerHasOnePushPerTransientFailure(t *testing.T) {
 			b.requireConsistent(t)
 			for number, before := range b.before {
 				if sandbox.Cause(before) == sandbox.Transient {
-					require.Equal(t, resubmit.OutcomeCompleted, b.outcome[number], number)
+					require.Equal(t, protocol.Completed, b.outcome[number], number)
 				}
 			}
 		})
@@ -156,14 +157,24 @@ func TestEachAPICompletesTheSameOrders(t *testing.T) {
 				require.Greater(t, len(completed), 30)
 				for i, via := range vias[1:] {
 					b := records[1+i]
-					require.Equal(t, completed, b.completed(), via)
-					require.Equal(t, first.accepted, b.accepted, "%s: each of them was pushed once, and no other", via)
+					want, accepted := maps.Clone(completed), maps.Clone(first.accepted)
+					for number, action := range b.planned {
+						if action == rules.Wait { // Simple API lists an older order that was not exported, without a reason
+							require.Equal(t, viaSimpleAPI, via, number)
+							delete(want, number)
+							delete(accepted, number)
+						}
+					}
+					require.Equal(t, want, b.completed(), via)
+					require.Equal(t, accepted, b.accepted, "%s: each of them was pushed once, and no other", via)
 					for number := range b.tried {
-						require.Contains(t, completed, number, "%s: no other was even tried", via)
+						require.Contains(t, want, number, "%s: no other was even tried", via)
 					}
 					for number, before := range b.before {
 						require.Equal(t, first.before[number].Status, before.Status, "the histories are equal")
-						require.Equal(t, first.after[number].Status, b.after[number].Status, "%s: %s", via, number)
+						if b.planned[number] != rules.Wait {
+							require.Equal(t, first.after[number].Status, b.after[number].Status, "%s: %s", via, number)
+						}
 					}
 				}
 			})

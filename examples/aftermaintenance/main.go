@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -14,6 +15,7 @@ import (
 	_ "time/tzdata" // windows have time zones, and some machines have no data for them
 
 	"github.com/cloudblue-go/cloudblue/examples/internal/cli"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
 
 // The exit statuses.
@@ -22,6 +24,8 @@ const (
 	exitError = cli.ExitError // something is not done, or the run ended early
 	exitUsage = cli.ExitUsage
 	exitLeft  = 3 // done, and something is left for a person; only with -detailed-exitcode
+	// exitApproval means that the plan needs an approval; only with -state.
+	exitApproval = 4
 )
 
 func main() {
@@ -38,10 +42,26 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	var left bool
 	if err == nil {
 		s.stdin = stdin
-		left, err = job(ctx, s, stdout, stderr)
+		left, err = s.job()(ctx, s, stdout, stderr)
 	}
 	if err == nil && left && s.detailed {
 		return exitLeft
 	}
-	return cli.Status("aftermaintenance", err, stderr)
+	status := cli.Status("aftermaintenance", err, stderr)
+	if errors.Is(err, state.ErrApprovalRequired) {
+		return exitApproval
+	}
+	return status
+}
+
+// job returns what the flags ask for. It reports whether anything is left for a person.
+func (s *settings) job() func(context.Context, *settings, io.Writer, io.Writer) (bool, error) {
+	switch {
+	case s.state.command != nil:
+		return command
+	case s.state.path != "":
+		return nightly
+	default:
+		return job
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
@@ -92,6 +93,13 @@ const (
 // showReport prints the result, and each order that was not completed.
 func showReport(out io.Writer, r *resubmit.Report) {
 	fmt.Fprintf(out, "\nResult: %s, %s\n", number(r.Result.Total(), "order"), r.Result)
+	switch {
+	case r.Earlier == 0:
+	case r.Earlier == r.Result.Total():
+		fmt.Fprintln(out, "Nothing was sent now: an earlier run of this plan has ended, and this is its result.")
+	default:
+		fmt.Fprintf(out, "Of these, %d are the results of an earlier run of this plan.\n", r.Earlier)
+	}
 	if len(r.Groups) > 0 {
 		t := page.Table{Head: []string{"REASON", "VIA", "VENDOR", "ORDERS", "RESULT"}}
 		for _, g := range r.Groups {
@@ -104,7 +112,7 @@ func showReport(out io.Writer, r *resubmit.Report) {
 		fmt.Fprintf(out, "\n%d of the completed orders are confirmed by Commerce only.\n", r.CommerceOnly)
 	}
 	if r.CloseToVerified > 0 {
-		fmt.Fprintf(out, "\nAll orders were verified %v after the end of the maintenance.\n",
+		fmt.Fprintf(out, "\nAll were completed and verified %v after the end of the maintenance.\n",
 			r.CloseToVerified.Round(time.Second))
 	}
 	showOpen(out, r.Items)
@@ -113,13 +121,13 @@ func showReport(out io.Writer, r *resubmit.Report) {
 // showOpen lists the orders that were not completed, grouped by outcome and reason.
 func showOpen(out io.Writer, items []resubmit.Item) {
 	type reason struct {
-		outcome resubmit.Outcome
+		outcome protocol.Outcome
 		why     string
 	}
 	numbers := map[reason][]string{}
 	var reasons []reason
 	for _, i := range items {
-		if i.Outcome == resubmit.OutcomeCompleted {
+		if i.Outcome == protocol.Completed {
 			continue
 		}
 		s := reason{i.Outcome, i.Why}
@@ -175,7 +183,7 @@ func showLeft(out io.Writer, s *settings, sum *summary) bool {
 		page.Paragraph(out, "    ", fmt.Sprintf("%d %s: %s", c.n, c.what, c.next))
 	}
 	switch {
-	case !left:
+	case !left, s.plan == "" && s.state.path != "":
 	case s.plan == "":
 		fmt.Fprintln(out, "To keep the plan, with each order, its decision and the evidence, use -plan FILE.")
 	default:
@@ -190,6 +198,9 @@ func showDryRun(out io.Writer, s *settings, plan plan.ActionCounts) {
 	switch {
 	case plan.Resubmit == 0:
 		fmt.Fprintln(out, "There is nothing to resubmit now.")
+	case s.state.path != "":
+		fmt.Fprintf(out, "To resubmit %s, add -apply to the same command: it makes its own plan.\n",
+			number(plan.Resubmit, "order"))
 	case s.plan == "":
 		fmt.Fprintf(out, "To resubmit %s, keep the plan with -plan FILE, review it, and add -apply.\n",
 			number(plan.Resubmit, "order"))
@@ -207,17 +218,18 @@ type progress struct {
 	pushed   int
 	unknown  int
 	done     int
-	outcomes map[resubmit.Outcome]int
+	outcomes map[protocol.Outcome]int
 	shown    time.Time
 }
 
-func newProgress(out io.Writer, total int) *progress {
-	return &progress{out: out, terminal: isTerminal(out), total: total, outcomes: map[resubmit.Outcome]int{}}
+func newProgress(out io.Writer) *progress {
+	return &progress{out: out, terminal: isTerminal(out)}
 }
 
 func (p *progress) onEvent(e resubmit.Event) {
 	switch e := e.(type) {
 	case resubmit.RunStarted:
+		*p = progress{out: p.out, terminal: p.terminal, total: e.Counts.Resubmit, outcomes: map[protocol.Outcome]int{}}
 		fmt.Fprintln(p.out)
 		p.show(true)
 	case resubmit.GateClosed:

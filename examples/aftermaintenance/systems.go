@@ -35,9 +35,6 @@ func open(ctx context.Context, s *settings, out io.Writer) (*systems, error) {
 }
 
 func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err error) {
-	if err := s.records.open(sys.onClose); err != nil {
-		return err
-	}
 	if s.sandbox {
 		err = sys.startSandbox(ctx, s, out)
 	} else {
@@ -55,6 +52,11 @@ func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err e
 	}
 	if sys.name != "" {
 		sys.commerce = namedClient{sys.commerce, sys.name}
+	}
+	if s.state.path == "" && (s.plans() || s.applies()) {
+		if err := s.records.open(s, sys.clients(), sys.onClose); err != nil {
+			return err
+		}
 	}
 	sys.connect, err = connect.New(s.connect, connect.APIKey(s.connectKey),
 		allowing(s.api.plainHTTP, connect.WithPlainHTTP)...)
@@ -130,7 +132,7 @@ func (sys *systems) export(s *settings, out io.Writer) error {
 	return nil
 }
 
-// namedClient is a client for the test systems, whose name in plans does not contain an address.
+// namedClient is a client for the test systems, whose name in plans and journals contains no address.
 type namedClient struct {
 	commerceClient
 	name string
@@ -138,6 +140,9 @@ type namedClient struct {
 
 // System returns the name, since the address differs from run to run.
 func (s namedClient) System() string { return s.name }
+
+// BaseURL returns the name too.
+func (s namedClient) BaseURL() string { return s.name }
 
 // clients returns the systems for the planner and the runner.
 func (sys *systems) clients() resubmit.Systems {

@@ -26,14 +26,14 @@ func (t *timing) flags(flags *flag.FlagSet) {
 		"number of orders that are pushed at the same time (default 2; on the test systems 8)")
 	flags.DurationVar(&t.settle, "settle-delay", 0,
 		"`time` after a maintenance or a failure in which an order is not pushed, since Commerce may "+
-			"still retry it (default 4m; on the test systems 2s)")
+			"still retry it (default 4m; on the test systems 4s)")
 	flags.DurationVar(&t.verifyAfter, "verify-after", 0,
 		"`time` from a push to the first check of its result (default 10s; on the test systems 150ms)")
 	flags.IntVar(&t.attempts, "attempts", 0,
 		"pushes of an order at most, if the answers are lost and the order is proved to be unchanged; pushes "+
-			"cut off when the program was killed count too (default 1: then it is left for a person)")
+			"cut off when the program was killed count too (default 2; after that a new plan decides)")
 	flags.DurationVar(&t.spacing, "spacing", 0,
-		"with -attempts: minimum `time` between two pushes of an order (default 5m, for cancellations at least 5m)")
+		"minimum `time` between two pushes of an order (default 5m, for cancellations at least 5m)")
 }
 
 func (t *timing) check() error {
@@ -42,7 +42,7 @@ func (t *timing) check() error {
 		return fmt.Errorf("-rate %v: give calls per second, from 0.01 to 10000", t.rate)
 	case t.concurrency < 0:
 		return fmt.Errorf("-concurrency %d: give a number of orders", t.concurrency)
-	case t.settle < 0:
+	case t.settle < 0 || 0 < t.settle && t.settle < 10*time.Millisecond:
 		return fmt.Errorf("-settle-delay %v: give a time such as 4m", t.settle)
 	case t.attempts < 0:
 		return fmt.Errorf("-attempts %d: give a number of pushes", t.attempts)
@@ -58,7 +58,7 @@ func (t *timing) check() error {
 func (t *timing) forSandbox() {
 	orDefault(&t.rate, -1)
 	orDefault(&t.concurrency, 8)
-	orDefault(&t.settle, 2*time.Second)
+	orDefault(&t.settle, 4*time.Second) // half of it is the longest push
 	orDefault(&t.verifyAfter, 150*time.Millisecond)
 }
 
@@ -86,7 +86,6 @@ func (t *timing) pause(ctx context.Context) error {
 
 func (t *timing) set(cfg *resubmit.Config, sandbox bool) {
 	cfg.RateLimit, cfg.Concurrency, cfg.Verify.InitialInterval = t.rate, t.concurrency, t.verifyAfter
-	cfg.Retry = resubmit.RetryPolicy{MaxAttempts: t.attempts, Spacing: t.spacing}
 	if sandbox {
 		cfg.Verify.MaxInterval, cfg.Verify.Timeout = time.Second, time.Minute
 	}

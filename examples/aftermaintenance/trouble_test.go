@@ -18,11 +18,12 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // fast are flags for systems that answer at once.
-var fast = []string{"-rate", "10000", "-settle-delay", "100ms", "-verify-after", "150ms", "-concurrency", "4"}
+var fast = []string{"-rate", "10000", "-settle-delay", "2s", "-verify-after", "150ms", "-concurrency", "4"}
 
 // errorLine returns the error of the program, which must be one line after any other output.
 func errorLine(t *testing.T, stderr string) string {
@@ -86,62 +87,116 @@ func TestUnwritableFilesAreReportedBeforeThePush(t *testing.T) {
 func TestJournalInUseNamesItsOwner(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
-	flags = append(append(flags, fast...), "-apply", "-unreviewed", "-plan", filepath.Join(t.TempDir(), "plan.jsonl"))
-	j, err := journal.Open(flags[len(flags)-1]+".journal", journal.Program("night-shift"))
+	path := filepath.Join(t.TempDir(), "journal")
+	flags = append(append(flags, fast...), "-apply", "-journal", path)
+	j, err := journal.Open(path, journal.WithOwner("night-shift"))
 	require.NoError(t, err)
 	status, _, stderr := do(t, env, flags...)
 	require.Equal(t, exitError, status)
-	require.Contains(t, errorLine(t, stderr), fmt.Sprintf("in use by process %d (night-shift) on ", os.Getpid()))
+	require.Contains(t, errorLine(t, stderr), fmt.Sprintf("night-shift, process %d", os.Getpid()))
 	require.Empty(t, w.Commerce.Pushes())
 	require.NoError(t, j.Close())
 	requireCompleted(t, w, transient(w), env, flags...)
 }
 
-func TestJournalOfAnotherPlanIsRejected(t *testing.T) {
+func TestAllPlansShareOneJournal(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
 	flags = append(append(flags, fast...), "-apply", "-unreviewed")
 	dir := t.TempDir()
-	mine := []string{"-plan", filepath.Join(dir, "mine.jsonl"), "-journal", filepath.Join(dir, "journal")}
-	other := []string{"-plan", filepath.Join(dir, "other.jsonl"), "-journal", filepath.Join(dir, "journal"), "-where",
-		"channel=reseller"}
-	status, _, stderr := do(t, env, append(flags, other...)...)
+	one := append(flags, "-plan", filepath.Join(dir, "one.jsonl"), "-where", "channel=reseller")
+	status, _, stderr := do(t, env, one...)
 	require.Equal(t, exitDone, status, stderr)
-	pushed := w.Commerce.Pushes()
+	require.NotEmpty(t, w.Commerce.Pushes())
+	journals, err := filepath.Glob(filepath.Join(env["XDG_CONFIG_HOME"], "cloudblue-resubmit", "ordermanager-*.journal"))
+	require.NoError(t, err)
+	require.Len(t, journals, 1, "the default")
+	summary, err := journal.Check(journals[0])
+	require.NoError(t, err)
+	require.Equal(t, len(w.Commerce.Pushes()), summary.Orders["completed"])
+	requireCompleted(t, w, transient(w), env, append(flags, "-plan", filepath.Join(dir, "two.jsonl"))...)
+}
 
-	status, _, stderr = do(t, env, append(flags, mine...)...)
-	require.Equal(t, exitUsage, status)
-	require.Contains(t, stderr, "restore the plan")
-	status, _, stderr = do(t, env, append(flags, append(mine[:2:2], "-apply=false", "-unreviewed=false")...)...)
+func TestPlanWithAnotherJournalIsRejected(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	flags = append(append(flags, fast...), "-plan", filepath.Join(t.TempDir(), "plan.jsonl"))
+	status, _, stderr := do(t, env, flags...)
 	require.Equal(t, exitDone, status, stderr)
-	status, _, stderr = do(t, env, append(flags, mine...)...)
+	status, _, stderr = do(t, env, append(flags, "-apply", "-journal", filepath.Join(t.TempDir(), "other"))...)
 	require.Equal(t, exitError, status)
-	require.Contains(t, errorLine(t, stderr), "the journal belongs to another plan")
+	require.Contains(t, errorLine(t, stderr), "the journal is not the one that the plan is based on")
+	require.Empty(t, w.Commerce.Pushes())
+	requireCompleted(t, w, transient(w), env, append(flags, "-apply")...)
+}
+
+func TestFinishedPlanDoesNothingAgain(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	flags = append(append(flags, fast...), "-apply", "-unreviewed", "-plan", filepath.Join(t.TempDir(), "plan.jsonl"))
+	requireCompleted(t, w, transient(w), env, flags...)
+	pushed := w.Commerce.Pushes()
+	status, stdout, stderr := do(t, env, flags...)
+	require.Equal(t, exitDone, status, stderr)
+	require.Contains(t, stdout, "Nothing was sent now: an earlier run of this plan has ended")
+	require.NotContains(t, stdout, "verified")
 	require.Equal(t, pushed, w.Commerce.Pushes())
-	requireCompleted(t, w, transient(w), env, append(flags, mine[:2]...)...)
+}
+
+func TestPlanWithAnotherPolicyIsRejected(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	flags = append(append(flags, fast...), "-plan", filepath.Join(t.TempDir(), "plan.jsonl"))
+	status, _, stderr := do(t, env, flags...)
+	require.Equal(t, exitDone, status, stderr)
+	status, _, stderr = do(t, env, append(flags, "-apply", "-attempts", "3")...)
+	require.Equal(t, exitError, status)
+	require.Contains(t, errorLine(t, stderr),
+		"was made with other values of -targets, -settle-delay, -attempts or -spacing")
+	require.Empty(t, w.Commerce.Pushes())
+	without := slices.DeleteFunc(append(flags, "-apply"), func(f string) bool { return f == "-settle-delay" || f == "2s" })
+	requireCompleted(t, w, transient(w), env, without...)
+}
+
+func TestPlanOfWaitingOrdersIsAnError(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	number := failedForMaintenance(t, w, "PRD-100-200-300", 1)[0]
+	for _, plan := range [][]string{nil, {"-unreviewed", "-plan", filepath.Join(t.TempDir(), "plan.jsonl")}} {
+		args := append(append(flags, "-apply", "-settle-delay", "1h", "-order", number), plan...)
+		for range 2 {
+			status, _, stderr := do(t, env, args...)
+			require.Equal(t, exitError, status, stderr)
+			require.Regexp(t, "it is too early, and nothing was resubmitted: 1 order must still wait, for the reasons above; "+
+				".* after 2", errorLine(t, stderr))
+		}
+	}
+	require.Empty(t, w.Commerce.Pushes())
 }
 
 func TestTruncatedJournalIsRejected(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
-	plan := filepath.Join(t.TempDir(), "plan.jsonl")
-	flags = append(append(flags, fast...), "-apply", "-unreviewed", "-plan", plan)
+	dir := t.TempDir()
+	journal := filepath.Join(dir, "journal")
+	flags = append(append(flags, fast...), "-apply", "-unreviewed", "-plan", filepath.Join(dir, "plan.jsonl"),
+		"-journal", journal)
 	requireCompleted(t, w, transient(w), env, flags...)
 	pushed := w.Commerce.Pushes()
 	require.NotEmpty(t, pushed)
 
-	kept, err := os.ReadFile(plan + ".journal")
+	kept, err := os.ReadFile(journal)
 	require.NoError(t, err)
-	for _, size := range []int{0, 1, 1000, 4096, len(kept) / 2} {
-		require.NoError(t, os.WriteFile(plan+".journal", kept[:size], 0o600))
+	for _, size := range []int{0, 1, 100} {
+		require.NoError(t, os.WriteFile(journal, kept[:size], 0o600))
 		status, _, stderr := do(t, env, flags...)
 		require.Equal(t, exitError, status, size)
 		line := errorLine(t, stderr)
-		require.Contains(t, line, "plan.jsonl.journal")
-		require.Regexp(t, "damaged|not a journal", line)
+		require.Contains(t, line, journal)
+		require.Regexp(t, "corrupt|not a journal", line)
 		require.Equal(t, pushed, w.Commerce.Pushes())
 	}
-	require.NoError(t, os.WriteFile(plan+".journal", kept, 0o600))
+	require.NoError(t, os.WriteFile(journal, kept, 0o600))
 	requireCompleted(t, w, transient(w), env, flags...)
 	require.Equal(t, pushed, w.Commerce.Pushes(), "all was done before")
 }
@@ -149,33 +204,38 @@ func TestTruncatedJournalIsRejected(t *testing.T) {
 func TestClockSetBackDoesNotDelayTheRun(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
-	path := filepath.Join(t.TempDir(), "plan.jsonl")
-	flags = append(append(flags, fast...), "-plan", path)
+	dir := t.TempDir()
+	path, file := filepath.Join(dir, "plan.jsonl"), filepath.Join(dir, "journal")
+	flags = append(append(flags, fast...), "-spacing", "1s", "-plan", path, "-journal", file)
 	_, _, stderr := do(t, env, flags...)
 	require.FileExists(t, path, stderr)
 	plan, err := plan.Open(path)
 	require.NoError(t, err)
-	j, err := journal.Open(path + ".journal")
+	j, err := journal.Open(file)
 	require.NoError(t, err)
-	require.NoError(t, j.Begin(plan.Digest()))
-	intents := 0
+	tomorrow, claims := time.Now().Add(24*time.Hour), 0
 	for e, err := range plan.Entries() {
 		require.NoError(t, err)
-		if e.Decision.Action == rules.Resubmit && intents < 3 {
-			intents++
-			require.NoError(t, j.Put(resubmit.Record{
-				OrderID: e.OrderID, Fingerprint: e.Fingerprint, State: resubmit.RecordSending, Attempt: 1,
-				At: time.Now().Add(24 * time.Hour),
-			}))
+		if e.Decision.Action == rules.Resubmit && claims < 3 {
+			claims++
+			_, err := j.Put(t.Context(), resubmit.Durable, protocol.Record{
+				Key: protocol.OrderKey(e.OrderID), Version: e.Version, At: tomorrow,
+				Order: &protocol.Order{
+					Number: e.Number, Run: plan.Digest(), Epoch: 1, Fingerprint: e.Fingerprint, Phase: protocol.Claimed,
+					Attempts: 1, Resubmissions: 1, Target: e.Target, ClaimedAt: tomorrow, FirstClaimAt: tomorrow,
+				},
+			})
+			require.NoError(t, err)
 		}
 	}
 	require.NoError(t, errors.Join(j.Close(), plan.Close()))
 	start := time.Now()
 	status, stdout, stderr := do(t, env, append(flags, "-apply", "-json")...)
-	require.Equal(t, exitError, status, stderr)
-	require.Contains(t, errorLine(t, stderr), fmt.Sprintf("%d orders with an unknown outcome", intents))
-	require.Equal(t, intents, decode(t, stdout).Result.Unknown, "nobody knows whether they were pushed: %s", stderr)
 	require.Less(t, time.Since(start), time.Hour)
+	require.Equal(t, exitError, status, stderr)
+	unknown := decode(t, stdout).Result.Unknown
+	require.Positive(t, unknown, "nobody knows when they were pushed: %s", stderr)
+	require.Contains(t, errorLine(t, stderr), number(unknown, "order")+" perhaps resubmitted, without proof")
 	require.Empty(t, w.Violations())
 }
 

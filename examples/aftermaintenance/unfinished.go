@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 // unfinished counts the orders that a run should have handled and did not. Others that were not completed are left for
@@ -18,25 +20,20 @@ type unfinished struct {
 }
 
 func findUnfinished(r *resubmit.Report) unfinished {
-	u := unfinished{unknown: r.Result.Unknown, unsent: r.Unread}
-	skipped := map[string]int{}
-	for _, i := range r.Items {
-		if i.Outcome == resubmit.OutcomeSkipped && i.After.Status == "" { // it was not read
-			u.unsent++
-			skipped[i.Why]++
-		}
-	}
-	for _, b := range r.Blockers { // by an order that was not completed, which is counted itself
-		u.unsent -= b.Orders
-	}
+	u := unfinished{unknown: r.Result.Unknown}
 	for _, c := range r.Canary {
-		if n := skipped[c.Stopped]; n > 0 {
-			u.unsent -= n
-			u.stopped += n
+		if c.Stopped != "" {
 			u.stops = append(u.stops, c.Stopped)
 		}
 	}
-	u.unsent = max(0, u.unsent)
+	for _, i := range r.Items {
+		switch {
+		case i.Outcome == protocol.NotStarted && slices.Contains(u.stops, i.Why):
+			u.stopped++
+		case i.Outcome == protocol.NotStarted, i.Outcome == protocol.Skipped && i.After.Status == "": // it was not read
+			u.unsent++
+		}
+	}
 	return u
 }
 
@@ -49,13 +46,13 @@ func (u unfinished) error(s *settings, early error) error {
 		parts = append(parts, fmt.Sprintf("%s not started, because %s: find the cause, then make a new plan",
 			number(u.stopped, "order"), strings.Join(u.stops, ", ")))
 	}
-	if u.unknown > 0 {
-		parts = append(parts, fmt.Sprintf("%s with an unknown outcome: check them in Commerce before "+
-			"anything is sent again", number(u.unknown, "order")))
-	}
 	again := "run again, which makes a new plan"
 	if s.plan != "" {
 		again = "run the same command again to resume"
+	}
+	if u.unknown > 0 {
+		parts = append(parts, fmt.Sprintf("%s perhaps resubmitted, without proof: %s, or check them in Commerce",
+			number(u.unknown, "order"), again))
 	}
 	switch {
 	case early != nil:

@@ -53,10 +53,9 @@ func (d *approver) Approve(_ context.Context, e watch.Episode, plan *plan.Plan) 
 const maxForm = 4 << 10
 
 // routes returns the handler for GET /plan and POST /approve?plan=DIGEST. The digest makes sure that the person
-// approves
-// the plan that was shown. The plan is plain text because it contains texts of others, such as the titles of a
-// calendar.
-// The guard rejects requests from pages of other origins. A real service would also authenticate the person.
+// approves the plan that was shown. The plan is plain text because it contains texts of others, such as the titles of
+// a calendar. The guard rejects requests from pages of other origins. A real service would also authenticate the
+// person.
 func (d *approver) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /plan", func(w http.ResponseWriter, _ *http.Request) {

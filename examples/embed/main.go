@@ -31,6 +31,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/report"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
@@ -71,7 +72,12 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	outer := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	watcher, tracker, err := newWatcher(dir, newTicketSystem(start), client, approver, consoleHandler{printer},
+	memory, err := journal.Open(filepath.Join(dir, "tickets.journal")) // one for the ticket system
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, memory.Close()) }()
+	watcher, tracker, err := newWatcher(dir, memory, newTicketSystem(start), client, approver, consoleHandler{printer},
 		func(_ watch.Episode, result *resubmit.Report) {
 			if result != nil {
 				printer.Print(report.Text(result))
@@ -112,8 +118,10 @@ func writeCalendars(dir string, start time.Time) error {
 }
 
 // newWatcher returns the watcher and the tracker of the service.
-func newWatcher(dir string, tickets *ticketSystem, client *connect.Client, approver *approver, messages consoleHandler,
-	done func(watch.Episode, *resubmit.Report)) (*watch.Watcher, *availability.Tracker, error) {
+func newWatcher(
+	dir string, memory resubmit.Journal, tickets *ticketSystem, client *connect.Client, approver *approver,
+	messages consoleHandler, done func(watch.Episode, *resubmit.Report),
+) (*watch.Watcher, *availability.Tracker, error) {
 	team, err := ical.NewFile(filepath.Join(dir, "team.ics"))
 	if err != nil {
 		return nil, nil, err
@@ -122,6 +130,10 @@ func newWatcher(dir string, tickets *ticketSystem, client *connect.Client, appro
 		{Name: "team", Source: team},
 		{Name: "file", Source: maintenance.NewFileSource(filepath.Join(dir, "windows.json"))},
 	}, maintenance.WithCacheDir(filepath.Join(dir, "windows")))
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := plan.ApprovalKey(filepath.Join(dir, "keys", "approval.key"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -141,12 +153,11 @@ func newWatcher(dir string, tickets *ticketSystem, client *connect.Client, appro
 			// The orders of this service are not in Connect, so the reason of the failure decides.
 			return resubmit.PlanConfig{IgnoreConnect: true, View: commerce.FailedOrdersView()}, nil
 		},
-		Approve: approver.Approve,
+		Approve: approver.Approve, ApprovalKey: key,
 		Runner: resubmit.Config{
-			Systems: resubmit.SystemsOf(tickets, tickets), RateLimit: 50,
+			Systems: resubmit.SystemsOf(tickets, tickets), Journal: memory, RateLimit: 50,
 			Verify: resubmit.VerifyConfig{InitialInterval: 10 * time.Millisecond},
 		},
-		Journal:  func(path string) (resubmit.Journal, error) { return journal.Open(path) },
 		OnClosed: done,
 		Logger:   slog.New(messages),
 	})

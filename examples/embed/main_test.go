@@ -79,8 +79,8 @@ func hostile(t *testing.T) (*approver, *plan.Plan) {
 		s.tickets[i].reason += script
 	}
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-		Systems: resubmit.SystemsOf(s, s), IgnoreConnect: true, View: commerce.FailedOrdersView(),
-		Filter: filter.Everything(),
+		Systems: resubmit.SystemsOf(s, s), Journal: new(resubmit.MemoryJournal), IgnoreConnect: true,
+		View: commerce.FailedOrdersView(), Filter: filter.Everything(),
 	})
 	require.NoError(t, err)
 	d := &approver{wake: func() {}}

@@ -42,9 +42,12 @@ func newTicketSystem(start time.Time) *ticketSystem {
 // System names the ticket system in plans, which are rejected for any other system.
 func (s *ticketSystem) System() string { return "ticket system of the example" }
 
+// BaseURL returns nothing: this ticket system has no address.
+func (s *ticketSystem) BaseURL() string { return "" }
+
 // Capabilities declares that tickets have a reason of their failure, and transitions.
 func (s *ticketSystem) Capabilities() commerce.Capabilities {
-	return commerce.Capabilities{Failure: true, Transitions: true}
+	return commerce.Capabilities{Failure: true, Transitions: true, IDSpace: "ticket"}
 }
 
 // Orders lists the tickets that match, oldest first.

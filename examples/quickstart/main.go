@@ -60,6 +60,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	connectSystem.SetMaintenance(false)
 	window.End = time.Now()
 	go func() { _ = commerceSystem.Run(ctx) }() // from now on orders are provisioned as they come
+	<-time.After(policy.SettleDelay)            // orders are left alone until Commerce has stopped retrying them
 
 	orders, err := ordermanager.New(commerceURL, ordermanager.Token(commercetest.DefaultToken))
 	if err != nil {
@@ -75,14 +76,18 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	}
 	systems := resubmit.SystemsOf(orders, orders)
 	systems.Requests, systems.Prober = vendors, vendors
-	return resubmitFailed(ctx, out, systems, windows)
+	return resubmitFailed(ctx, out, systems, new(resubmit.MemoryJournal), windows) // usually a file: journal.Open
 }
 
-// resubmitFailed is the function of the README, without the pauses that real systems need.
-func resubmitFailed(ctx context.Context, out io.Writer, systems resubmit.Systems, windows *maintenance.Calendar) error {
-	policy := resubmit.Policy{SettleDelay: -1}
+// policy has shorter pauses than real systems need.
+var policy = resubmit.Policy{SettleDelay: time.Second}
+
+// resubmitFailed is the function of the README, with shorter pauses.
+func resubmitFailed(
+	ctx context.Context, out io.Writer, systems resubmit.Systems, j resubmit.Journal, windows *maintenance.Calendar,
+) error {
 	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{ // only reads
-		Systems: systems, Policy: policy, Calendar: windows, Filter: filter.Everything(), RateLimit: -1,
+		Systems: systems, Policy: policy, Journal: j, Calendar: windows, Filter: filter.Everything(), RateLimit: -1,
 	})
 	if err != nil {
 		return err
@@ -94,7 +99,7 @@ func resubmitFailed(ctx context.Context, out io.Writer, systems resubmit.Systems
 		fmt.Fprintf(out, "%s: %s, because %s\n", entry.Number, entry.Decision.Action, entry.Decision.Why)
 	}
 	runner, err := resubmit.NewRunner(resubmit.Config{
-		Systems: systems, Policy: policy, RateLimit: -1,
+		Systems: systems, Policy: policy, Journal: j, RateLimit: -1,
 		Verify: resubmit.VerifyConfig{InitialInterval: 50 * time.Millisecond},
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ SO000002: resubmit, because .+
 SO000003: quarantine, because the reason is permanent.+
 2 orders: 2 completed
   transient · 1 · direct: 2 completed
+the whole plan: 3 orders, resubmit 2, quarantine 1
 from the end of the maintenance until all were verified: \d+s
 $`, out.String())
 }

@@ -65,8 +65,9 @@ func TimeKey(t time.Time, newestFirst bool) int64 {
 //   - If a row has no key, or the keys decrease, all rows count as having the same key.
 //
 // The list ends with a page that has nothing new and fewer rows than another page, or whose
-// rows reach the total. A total alone does not end a list. A total larger than the list is
-// an error, unless the walk is Filtered.
+// rows reach the total. A total alone does not end a list, unless the walk knows how many rows
+// the server puts into a page, see Full. A total larger than the list is an error, unless the
+// walk is Filtered.
 //
 // A row may be missed in two cases that look exactly like a shorter list: rows with equal
 // keys change their order in each answer, one of them leaves, and pages differ in size, so
@@ -76,6 +77,10 @@ type Walk struct {
 	// Filtered is whether the server was asked for a part of the rows only. It may count all
 	// rows in the total, so a larger total proves nothing: see Excess.
 	Filtered bool
+	// Full is a number of rows that the server is known to put into a page of this size; 0 if
+	// that is unknown. A page with fewer rows was not cut, so if it also reaches the total, the
+	// list ends with it, and no further page has to prove that.
+	Full int
 
 	size  int // rows to ask for
 	limit int // maximum rows of a list
@@ -249,7 +254,7 @@ func (w *Walk) take(rows []Row, keys []int64, total int) []int {
 	cut := index(keys, w.frontier+1)
 	fresh := w.enter(rows, 0, cut)
 	w.count(rows, first, cut)
-	ends := w.ends(n, fresh)
+	ends := w.ends(n, fresh, total)
 	whole := w.whole && n == 1
 	w.whole = false
 	switch {
@@ -357,14 +362,16 @@ func (w *Walk) settle(fresh []int) {
 }
 
 // ends reports whether a page with n rows is at the end of the list.
-func (w *Walk) ends(n int, fresh []int) bool { return len(fresh) == 0 && n < w.most }
+func (w *Walk) ends(n int, fresh []int, total int) bool {
+	return len(fresh) == 0 && n < w.most || n < w.Full && w.start+n == total && len(w.seen) >= total
+}
 
 // anchor makes the last key of a page the frontier and chooses the next page.
 func (w *Walk) anchor(rows []Row, keys []int64, fresh []int, total int) {
 	n := len(rows)
 	key := keys[n-1]
 	tail := index(keys, key)
-	ends := w.ends(n, fresh)
+	ends := w.ends(n, fresh, total)
 	if tail == 0 && w.start > 0 && !ends {
 		w.stepBack() // the page has no row before those of its last key
 		return

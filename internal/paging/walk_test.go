@@ -21,6 +21,7 @@ type server struct {
 	total  func(end int) int // by the end of the page; nil: unknown
 	before func()            // called before each answer
 	hidden map[string]bool   // rows that the answers show without their key
+	full   bool              // the walk knows the largest page
 	asked  int
 }
 
@@ -29,9 +30,7 @@ func (s *server) answer(start, size int) ([]paging.Row, int) {
 	if s.before != nil {
 		s.before()
 	}
-	if s.cap != nil {
-		size = min(size, s.cap())
-	}
+	size = s.largest(size)
 	from := min(start, len(s.rows))
 	to := min(from+size, len(s.rows))
 	total := paging.Unknown
@@ -47,9 +46,20 @@ func (s *server) answer(start, size int) ([]paging.Row, int) {
 	return page, total
 }
 
+func (s *server) largest(size int) int {
+	if s.cap != nil {
+		return min(size, s.cap())
+	}
+	return size
+}
+
 // walk reads a list to its end.
 func (s *server) walk(size int) (got []string, err error) {
-	for w := paging.New(size); !w.Done(); {
+	w := paging.New(size)
+	if s.full {
+		w.Full = s.largest(size)
+	}
+	for !w.Done() {
 		page, total := s.answer(w.Start(), w.Size())
 		for _, i := range w.Take(page, total) {
 			got = append(got, page[i].ID)
@@ -142,6 +152,7 @@ func TestWalk(t *testing.T) {
 			if rapid.Bool().Draw(rt, "total") {
 				s.total = func(int) int { return len(s.rows) }
 			}
+			s.full = rapid.Bool().Draw(rt, "the largest page is known")
 			got, err := s.walk(rapid.IntRange(paging.MinSize, 12).Draw(rt, "size"))
 			require.NoError(rt, err)
 			requireComplete(rt, got, stays)
@@ -153,6 +164,9 @@ func TestWalk(t *testing.T) {
 			s, stays := &server{rows: listOf(rt, 4)}, map[string]bool{}
 			change, r := s.churn(rt, stays, true), random(rt)
 			s.before = func() { change(); s.shuffle(r) }
+			if s.full = rapid.Bool().Draw(rt, "the largest page is known"); s.full {
+				s.total = func(int) int { return len(s.rows) }
+			}
 			// Rows that appear may make a tie larger: 14 is room for the whole of it.
 			size := rapid.IntRange(14, 20).Draw(rt, "size")
 			got, err := s.walk(size)
@@ -174,6 +188,7 @@ func TestWalk(t *testing.T) {
 				s.total = func(int) int { return len(s.rows) }
 			}
 			uneven := rapid.Bool().Draw(rt, "uneven pages")
+			s.full = !uneven && rapid.Bool().Draw(rt, "the largest page is known")
 			change, r := s.churn(rt, stays, !uneven), random(rt)
 			s.before = func() { change(); s.shuffle(r) }
 			if uneven {
@@ -256,6 +271,13 @@ func TestWalkCalls(t *testing.T) {
 		}
 		return rows
 	}
+	keyless := func(n int) []paging.Row {
+		rows := ties(n)
+		for i := range rows {
+			rows[i].Key = paging.NoKey
+		}
+		return rows
+	}
 	reported := func(n int) func(int) int { return func(int) int { return n } }
 	for name, tc := range map[string]struct {
 		server server
@@ -268,9 +290,20 @@ func TestWalkCalls(t *testing.T) {
 		"1000 rows":                  {server{rows: distinct(1000)}, 127},
 		"1000 rows, by the total":    {server{rows: distinct(1000), total: reported(1000)}, 126},
 		"10 rows that tie, by the total, in one answer": {server{rows: ties(10), total: reported(10)}, 2},
-		"1000 rows that tie":                            {server{rows: ties(1000)}, 224},
-		"1000 rows, pages cut to two":                   {server{rows: distinct(1000), cap: fixed(2)}, 2998},
-		"a total that is far too small":                 {server{rows: distinct(1000), total: reported(10)}, 127},
+		"a page that was not cut":                       {server{rows: distinct(9), total: reported(9), full: true}, 1},
+		"one row that was not cut":                      {server{rows: distinct(1), total: reported(1), full: true}, 1},
+		"ties that were not cut":                        {server{rows: ties(9), total: reported(9), full: true}, 1},
+		"no keys and not cut":                           {server{rows: keyless(9), total: reported(9), full: true}, 1},
+		"a full page":                                   {server{rows: distinct(10), total: reported(10), full: true}, 2},
+		"no total":                                      {server{rows: distinct(9), full: true}, 3},
+		"another total":                                 {server{rows: distinct(9), total: reported(8), full: true}, 3},
+		"12 rows, the last page was not cut":            {server{rows: distinct(12), total: reported(12), full: true}, 2},
+		"a largest page of three": {
+			server{rows: distinct(3), cap: fixed(3), total: reported(3), full: true}, 2,
+		},
+		"1000 rows that tie":            {server{rows: ties(1000)}, 224},
+		"1000 rows, pages cut to two":   {server{rows: distinct(1000), cap: fixed(2)}, 2998},
+		"a total that is far too small": {server{rows: distinct(1000), total: reported(10)}, 127},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -400,4 +433,13 @@ func TestFilteredWalkAcceptsLargerTotal(t *testing.T) {
 		}
 		require.Equal(t, n, w.Seen())
 	}
+}
+
+// An answer that repeats a row may lack another one, although it has as many rows as the total.
+func TestWalkChecksAnAnswerThatRepeatsARow(t *testing.T) {
+	t.Parallel()
+	w := paging.New(10)
+	w.Full = 10
+	w.Take([]paging.Row{{ID: "a", Key: 1}, {ID: "a", Key: 1}, {ID: "b", Key: 2}}, 3)
+	require.False(t, w.Done())
 }

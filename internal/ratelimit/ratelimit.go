@@ -12,6 +12,10 @@ type Limiter interface {
 	Wait(ctx context.Context) error
 	// ReportRetryAfter records at once that a server asked for a pause.
 	ReportRetryAfter(d time.Duration)
+	// ReportDate records that the clock of a server showed the time server when the local clock
+	// showed local. Both are estimates: the Date of an answer has whole seconds, and local is the
+	// middle between sending the request and receiving the start of the answer.
+	ReportDate(host string, server, local time.Time)
 	// Blocked reports whether such a pause is still in effect.
 	Blocked() bool
 }
@@ -64,5 +68,12 @@ func Wait(ctx context.Context) error {
 func ReportRetryAfter(ctx context.Context, d time.Duration) {
 	if c, ok := ctx.Value(key{}).(*limitedContext); ok && d > 0 {
 		c.limiter.ReportRetryAfter(d)
+	}
+}
+
+// ReportDate tells the limiter the time of a server, see [Limiter].
+func ReportDate(ctx context.Context, host string, server, local time.Time) {
+	if c, ok := ctx.Value(key{}).(*limitedContext); ok {
+		c.limiter.ReportDate(host, server, local)
 	}
 }

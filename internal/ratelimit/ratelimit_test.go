@@ -17,11 +17,16 @@ type counter struct {
 	retryAfter time.Duration
 	err        error
 	blocked    bool
+	ahead      map[string]time.Duration
 }
 
 func (c *counter) Wait(context.Context) error { c.waits++; return c.err }
 
 func (c *counter) ReportRetryAfter(d time.Duration) { c.retryAfter += d }
+
+func (c *counter) ReportDate(host string, server, local time.Time) {
+	c.ahead = map[string]time.Duration{host: local.Sub(server)}
+}
 
 func (c *counter) Blocked() bool { return c.blocked }
 
@@ -47,10 +52,18 @@ func TestReportRetryAfterIgnoresZero(t *testing.T) {
 	require.Equal(t, time.Second, c.retryAfter)
 }
 
+func TestReportDateReachesTheLimiter(t *testing.T) {
+	t.Parallel()
+	c := &counter{}
+	ratelimit.ReportDate(ratelimit.With(t.Context(), c), "a.example.net", time.Unix(0, 0), time.Unix(3600, 0))
+	require.Equal(t, map[string]time.Duration{"a.example.net": time.Hour}, c.ahead)
+}
+
 func TestWaitWithoutLimiterReturnsAtOnce(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, ratelimit.Wait(t.Context()))
 	ratelimit.ReportRetryAfter(t.Context(), time.Second)
+	ratelimit.ReportDate(t.Context(), "a.example.net", time.Unix(0, 0), time.Unix(3600, 0))
 }
 
 func TestWaitCallsTheLimiterForADelayedFirstRequest(t *testing.T) {

@@ -151,8 +151,9 @@ func (s slowLimiter) Wait(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
-func (slowLimiter) ReportRetryAfter(time.Duration) {}
-func (slowLimiter) Blocked() bool                  { return true }
+func (slowLimiter) ReportRetryAfter(time.Duration)          {}
+func (slowLimiter) ReportDate(string, time.Time, time.Time) {}
+func (slowLimiter) Blocked() bool                           { return true }
 
 // A look-up of two pages at a rate of a call in 50 seconds failed, because the wait for
 // the second page counted as time without an answer.

@@ -206,6 +206,8 @@ func TestRetryAfter(t *testing.T) {
 		{"in seconds", func() string { return "7" }, 7 * time.Second, 2},
 		{"as a date", func() string { return time.Now().Add(9 * time.Second).UTC().Format(http.TimeFormat) }, 9 * time.Second,
 			2},
+		{"with a fraction", func() string { return "1.5" }, 1500 * time.Millisecond, 2},
+		{"that cannot be read", func() string { return "soon" }, 30 * time.Second, 2},
 		{"longer than the longest wait gives up at once", func() string { return "31" }, 0, 1},
 		{"absurdly long gives up at once", func() string { return "99999999999999999" }, 0, 1},
 		{"beyond all numbers gives up at once", func() string { return "99999999999999999999999" }, 0, 1},

@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -43,19 +44,31 @@ func retryableStatus(status int) bool {
 	}
 }
 
-// retryAfter parses the header in both its forms. It returns 0 if the header is absent, in the
-// past, or invalid.
+// defaultPause is the pause for a Retry-After that cannot be read.
+const defaultPause = 30 * time.Second
+
+// retryAfter returns the pause that the header asks for: seconds, also with a fraction, or a date,
+// which is compared with the Date of the answer, because the local clock may be wrong. It returns 0
+// if the header is absent or in the past.
 func retryAfter(h http.Header) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
-	// A number out of range is returned as the nearest one in range.
-	if seconds, err := number.ParseInt(v, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
-		const most = int64(10 * 365 * 24 * time.Hour / time.Second) // keeps the product in range
-		return time.Duration(max(0, min(seconds, most))) * time.Second
+	if v == "" {
+		return 0
 	}
-	if at, err := http.ParseTime(v); err == nil {
-		return max(0, time.Until(at))
+	// A number out of range is returned as infinite.
+	if seconds, err := number.ParseFloat(v, 64); (err == nil || errors.Is(err, strconv.ErrRange)) && !math.IsNaN(seconds) {
+		const most = 10 * 365 * 24 * 3600 // keeps the product in range
+		return time.Duration(math.Ceil(max(0, min(seconds, most)) * float64(time.Second)))
 	}
-	return 0
+	until, err := http.ParseTime(v)
+	if err != nil {
+		return defaultPause
+	}
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	return max(0, until.Sub(now))
 }
 
 // sleep waits, or returns the error of the context when that ends.

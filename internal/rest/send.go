@@ -187,6 +187,7 @@ func (t *try) exchange(parent, ctx context.Context, cancel context.CancelFunc, r
 	if t.req.Fresh || t.req.Safety == Unsafe {
 		client = t.c.push
 	}
+	sent := time.Now()
 	answer, err := client.Do(r) //nolint:bodyclose // closed by notGood or by the body handed out
 	if err != nil {
 		err = explainTrust(cause(err))
@@ -200,6 +201,7 @@ func (t *try) exchange(parent, ctx context.Context, cancel context.CancelFunc, r
 		e.NotSent = w.untouched(ctx, err)
 		return nil, e
 	}
+	reportDate(ctx, t.url.Host, answer.Header, sent, time.Now())
 	if !t.req.accepts(answer.StatusCode) {
 		return nil, t.notGood(answer)
 	}

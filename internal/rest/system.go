@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// System identifies the system that the client calls: kind and the normalized base URL followed
-// by path. Scheme and host are in lower case, without default port and trailing slash.
-func (c *Client) System(kind, path string) string {
+// BaseURL returns the normalized base URL followed by path: scheme and host are in lower case,
+// without default port and trailing slash. It has no credentials and no query.
+func (c *Client) BaseURL(path string) string {
 	u, err := url.Parse(c.base)
 	if err != nil { // New has checked it
-		return kind + " " + c.base
+		return c.base
 	}
 	scheme, host := strings.ToLower(u.Scheme), strings.ToLower(u.Host)
 	defaultPort := map[string]string{"http": ":80", "https": ":443"}[scheme]
@@ -19,5 +19,5 @@ func (c *Client) System(kind, path string) string {
 	if path != "" {
 		full += "/" + strings.Trim(path, "/")
 	}
-	return kind + " " + scheme + "://" + host + strings.TrimRight(full, "/")
+	return scheme + "://" + host + strings.TrimRight(full, "/")
 }

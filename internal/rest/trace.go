@@ -82,7 +82,7 @@ func (w *wire) gotConn(c httptrace.GotConnInfo) {
 	if secure { // not with HTTP/2, whose requests can be as short
 		w.overhead = closingAlert
 	}
-	if w.push && c.Reused && w.conn.endsWithin(settle) {
+	if w.push && c.Reused && w.conn.endsWithin(settle-c.IdleTime) {
 		_ = c.Conn.Close() // nothing is written to it then
 	}
 }
@@ -103,8 +103,8 @@ func plainHost(host string) bool {
 	return !strings.ContainsFunc(host, func(r rune) bool { return r >= 0x80 || r == '%' })
 }
 
-// settle is how long a push waits on a reused connection. A server that closes connections
-// after an answer has usually done so by then.
+// settle is how long a connection has been idle before a push is sent on it. A server that closes
+// connections after an answer has usually done so by then.
 const settle = 3 * time.Millisecond
 
 // closingAlert is a number of bytes above that of the alert that ends a TLS connection, and

@@ -19,6 +19,9 @@ const pushIdle = 2 * time.Second
 // users cannot close the idle connections of a copied transport.
 const readIdle = 90 * time.Second
 
+// maxIdle is how many connections may be idle: as many as a fast run has calls at once.
+const maxIdle = 256
+
 // httpClient returns a copy of the user's client and its transport, because they are modified
 // and must not change after they were checked. idle limits how long connections may be idle. The
 // client's Timeout is moved to [Config.Timeout]: if it ended a try, the request would seem to
@@ -58,7 +61,7 @@ func baseTransport(given *http.Client, settings *tls.Config) http.RoundTripper {
 	default:
 		t = &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second}
 	}
-	t.MaxIdleConnsPerHost = 32 // all calls go to one host
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = maxIdle, maxIdle // all calls go to one host
 	if settings != nil {
 		t.TLSClientConfig = settings.Clone()
 	}
@@ -110,8 +113,16 @@ func (c *countedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// endsWithin reports whether the connection ends within d.
+// endsWithin reports whether the connection has ended or ends within d.
 func (c *countedConn) endsWithin(d time.Duration) bool {
+	select {
+	case <-c.ended:
+		return true
+	default:
+	}
+	if d <= 0 {
+		return false
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

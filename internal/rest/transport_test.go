@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,8 +60,8 @@ func TestNotSent(t *testing.T) {
 func TestClient(t *testing.T) {
 	t.Parallel()
 	// Nobody but the client can close its connections, since it copies the transport.
-	t.Run("closes idle connections of a transport without a limit", func(t *testing.T) {
-		t.Parallel()
+	closesIdle := func(t *testing.T, req rest.Request, idle time.Duration) {
+		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
 			ended := make(chan time.Time, 1)
 			dial := func(context.Context, string, string) (net.Conn, error) {
@@ -81,16 +82,49 @@ func TestClient(t *testing.T) {
 				BaseURL: "http://h.example", HTTP: &http.Client{Transport: &http.Transport{DialContext: dial}},
 			})
 			require.NoError(t, err)
-			_, err = c.JSON(t.Context(), get, nil)
+			_, err = c.JSON(t.Context(), req, nil)
 			require.NoError(t, err)
 			began := time.Now()
 			select {
 			case at := <-ended:
-				require.Equal(t, 90*time.Second, at.Sub(began))
+				require.Equal(t, idle, at.Sub(began))
 			case <-time.After(time.Hour):
 				require.Fail(t, "the connection is still open after an hour")
 			}
 		})
+	}
+	fresh := get
+	fresh.Fresh = true
+	for name, test := range map[string]struct {
+		req  rest.Request
+		idle time.Duration
+	}{
+		"of reads": {get, 90 * time.Second}, "of reads before pushes": {fresh, 2 * time.Second}, "of pushes": {post, 2 * time.Second},
+	} {
+		t.Run("closes idle connections "+name, func(t *testing.T) {
+			t.Parallel()
+			closesIdle(t, test.req, test.idle)
+		})
+	}
+	t.Run("pushes on the connection of the read before", func(t *testing.T) {
+		t.Parallel()
+		var mu sync.Mutex
+		var from []string
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			from = append(from, r.RemoteAddr)
+			_, _ = io.WriteString(w, "{}")
+		}))
+		t.Cleanup(server.Close)
+		c, err := rest.New(rest.Config{BaseURL: server.URL})
+		require.NoError(t, err)
+		for _, req := range []rest.Request{fresh, get, post, get, post} {
+			_, err := c.JSON(t.Context(), req, nil)
+			require.NoError(t, err)
+		}
+		require.Equal(t, []string{from[0], from[1], from[0], from[1], from[0]}, from)
+		require.NotEqual(t, from[0], from[1])
 	})
 	t.Run("takes the timeout of the HTTP client if it is shorter", func(t *testing.T) {
 		t.Parallel()

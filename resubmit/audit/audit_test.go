@@ -6,14 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"iter"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +21,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/audit"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
@@ -99,7 +98,7 @@ func TestWrapRecordsDecisionsCallsAndOutcomes(t *testing.T) {
 	require.Len(t, lines, head.Lines)
 	require.Equal(t, []string{
 		"opened", "plan", "decision id-1", "decision id-2", "decision id-3", "decisions-end",
-		"intent id-1", "read id-1", "push id-1", "answer id-1",
+		"read id-1", "intent id-1", "push id-1", "answer id-1",
 	}, events(lines)[:10])
 	require.Equal(t, []string{"finished", "closed"}, events(lines)[len(lines)-2:])
 	for i, l := range lines {
@@ -128,7 +127,7 @@ func TestWrapRecordsDecisionsCallsAndOutcomes(t *testing.T) {
 	require.Equal(t, commerce.DeliveryRefused, refused.Delivery)
 	require.Contains(t, refused.Error, "HTTP 409")
 	done := of("outcome", "id-1")
-	require.Equal(t, resubmit.OutcomeCompleted, done.Outcome)
+	require.Equal(t, protocol.Completed, done.Outcome)
 	require.Equal(t, commerce.StatusProvisioningFailed, done.Before.Status)
 	require.Equal(t, commerce.StatusCompleted, done.After.Status)
 	require.Equal(t, []string{"subscription 1000001, purchase: PR-1000001 approved"}, of("lookup", "").Found)
@@ -159,74 +158,65 @@ func TestDecisionsAreRecordedOncePerPlan(t *testing.T) {
 	require.Equal(t, 2, counts["finished"])
 }
 
-func TestWrapResumesPlanOfAnyAge(t *testing.T) {
-	t.Parallel()
-	s := newShop(1)
-	plan, kept := s.plan(t), new(resubmit.MemoryJournal)
-	require.NoError(t, kept.Begin(plan.Digest()))
-	log := open(t, filepath.Join(t.TempDir(), "audit"))
-	cfg := s.config()
-	cfg.Journal, cfg.MaxPlanAge = kept, time.Nanosecond
-	runner, err := resubmit.NewRunner(log.Wrap(cfg))
-	require.NoError(t, err)
-	_, err = runner.Apply(t.Context(), plan)
-	require.NoError(t, err)
-	require.Equal(t, 1, s.pushes)
-
-	cfg.Journal = struct{ resubmit.Journal }{new(resubmit.MemoryJournal)} // has no method Plan
-	runner, err = resubmit.NewRunner(log.Wrap(cfg))
-	require.NoError(t, err)
-	_, err = runner.Apply(t.Context(), plan)
-	require.ErrorIs(t, err, resubmit.ErrStalePlan)
-	require.NoError(t, log.Close())
+// claims calls a function right before each claim is recorded.
+type claims struct {
+	resubmit.Journal
+	before func(protocol.Record)
 }
 
-// able is a journal that counts the calls of its optional methods.
-type able struct {
-	resubmit.MemoryJournal
-	later, bulk, recalled atomic.Int64
-}
-
-func (j *able) PutLater(r resubmit.Record) error {
-	j.later.Add(1)
-	return j.Put(r)
-}
-
-func (*able) Sync() error { return nil }
-
-func (j *able) Heads() iter.Seq2[resubmit.RecordHead, error] {
-	j.bulk.Add(1)
-	return j.MemoryJournal.Heads()
-}
-
-func (j *able) Patience() (resubmit.Patience, error) {
-	j.recalled.Add(1)
-	return j.MemoryJournal.Patience()
-}
-
-func TestAJournalCanDoUnderALogWhatItCanWithoutOne(t *testing.T) {
-	t.Parallel()
-	s := newShop(3)
-	plan, kept := s.plan(t), new(able)
-	path := filepath.Join(t.TempDir(), "audit")
-	log := open(t, path)
-	cfg := s.config()
-	cfg.Journal = kept
-	runner, err := resubmit.NewRunner(log.Wrap(cfg))
-	require.NoError(t, err)
-	_, err = runner.Apply(t.Context(), plan)
-	require.NoError(t, err)
-	require.NoError(t, log.Close())
-	require.EqualValues(t, 6, kept.later.Load(), "three were pushed and completed")
-	require.EqualValues(t, 1, kept.bulk.Load())
-	require.EqualValues(t, 1, kept.recalled.Load())
-	intents := 0
-	for _, line := range linesOf(t, path) {
-		if line.Event == audit.EventIntent {
-			intents++
+func (j claims) Put(ctx context.Context, d resubmit.Durability, records ...protocol.Record) (uint64, error) {
+	for _, r := range records {
+		if r.Order != nil && r.Order.Phase == protocol.Claimed {
+			j.before(r)
 		}
 	}
-	require.Equal(t, 3, intents, "each intent goes through the log")
+	return j.Journal.Put(ctx, d, records...)
+}
+
+func TestIntentIsRecordedBeforeTheClaim(t *testing.T) {
+	t.Parallel()
+	s, path := newShop(3), filepath.Join(t.TempDir(), "audit")
+	log := open(t, path)
+	cfg := s.config()
+	var intents []audit.Line
+	cfg.Journal = claims{cfg.Journal, func(r protocol.Record) {
+		lines := linesOf(t, path)
+		last := lines[len(lines)-1]
+		require.Equal(t, r.ID, last.Order)
+		intents = append(intents, last)
+	}}
+	runner, err := resubmit.NewRunner(log.Wrap(cfg))
+	require.NoError(t, err)
+	_, err = runner.Apply(t.Context(), s.plan(t))
+	require.NoError(t, err)
+	require.NoError(t, log.Close())
+	require.Len(t, intents, 3)
+	for _, line := range intents {
+		require.Equal(t, audit.EventIntent, line.Event)
+		require.Equal(t, commerce.StatusPaid, line.Target)
+		require.Equal(t, 1, line.Attempt)
+		require.NotEmpty(t, line.Number)
+	}
+}
+
+func TestWrapRecordsLists(t *testing.T) {
+	t.Parallel()
+	s, path := newShop(2), filepath.Join(t.TempDir(), "audit")
+	s.orders["id-2"].Status = commerce.StatusCompleted
+	log := open(t, path)
+	lister := log.Wrap(resubmit.Config{Systems: resubmit.SystemsOf(s, s)}).Lister
+	for o, err := range lister.Orders(t.Context(), commerce.Query{IDs: []string{"id-1", "id-2"}}) {
+		require.NoError(t, err)
+		require.NotNil(t, o)
+	}
+	for _, err := range lister.Orders(t.Context(), commerce.Query{IDs: []string{"gone"}}) {
+		require.Error(t, err)
+	}
+	require.NoError(t, log.Close())
+	lines := linesOf(t, path)[1:]
+	require.Equal(t, []string{"list", "list", "closed"}, events(lines))
+	require.Equal(t, []string{"order id-1: PF", "order id-2: CP"}, lines[0].Found)
+	require.Contains(t, lines[1].Error, "no order gone")
 }
 
 func TestWriteErrorStopsPushes(t *testing.T) {
@@ -234,20 +224,17 @@ func TestWriteErrorStopsPushes(t *testing.T) {
 	s, path := newShop(3), filepath.Join(t.TempDir(), "audit")
 	log := open(t, path)
 	s.onPush = func(string) error { return log.File().Close() } // the disk fails during the first push
-	var journal resubmit.MemoryJournal
-	cfg := s.config()
-	cfg.Journal = &journal
-	runner, err := resubmit.NewRunner(log.Wrap(cfg))
+	runner, err := resubmit.NewRunner(log.Wrap(s.config()))
 	require.NoError(t, err)
 	report, err := runner.Apply(t.Context(), s.plan(t))
 	require.ErrorContains(t, err, "nothing more is written")
 	require.ErrorContains(t, err, path)
 	require.Equal(t, 1, s.pushes)
 	require.Equal(t, 3, report.Result.Total())
-	rec, found, err := journal.Get("id-1")
+	rec, err := s.journal.Get(t.Context(), protocol.OrderKey("id-1"))
 	require.NoError(t, err)
-	require.True(t, found)
-	require.NotEqual(t, resubmit.RecordSending, rec.State, "the result of the push is still recorded")
+	require.NotNil(t, rec.Order)
+	require.Equal(t, protocol.Pushed, rec.Order.Phase, "the result of the push is still recorded")
 	require.Error(t, log.Err())
 	require.Equal(t, log.Err(), log.Close())
 }
@@ -307,11 +294,12 @@ func TestRecordCoversEachEvent(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit")
 	log := open(t, path)
 	cfg := log.Wrap(resubmit.Config{})
-	covered := []resubmit.Event{resubmit.PushIntended{}, resubmit.OrderReread{}, resubmit.PushAccepted{},
-		resubmit.PushUnanswered{},
-		resubmit.PushRefused{}}
+	covered := []resubmit.Event{
+		resubmit.OrderReread{}, resubmit.PushAccepted{}, resubmit.PushUnanswered{}, resubmit.PushRefused{},
+	}
 	recorded := []resubmit.Event{
-		resubmit.RunStarted{}, resubmit.GateClosed{}, resubmit.GateOpened{}, resubmit.RateChange{}, resubmit.BreakerChange{},
+		resubmit.RunStarted{}, resubmit.PushIntended{}, resubmit.GateClosed{}, resubmit.GateOpened{}, resubmit.RateChange{},
+		resubmit.BreakerChange{},
 		resubmit.CanaryChange{}, resubmit.RunStateChange{}, resubmit.OrderDone{},
 		resubmit.RunFinished{Report: &resubmit.Report{}},
 	}

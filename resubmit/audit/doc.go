@@ -22,6 +22,9 @@
 // accidents. To protect against people, keep heads where they cannot write, such as in a
 // ticket: whoever can write both files can replace the whole log.
 //
+// With [WithPrevious] a log begins with the head of the log before it, and [VerifyFiles]
+// verifies all of them together.
+//
 // The line of a push is written before the push is sent. If a line cannot be written, the
 // run stops before the next push with that error. Lines are synced to disk once a second
 // and at the end of a run; see [WithSyncInterval].

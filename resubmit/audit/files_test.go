@@ -79,3 +79,41 @@ func TestOpenRepairsTornHead(t *testing.T) {
 		}
 	})
 }
+
+func TestVerifyFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var paths []string
+	var head audit.Head
+	for _, name := range []string{"a", "b", "c"} {
+		path := filepath.Join(dir, name)
+		log, err := audit.Open(path, ana, audit.WithPrevious(head))
+		require.NoError(t, err)
+		require.NoError(t, log.Add(audit.Line{Event: audit.EventRead}))
+		require.NoError(t, log.Close())
+		log, err = audit.Open(path, ana, audit.WithPrevious(audit.Head{Lines: 99, Hash: "it has begun already"}))
+		require.NoError(t, err)
+		require.NoError(t, log.Close())
+		head = log.Head()
+		paths = append(paths, path)
+	}
+	got, err := audit.VerifyFiles(paths...)
+	require.NoError(t, err)
+	require.Equal(t, head, got)
+	_, err = audit.VerifyFiles(paths[1:]...)
+	require.NoError(t, err, "the oldest ones may be removed")
+	_, err = audit.VerifyFiles()
+	require.NoError(t, err)
+
+	_, err = audit.VerifyFiles(paths[0], paths[2])
+	require.ErrorContains(t, err, "c does not begin with the head of")
+	require.ErrorContains(t, err, "a log between them is missing")
+	longer, err := audit.Open(paths[0], ana)
+	require.NoError(t, err)
+	require.NoError(t, longer.Close())
+	_, err = audit.VerifyFiles(paths...)
+	require.ErrorContains(t, err, "b does not begin with the head of")
+	require.NoError(t, os.WriteFile(paths[1], []byte("edited\n"), 0o600))
+	_, err = audit.VerifyFiles(paths[1:]...)
+	require.ErrorContains(t, err, "line 1")
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
@@ -30,8 +31,9 @@ const (
 	EventPlanStarted       = "plan"          // a plan is being applied
 	EventDecision          = "decision"      // the decision of the plan for one order
 	EventDecisionsRecorded = "decisions-end" // all decisions of the plan were recorded
-	EventIntent            = "intent"        // the journal is about to record that an order will be pushed
+	EventIntent            = "intent"        // the journal is about to record the claim of an order
 	EventRead              = "read"          // an order was read
+	EventList              = "list"          // orders were listed, to verify them
 	EventPush              = "push"          // the request of a push is about to be sent
 	EventAnswer            = "answer"        // the result of the push with the same Call
 	EventLookup            = "lookup"        // requests were looked up in Connect
@@ -55,7 +57,9 @@ type Line struct {
 
 	Kind    string `json:"kind,omitempty"`    // of the file, in the first line
 	Version int    `json:"version,omitempty"` // of the file format, in the first line
-	Plan    string `json:"plan,omitempty"`    // the digest of the plan
+	// Previous is the head of the log before this one, in the first line, see WithPrevious.
+	Previous *Head  `json:"previous,omitempty"`
+	Plan     string `json:"plan,omitempty"` // the digest of the plan
 
 	Order         string                  `json:"order,omitempty"` // the ID
 	Number        string                  `json:"number,omitempty"`
@@ -63,11 +67,11 @@ type Line struct {
 	Action        rules.Action            `json:"action,omitempty"`        // what the plan decided
 	Rule          string                  `json:"rule,omitempty"`          // the id of the rule that decided
 	Target        commerce.Status         `json:"target,omitempty"`        // the status to push to
-	Outcome       resubmit.Outcome        `json:"outcome,omitempty"`       // of the order
+	Outcome       protocol.Outcome        `json:"outcome,omitempty"`       // of the order
 	Before        plan.Snapshot           `json:"before,omitzero"`         // the order in the plan
 	After         plan.Snapshot           `json:"after,omitzero"`          // the order as read
 	Evidence      []failure.Evidence      `json:"evidence,omitempty"`      // on which the decision is based
-	Found         []string                `json:"found,omitempty"`         // requests, as "PR-1 approved"
+	Found         []string                `json:"found,omitempty"`         // requests, or listed orders
 	Counts        *plan.ActionCounts      `json:"counts,omitempty"`        // of the plan
 	Result        *resubmit.OutcomeCounts `json:"result,omitempty"`        // the outcomes of the run
 	State         string                  `json:"state,omitempty"`         // of the breaker, the run or the process

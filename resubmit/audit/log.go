@@ -43,9 +43,10 @@ func (w Who) complete() Who {
 
 // Log is an audit log in a file. Create it with [Open].
 type Log struct {
-	path string
-	who  string
-	sync time.Duration
+	path     string
+	who      string
+	sync     time.Duration
+	previous *Head
 
 	mu      sync.Mutex
 	file    *os.File
@@ -70,6 +71,17 @@ func WithSyncInterval(d time.Duration) Option {
 			return fmt.Errorf("WithSyncInterval: %v is negative; use 0 to sync after each line", d)
 		}
 		l.sync = d
+		return nil
+	}
+}
+
+// WithPrevious makes a new log begin with the head of the log before it, so that [VerifyFiles] notices a log that was
+// removed or replaced. It does not change an existing log. The zero Head is none.
+func WithPrevious(h Head) Option {
+	return func(l *Log) error {
+		if h.Lines > 0 {
+			l.previous = &h
+		}
 		return nil
 	}
 }
@@ -108,7 +120,7 @@ func (l *Log) open() error {
 	}
 	opened := Line{Event: EventLogOpened, State: fmt.Sprintf("process %d", os.Getpid())}
 	if l.chain.n == 0 {
-		opened.Kind, opened.Version = kind, version
+		opened.Kind, opened.Version, opened.Previous = kind, version, l.previous
 	}
 	if err := l.write(opened); err != nil {
 		return err

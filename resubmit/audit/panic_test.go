@@ -24,7 +24,7 @@ func TestWrapWithPanickingOnEvent(t *testing.T) {
 			}
 		}
 		r, err := resubmit.NewRunner(l.Wrap(resubmit.Config{
-			Systems: resubmit.SystemsOf(s, nil), OnEvent: panics, RateLimit: -1,
+			Systems: resubmit.SystemsOf(s, nil), Journal: &s.journal, OnEvent: panics, RateLimit: -1,
 		}))
 		require.NoError(t, err)
 		report, err := r.Apply(t.Context(), s.plan(t))
@@ -42,6 +42,7 @@ func TestWrapKeepsNilFields(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "audit.jsonl"))
 	defer l.Close()
 	for field, cfg := range map[string]resubmit.Config{
+		"Config.Lister":  {Systems: resubmit.SystemsOf(newShop(1), (*shop)(nil))},
 		"Config.Reader":  {Systems: resubmit.SystemsOf((*shop)(nil), nil)},
 		"Config.Pusher":  {Systems: resubmit.Systems{Reader: newShop(1), Pusher: (*shop)(nil)}},
 		"Config.Journal": {Systems: resubmit.SystemsOf(newShop(1), nil), Journal: (*resubmit.MemoryJournal)(nil)},

@@ -9,7 +9,7 @@ import (
 )
 
 // record writes the line of an event. Calls have their own lines, written before and after
-// each call.
+// each call. An error ends the run, and nothing more is pushed.
 func (l *Log) record(event resubmit.Event) error {
 	switch e := event.(type) {
 	case resubmit.RunStarted:
@@ -29,6 +29,10 @@ func (l *Log) record(event resubmit.Event) error {
 		return l.add(Line{Event: EventCanary, State: e.Group, Why: whyCanary(e)})
 	case resubmit.RunStateChange:
 		return l.add(Line{Event: EventControl, State: string(e.State), Why: e.Why})
+	case resubmit.PushIntended:
+		return l.add(Line{
+			Event: EventIntent, Order: e.OrderID, Number: e.Number, Attempt: e.Attempt, Target: e.Target,
+		})
 	case resubmit.OrderDone:
 		return l.add(Line{
 			Event: EventOutcome, Order: e.OrderID, Number: e.Number, Attempt: e.Attempts, Action: e.Action, Target: e.Target,

@@ -3,7 +3,9 @@ package audit_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"testing"
 	"time"
@@ -20,10 +22,11 @@ import (
 
 // shop is a Commerce in which a push works at once, and a Connect that agrees.
 type shop struct {
-	mu     sync.Mutex
-	orders map[string]*commerce.Order
-	pushes int
-	onPush func(id string) error
+	mu      sync.Mutex
+	orders  map[string]*commerce.Order
+	journal resubmit.MemoryJournal
+	pushes  int
+	onPush  func(id string) error
 }
 
 func newShop(n int) *shop {
@@ -47,6 +50,20 @@ func (s *shop) Order(_ context.Context, id string) (*commerce.Order, error) {
 	return &read, nil
 }
 
+func (s *shop) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
+	return func(yield func(*commerce.Order, error) bool) {
+		for _, id := range q.IDs {
+			if s.orders[id] == nil {
+				yield(nil, errors.New("there is no order "+id))
+				return
+			}
+			if !yield(s.Order(ctx, id)) {
+				return
+			}
+		}
+	}
+}
+
 func (s *shop) Push(_ context.Context, id string, _ commerce.Status) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,6 +78,8 @@ func (s *shop) Push(_ context.Context, id string, _ commerce.Status) error {
 }
 
 func (s *shop) System() string { return "audited shop" }
+
+func (s *shop) BaseURL() string { return "https://shop.test" }
 
 func (s *shop) Capabilities() commerce.Capabilities {
 	return commerce.Capabilities{Failure: true, Transitions: true, MaxConcurrency: 1}
@@ -86,8 +105,14 @@ func (s *shop) plan(t testing.TB, held ...string) *plan.Plan {
 }
 
 func (s *shop) planOf(held ...string) (*plan.Plan, error) {
+	lease, err := s.journal.Begin(context.Background(), resubmit.JournalUse{System: s.System(), BaseURL: s.BaseURL()})
+	if err != nil {
+		return nil, err
+	}
 	var file bytes.Buffer
-	w, err := plan.NewWriter(&file, plan.Header{System: s.System(), View: "test", Filter: "true()"})
+	w, err := plan.NewWriter(&file, plan.Header{
+		System: s.System(), View: "test", Filter: "true()", Journal: lease.Position,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -120,8 +145,8 @@ func (s *shop) config() resubmit.Config {
 	systems := resubmit.SystemsOf(s, nil)
 	systems.Requests = s
 	return resubmit.Config{
-		Systems: systems, Policy: resubmit.Policy{SettleDelay: -1}, Concurrency: 1, RateLimit: -1, Guard: -1,
-		MaxDeferrals: -1,
-		Verify:       resubmit.VerifyConfig{InitialInterval: -1, Timeout: -1},
+		Systems: systems, Journal: &s.journal, Concurrency: 1, RateLimit: -1, Guard: -1, MaxDeferrals: -1,
+		Canary: resubmit.CanaryConfig{Steps: []int{}},
+		Verify: resubmit.VerifyConfig{InitialInterval: -1, Timeout: -1},
 	}
 }

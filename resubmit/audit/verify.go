@@ -29,14 +29,7 @@ type Head struct {
 // shows lines that were cut off at the end.
 func Verify(r io.Reader, known ...Head) (Head, error) {
 	s := &scan{known: known}
-	err := s.read(r)
-	if err == nil && s.torn != nil {
-		err = fmt.Errorf("line %d is torn: the writer crashed or the log was cut off; open the log to repair it", s.chain.n+1)
-	}
-	if err == nil {
-		err = s.missing()
-	}
-	if err != nil {
+	if err := s.verify(r); err != nil {
 		return s.head(), fmt.Errorf("resubmit/audit: %w", err)
 	}
 	return s.head(), nil
@@ -45,23 +38,51 @@ func Verify(r io.Reader, known ...Head) (Head, error) {
 // VerifyFile is [Verify] for a file. It also checks the head file, if there is one. No
 // process may write to the log meanwhile.
 func VerifyFile(path string, known ...Head) (Head, error) {
+	h, _, err := verifyFile(path, known)
+	return h, err
+}
+
+// VerifyFiles is [VerifyFile] for logs of which each follows the one before, see [WithPrevious]. It returns the head of
+// the last one. Whether a log is missing before the first one is not known.
+func VerifyFiles(paths ...string) (Head, error) {
+	var last Head
+	for i, path := range paths {
+		h, first, err := verifyFile(path, nil)
+		if err != nil {
+			return h, err
+		}
+		if p := first.Previous; i > 0 && (p == nil || p.Lines != last.Lines || p.Hash != last.Hash) {
+			return h, fmt.Errorf("resubmit/audit: %s does not begin with the head of %s: a log between them is missing, or "+
+				"one of them was replaced", path, paths[i-1])
+		}
+		last = h
+	}
+	return last, nil
+}
+
+// verifyFile verifies a file and returns its head and its first line.
+func verifyFile(path string, known []Head) (h Head, first Line, err error) {
 	f, err := os.Open(path) //nolint:gosec // the user's own path
 	if err != nil {
-		return Head{}, fmt.Errorf("resubmit/audit: %w", err)
+		return h, first, fmt.Errorf("resubmit/audit: %w", err)
 	}
 	defer func() { _ = f.Close() }() // it was only read
 	kept, err := readHead(path)
 	if err != nil {
-		return Head{}, fmt.Errorf("resubmit/audit: %w", err)
+		return h, first, fmt.Errorf("resubmit/audit: %w", err)
 	}
 	if kept.Lines > 0 {
 		known = append(known[:len(known):len(known)], kept)
 	}
-	h, err := Verify(f, known...)
-	if err != nil {
-		return h, fmt.Errorf("%s: %w", path, err)
+	s := &scan{known: known}
+	s.each = func(line []byte) error {
+		s.each = nil
+		return number.Unmarshal(line, &first)
 	}
-	return h, nil
+	if err := s.verify(f); err != nil {
+		return s.head(), first, fmt.Errorf("resubmit/audit: %s: %w", path, err)
+	}
+	return s.head(), first, nil
 }
 
 // scan is the state of reading a log.
@@ -76,6 +97,17 @@ type scan struct {
 
 func (s *scan) head() Head {
 	return Head{Lines: s.chain.n, Hash: hex.EncodeToString(s.chain.hash[:]), Closed: s.closed}
+}
+
+func (s *scan) verify(r io.Reader) error {
+	if err := s.read(r); err != nil {
+		return err
+	}
+	if s.torn != nil {
+		return fmt.Errorf("line %d is torn: the writer crashed or the log was cut off; open the log to repair it",
+			s.chain.n+1)
+	}
+	return s.missing()
 }
 
 func (s *scan) read(r io.Reader) error {

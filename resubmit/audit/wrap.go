@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
@@ -15,13 +16,10 @@ import (
 )
 
 // Wrap returns a copy of a Runner's configuration whose runs are also recorded in the log. It sets
-// Audit and wraps Journal, Reader, Pusher, Requests and Probe.
+// Audit and wraps Lister, Reader, Pusher, Requests and Prober.
 func (l *Log) Wrap(c resubmit.Config) resubmit.Config {
-	if c.Journal == nil {
-		c.Journal = new(resubmit.MemoryJournal) // as the Runner would
-	}
-	if !callback.Nil(c.Journal) { // NewRunner rejects typed nils
-		c.Journal = &journal{Journal: c.Journal, log: l}
+	if !callback.Nil(c.Lister) { // NewRunner rejects typed nils
+		c.Lister = &lister{to: c.Lister, log: l}
 	}
 	if !callback.Nil(c.Reader) {
 		c.Reader = &reader{to: c.Reader, log: l}
@@ -47,24 +45,29 @@ func both(first, second func(resubmit.Event) error) func(resubmit.Event) error {
 	return func(e resubmit.Event) error { return errors.Join(first(e), second(e)) }
 }
 
-// journal records an intent before the wrapped journal does, so that a failure stops the run.
-type journal struct {
-	resubmit.Journal
+type lister struct {
+	to  resubmit.OrderLister
 	log *Log
 }
 
-func (j *journal) Put(r resubmit.Record) error {
-	if r.State == resubmit.RecordSending {
-		err := j.log.add(Line{Event: EventIntent, Order: r.OrderID, Attempt: r.Attempt, Target: r.Target, Why: r.Why})
-		if err != nil {
-			return err
+func (l *lister) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
+	return func(yield func(*commerce.Order, error) bool) {
+		start := time.Now()
+		line := Line{Event: EventList}
+		for order, err := range l.to.Orders(ctx, q) {
+			if err != nil {
+				line = line.answered(start, err)
+			} else if order != nil {
+				line.Found = append(line.Found, "order "+order.ID+": "+string(order.Status))
+			}
+			if !yield(order, err) {
+				break
+			}
 		}
+		line.TookMS = milliseconds(start)
+		_ = l.log.add(line) // fails the next intent
 	}
-	return j.Journal.Put(r)
 }
-
-// Unwrap returns the wrapped journal, which may implement optional interfaces.
-func (j *journal) Unwrap() resubmit.Journal { return j.Journal }
 
 type reader struct {
 	to  resubmit.OrderReader
@@ -157,7 +160,7 @@ func describe(k connect.RequestKey, found map[connect.RequestKey][]connect.Lates
 
 // answered adds the duration and the error of a call.
 func (l Line) answered(start time.Time, err error) Line {
-	l.TookMS = float64(time.Since(start).Microseconds()) / 1000
+	l.TookMS = milliseconds(start)
 	if err == nil {
 		return l
 	}
@@ -170,6 +173,9 @@ func (l Line) answered(start time.Time, err error) Line {
 	}
 	return l
 }
+
+// milliseconds returns the time since start.
+func milliseconds(start time.Time) float64 { return float64(time.Since(start).Microseconds()) / 1000 }
 
 func (l *Log) nextCall() int {
 	l.mu.Lock()

@@ -1,51 +1,52 @@
 package journal
 
-import "github.com/cloudblue-go/cloudblue/resubmit"
+import "os"
 
-// MaxSize makes a disk of so many bytes.
-func MaxSize(n int) Option {
-	return func(o *options) error { o.maxSize = n; return nil }
+// WithSync replaces what brings a file to disk.
+func WithSync(sync func(*os.File) error) Option {
+	return func(o *options) error {
+		o.sync = sync
+		return nil
+	}
 }
 
-// NoSync leaves out the syncs, for tests that write many files.
-func NoSync() Option {
-	return func(o *options) error { o.noSync = true; return nil }
+// Frames returns where each frame begins, and the end of the file.
+func (f *File) Frames() (at []int64) {
+	c := f.log.contents
+	_ = c.frames(func(fr frame, end int64) error {
+		at = append(at, fr.at-frameHead)
+		return nil
+	})
+	return append(at, c.end)
 }
 
-// File is the file of a journal.
-func (j *Journal) File() interface{ Close() error } { return j.file }
-
-// Commits is how often the journal was written since its log began anew.
-func (j *Journal) Commits() (n int) {
-	j.disk <- struct{}{}
-	defer func() { <-j.disk }()
-	return int(j.log.number)
+// Reencode decodes a record and encodes it again. ok is false if it is invalid.
+func Reencode(b []byte) (again []byte, ok bool) {
+	r, ok := cutRecord(b)
+	if !ok || !r.intact() {
+		return nil, false
+	}
+	p, ok := r.decode()
+	if !ok {
+		return nil, false
+	}
+	if p.Removes() {
+		return appendRecord(nil, record{kind: r.kind, version: r.version, back: r.back, id: r.id}, nil), true
+	}
+	return appendRecord(nil, record{kind: r.kind, version: r.version, back: r.back, id: r.id},
+		func(c *coder) { fields(c, &p) }), true
 }
 
-// AppendRecord is appendRecord.
-var AppendRecord = appendRecord
-
-// ReadRecord is readRecord, and whether the record is one that is read by hand.
-func ReadRecord(body []byte) (r resubmit.Record, byHand bool, err error) {
-	p := plainRecord{rest: string(body)}
-	byHand = isPlain(body) && p.read(&r)
-	r, err = readRecord(body)
-	return r, byHand, err
+// Seal sets the checksum of the record at the start of b.
+func Seal(b []byte) []byte {
+	return appendRecord(nil, record{kind: kindOrder, id: []byte("1"), fields: b}, nil)
 }
 
-// ReadHead is readHead.
-var ReadHead = readHead
-
-// Failed reports whether a write failed, and tells nobody.
-func (j *Journal) Failed() bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.failed != nil
-}
-
-// Held is how many bytes of records are in memory.
-func (j *Journal) Held() int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return len(j.recent.arena)
+// AppendFrame appends a valid frame with any records to a file.
+func AppendFrame(file, records []byte) []byte {
+	if len(file) < hashSize {
+		return file
+	}
+	frame := append(make([]byte, framePrefix), records...)
+	return append(file, seal(frame, digest(file[len(file)-hashSize:]), 1<<40)[hashSize:]...)
 }

@@ -1,160 +1,253 @@
 package journal
 
 import (
-	"encoding/binary"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"runtime"
+	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// The part of bbolt's file format (version 2, unchanged since 2013) that shows whether a
-// file can be mapped safely: two meta pages, each with a header of 16 bytes and 64 bytes of
-// content in the byte order of the machine. The valid one with the higher transaction
-// number is used.
-const (
-	bboltMagic   = 0xED0CDAED
-	bboltVersion = 2
-	metaSize     = 64
-	freelistFlag = 0x10
-	noFreelist   = ^uint64(0)
-)
+// LockInfo describes the process that holds a lock.
+type LockInfo = durable.LockInfo
 
-var errNotJournal = errors.New("this is not a journal; use another path")
+// LockedError is returned if another process has locked the journal. It names the process.
+type LockedError = durable.LockedError
 
-// checkKind returns an error if path is not a regular file.
-func checkKind(path string) error {
-	info, err := os.Lstat(path)
+// Option is an option of [Open].
+type Option func(*options) error
+
+type options struct {
+	readOnly  bool
+	wait      time.Duration
+	owner     string
+	retention time.Duration
+	sync      func(*os.File) error // tests replace it
+}
+
+// WithReadOnly opens a journal for reading, without its lock: another process may write it. What is
+// written later is not seen.
+func WithReadOnly() Option {
+	return func(o *options) error {
+		o.readOnly = true
+		return nil
+	}
+}
+
+// WithLockTimeout sets how long Open waits for the lock. Default 1 s, enough for a process that was
+// just killed; 0 does not wait.
+func WithLockTimeout(d time.Duration) Option {
+	return func(o *options) error {
+		if o.wait = d; d < 0 {
+			return fmt.Errorf("WithLockTimeout: %v is negative; use 0 not to wait", d)
+		}
+		return nil
+	}
+}
+
+// WithOwner sets the name of this program in [LockInfo]. Default: the name of the executable.
+func WithOwner(program string) Option {
+	return func(o *options) error {
+		if o.owner = program; program == "" {
+			return errors.New("WithOwner: the name is empty")
+		}
+		return nil
+	}
+}
+
+// WithRetention sets after how long records of orders at rest and of free lanes may be removed.
+// Default 400 days; 0 keeps them forever. It happens when the file is compacted.
+func WithRetention(d time.Duration) Option {
+	return func(o *options) error {
+		if o.retention = d; d != 0 && d < 24*time.Hour {
+			return fmt.Errorf("WithRetention: %v is less than a day; use 0 to keep all records", d)
+		}
+		return nil
+	}
+}
+
+// File is a journal in a file. Open it with [Open], and close it. It is safe for concurrent use.
+type File struct {
+	options options
+	lock    *durable.Lock // nil if read-only
+	opened  time.Time
+	// before is the sequence when it was opened: the runs of records up to it are over, unless it is
+	// read-only and another process is writing.
+	before    uint64
+	recovered int64
+	log       *log
+	snapshots map[*snapshot]bool // guarded by log.mu
+}
+
+var _ resubmit.Journal = (*File)(nil)
+
+// Open opens the journal at path. If there is none, Begin creates it. The file has the mode 0600; it
+// must be on a local disk and not be a symbolic link. Beside it is the lock, a file that stays.
+//
+// If the last write was cut off by a crash, it is removed; see [File.Recovered]. Anything else that
+// is wrong is a *[CorruptError], and nothing is changed. If another process writes the journal, the
+// error is a *[LockedError].
+func Open(path string, opts ...Option) (*File, error) {
+	f := &File{log: newLog(path), opened: time.Now(), snapshots: make(map[*snapshot]bool)}
+	f.options = options{wait: time.Second, retention: 400 * 24 * time.Hour, sync: durable.SyncData}
+	for _, opt := range opts {
+		if err := opt(&f.options); err != nil {
+			return nil, f.log.errorf(err)
+		}
+	}
+	f.log.sync = f.options.sync
+	if err := f.open(); err != nil {
+		_ = f.release() // err matters more
+		return nil, f.log.errorf(err)
+	}
+	if !f.options.readOnly {
+		go f.log.run()
+	}
+	return f, nil
+}
+
+func (f *File) open() (err error) {
+	path := f.log.path
+	if path == "" {
+		return errors.New("the path is empty")
+	}
+	if err := durable.CheckLocal(filepath.Dir(path)); err != nil {
+		return err
+	}
+	if f.options.readOnly {
+		f.recovered, err = f.load()
+		if _, writing := durable.LockHolder(lockPath(path)); err == nil && !writing {
+			f.before = f.log.contents.sequence
+		}
+		return err
+	}
+	if f.lock, err = durable.AcquireLock(lockPath(path), f.options.owner, f.options.wait); err != nil {
+		return err
+	}
+	f.recovered, err = f.load()
+	if errors.Is(err, fs.ErrNotExist) {
+		f.log.contents = newContents(nil, newHeader(f.opened), 0, digest{})
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	if err := durable.CheckRegular(info); err != nil {
+	f.before = f.log.contents.sequence
+	return f.settle()
+}
+
+func lockPath(path string) string { return path + ".lock" }
+
+// load opens and reads the file. It returns the size of an incomplete write at its end.
+func (f *File) load() (torn int64, err error) {
+	flag := os.O_RDWR
+	if f.options.readOnly {
+		flag = os.O_RDONLY
+	}
+	file, err := durable.OpenFile(f.log.path, flag, 0)
+	if err != nil {
+		return 0, err
+	}
+	h, size, first, err := readHeader(file)
+	f.log.contents = newContents(file, h, size, first)
+	if err != nil {
+		return 0, err
+	}
+	torn, err = f.log.contents.load()
+	f.log.sequence = f.log.contents.sequence
+	f.log.remember(true) // a process that was killed may have returned it
+	return torn, err
+}
+
+// settle makes sure that what was read is on disk: a process that was killed between a write and
+// its sync leaves data that a power failure could still remove.
+func (f *File) settle() error {
+	file := f.log.contents.file
+	if f.recovered > 0 {
+		if err := file.Truncate(f.log.contents.end); err != nil {
+			return err
+		}
+	}
+	info, err := file.Stat()
+	if err != nil {
 		return err
 	}
-	if info.Size() == 0 {
-		return fmt.Errorf(
-			"%w: the file is empty; restore a copy, or make a new plan with a new journal", ErrDamaged)
+	if info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+		if err := file.Chmod(0o600); err != nil {
+			return fmt.Errorf("restrict its mode %v to the owner: %w", info.Mode().Perm(), err)
+		}
+	}
+	if err := cmp.Or(f.options.sync(file), durable.SyncDir(filepath.Dir(f.log.path))); err != nil {
+		return err
+	}
+	// Only a process that is killed again and again comes here with so much garbage; see Close.
+	if c := f.log.contents; c.end > compactSize && c.total > 4*c.live {
+		return f.compact()
 	}
 	return nil
 }
 
-// meta is a meta page of bbolt.
-type meta struct {
-	pageSize, root, freelist, pages, tx uint64
+// Recovered returns the size of a write that was cut off by a crash, in bytes; 0 if there was none.
+// Open has removed it, or ignores it if the journal is read-only.
+func (f *File) Recovered() int64 { return f.recovered }
+
+// Close writes all records and closes the file. If more than half of it is garbage, it is compacted
+// first. It returns the first write error. Closing it again does nothing.
+func (f *File) Close() error {
+	f.log.mu.Lock()
+	if f.log.closing {
+		f.log.mu.Unlock()
+		return nil
+	}
+	f.log.closing = true
+	f.log.wake.Signal()
+	f.log.mu.Unlock()
+	if !f.options.readOnly {
+		<-f.log.stopped
+	}
+	f.log.mu.Lock()
+	defer f.log.mu.Unlock()
+	err := f.log.err
+	if err == nil && f.compactable() {
+		if err = f.compact(); err != nil {
+			err = f.log.errorf(fmt.Errorf("compact: %w", err))
+		}
+	}
+	f.log.err = f.log.errorf(os.ErrClosed)
+	return cmp.Or(err, f.release())
 }
 
-// in returns the pages of the file.
-func (m meta) in(f io.ReaderAt) pages {
-	return pages{f: f, size: m.pageSize, count: m.pages, root: m.root}
-}
-
-// checkFile returns an error if a file cannot be mapped safely. Another process may write it
-// meanwhile: it extends the file before it updates the meta page.
-func checkFile(f *os.File) error {
-	m, err := readMeta(f)
-	if err != nil {
-		return err
+// release closes the file and releases the lock.
+func (f *File) release() error {
+	var err error
+	if f.log.contents != nil && f.log.contents.file != nil {
+		err = f.log.contents.file.Close()
 	}
-	info, err := f.Stat()
-	if err != nil {
-		return err
+	if f.lock != nil {
+		err = cmp.Or(err, f.lock.Release())
 	}
-	if have := uint64(info.Size()); m.pages > have/m.pageSize { //nolint:gosec // a size is not negative
-		return fmt.Errorf(
-			"%w: it was truncated: it has %d of at least %d bytes; restore a copy, or make a new plan with a new journal",
-			ErrDamaged, have, m.pages*m.pageSize)
-	}
-	_, _, err = readFreelist(f, m)
 	return err
 }
 
-func readMeta(f *os.File) (meta, error) {
-	best, found := readMetaAt(f, 0)
-	// The position of the second depends on the page size, which may be damaged in the
-	// first.
-	for size := int64(1 << 10); size <= 1<<24; size <<= 1 {
-		m, ok := readMetaAt(f, size)
-		if ok && m.pageSize == uint64(size) && (!found || m.tx > best.tx) {
-			best, found = m, true
-		}
+// usable returns an error if the journal is closed, failed or read-only, or the context has ended. The
+// caller holds mu.
+func (f *File) usable(ctx context.Context, writes bool) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case f.log.err != nil:
+		return f.log.err
+	case f.log.closing:
+		return f.log.errorf(os.ErrClosed)
+	case writes && f.options.readOnly:
+		return f.log.errorf(errors.New("the journal is open for reading only"))
 	}
-	if !found {
-		return meta{}, errNotJournal
-	}
-	return best, nil
-}
-
-func readMetaAt(f *os.File, offset int64) (meta, bool) {
-	page := make([]byte, pageHeader+metaSize)
-	if _, err := f.ReadAt(page, offset); err != nil {
-		return meta{}, false
-	}
-	b, order := page[pageHeader:], binary.NativeEndian
-	sum := fnv.New64a()
-	_, _ = sum.Write(b[:56])
-	if order.Uint32(b) != bboltMagic || order.Uint32(b[4:]) != bboltVersion || order.Uint64(b[56:]) != sum.Sum64() {
-		return meta{}, false
-	}
-	m := meta{
-		pageSize: uint64(order.Uint32(b[8:])), root: order.Uint64(b[16:]),
-		freelist: order.Uint64(b[32:]), pages: order.Uint64(b[40:]), tx: order.Uint64(b[48:]),
-	}
-	return m, m.pageSize >= 1<<10 && m.root < m.pages
-}
-
-// readFreelist returns the numbers of the free pages, which bbolt will overwrite, and the
-// number of pages of the list itself.
-func readFreelist(f *os.File, m meta) (free []uint64, taken uint64, err error) {
-	broken := fmt.Errorf(
-		"%w: its list of free pages is invalid; restore a copy, or make a new plan with a new journal", ErrDamaged)
-	if m.freelist == noFreelist {
-		return nil, 0, errNotJournal // bbolt would write to a file of another program
-	}
-	if m.freelist < 2 || m.freelist >= m.pages {
-		return nil, 0, broken
-	}
-	at := int64(m.freelist * m.pageSize)                                    //nolint:gosec // within the file
-	r := io.NewSectionReader(f, at, int64((m.pages-m.freelist)*m.pageSize)) //nolint:gosec // within the file
-	head := make([]byte, pageHeader)
-	if _, err := io.ReadFull(r, head); err != nil {
-		return nil, 0, err
-	}
-	order := binary.NativeEndian
-	taken = 1 + uint64(order.Uint32(head[12:])) // all are freed when the list is rewritten
-	if order.Uint64(head) != m.freelist || order.Uint16(head[8:]) != freelistFlag || taken > m.pages-m.freelist {
-		return nil, 0, broken
-	}
-	count := uint64(order.Uint16(head[10:]))
-	if count == 0xFFFF { // more than fit: the first number is the count
-		if err := binary.Read(r, order, &count); err != nil {
-			return nil, 0, broken
-		}
-	}
-	// bbolt allocates the pages of the list before it knows the number of free pages.
-	if count > m.pages || taken < freelistPages(count, m.pageSize) || taken > freelistPages(count+taken, m.pageSize) {
-		return nil, 0, broken
-	}
-	free = make([]uint64, count)
-	if err := binary.Read(r, order, free); err != nil {
-		return nil, 0, broken
-	}
-	before := uint64(1) // the meta pages are never free
-	for _, id := range free {
-		if id <= before || id >= m.pages || id == m.root || id >= m.freelist && id < m.freelist+taken {
-			return nil, 0, broken
-		}
-		before = id
-	}
-	return free, taken, nil
-}
-
-// freelistPages returns the number of pages that bbolt allocates for a list.
-func freelistPages(count, pageSize uint64) uint64 {
-	if count >= 0xFFFF {
-		count++
-	}
-	return (pageHeader+8*count)/pageSize + 1
+	return nil
 }

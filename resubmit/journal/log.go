@@ -1,151 +1,270 @@
 package journal
 
 import (
-	"encoding/binary"
+	"context"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-)
+	"runtime"
+	"sync"
+	"time"
 
-// log holds records until they are merged into the table. It is a part of the file that
-// bbolt sees as one value. Records are appended as a frame, with one write and one sync,
-// which is much cheaper than a transaction:
-//
-//	checksum (4 bytes) | size (4) | generation (8) | number (8) | records
-//
-// The size is that of the records; the checksum covers everything after it. Each merge
-// begins a new generation, which overwrites the previous one.
-//
-// A frame is written only after the previous one is on disk, even if another process wrote
-// that (see begin), so only the last frame can be torn. It starts at a block boundary, so
-// that no write touches blocks that are on disk. Frames alternate between two halves:
-// damage in one place either affects the last frame, or is noticed because the other half
-// has later frames.
-type log struct {
-	f          *os.File
-	start      int64 // in the file
-	half       int   // of the log in bytes
-	generation uint64
-	number     uint64 // of the next frame
-	ends       [2]int // of the frames in each half
-	noSync     bool
-}
+	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+)
 
 const (
-	logSize     = 1 << 20 // of a new log, with the header of bbolt
-	logBlock    = 4 << 10 // of the disk
-	frameHeader = 24
+	// deferDelay is how long a Deferred record waits for a Durable one.
+	deferDelay = 50 * time.Millisecond
+	// maxPending is how many bytes may wait: then a Deferred Put waits for the disk, too.
+	maxPending = 4 << 20
 )
 
-// newLog returns the log in a part of a file.
-func newLog(f *os.File, start int64, size int, generation uint64) log {
-	skip := int(-start & (logBlock - 1))
-	return log{f: f, start: start + int64(skip), half: (size - skip) / 2 &^ (logBlock - 1), generation: generation}
+// log writes the records that wait together, with one sync for all callers (group commit). Its
+// methods are called with mu, apart from run, write and unchanged.
+type log struct {
+	path string
+	sync func(*os.File) error
+
+	mu       sync.Mutex
+	contents *contents
+	wake     *sync.Cond
+	due      bool   // to be written now
+	timed    bool   // a timer will set due
+	sequence uint64 // of the last Put
+	mark     bool   // the next frame records that the position before it was returned
+	next     *batch // of the records that wait
+	writing  *batch // nil if none
+	spare    []byte
+	closing  bool
+	stopped  chan struct{} // closed when run has returned
+	err      error         // why nothing can be done any more
 }
 
-// appendFrame appends an empty frame, to append records to.
-func appendFrame(b []byte) []byte { return append(b, make([]byte, frameHeader)...) }
-
-// appendEntry appends a record to a frame.
-func appendEntry(b []byte, id string, body []byte) []byte {
-	b = append(binary.AppendUvarint(b, uint64(len(id))), id...)
-	return append(binary.AppendUvarint(b, uint64(len(body))), body...)
+// batch is a number of records that are written together.
+type batch struct {
+	done   chan struct{}
+	err    error // once it is done
+	marked bool  // its position will be returned
+	begin  bool  // by Begin
+	at     plan.Position
 }
 
-// empty reports whether no record was written in this generation.
-func (l *log) empty() bool { return l.number == 0 }
+func newLog(path string) *log {
+	l := &log{path: path, sync: durable.SyncData, next: newBatch(), stopped: make(chan struct{})}
+	l.wake = sync.NewCond(&l.mu)
+	return l
+}
 
-// fits reports whether there is room for a frame.
-func (l *log) fits(frame []byte) bool { return len(frame) <= l.half-l.ends[l.number%2] }
+func newBatch() *batch { return &batch{done: make(chan struct{})} }
 
-// write writes and syncs a frame.
-func (l *log) write(frame []byte) error {
-	binary.BigEndian.PutUint32(frame[4:], uint32(len(frame)-frameHeader)) //nolint:gosec // it fits the log
-	binary.BigEndian.PutUint64(frame[8:], l.generation)
-	binary.BigEndian.PutUint64(frame[16:], l.number)
-	binary.BigEndian.PutUint32(frame, checksum(nil, frame[4:]))
-	turn := l.number % 2
-	if _, err := l.f.WriteAt(frame, l.start+int64(turn)*int64(l.half)+int64(l.ends[turn])); err != nil {
+func (b *batch) end(err error) {
+	b.err = err
+	close(b.done)
+}
+
+// wait waits until the batch is on disk.
+func (b *batch) wait(ctx context.Context) error {
+	select {
+	case <-b.done:
+		return b.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// schedule has the records written that wait: now, or soon.
+func (l *log) schedule(now bool) {
+	if now || l.due {
+		l.due = true
+		l.wake.Signal()
+		return
+	}
+	if l.timed {
+		return
+	}
+	l.timed = true
+	time.AfterFunc(deferDelay, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.schedule(true)
+	})
+}
+
+// waiting reports whether records wait to be written.
+func (l *log) waiting() bool { return len(l.contents.pending.text) > framePrefix }
+
+// run writes what is due, until the journal is closed or a write fails.
+func (l *log) run() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer close(l.stopped)
+	for l.err == nil {
+		switch {
+		case l.waiting() && (l.due || l.closing):
+			l.mu.Unlock()
+			runtime.Gosched() // callers that the last commit released may join
+			l.mu.Lock()
+			l.commit()
+		case l.closing:
+			return
+		default:
+			l.due = false
+			l.wake.Wait()
+		}
+	}
+}
+
+// commit writes the records that wait. It releases mu meanwhile.
+func (l *log) commit() {
+	c, done := l.contents, l.next
+	if l.mark {
+		c.pending.text = appendRecord(c.pending.text, markOf(c.sequence, c.marks[c.sequence]), nil)
+	}
+	c.writing = c.pending
+	b, at, sequence := c.writing.text, c.writing.at, l.sequence
+	c.pending = piece{at + int64(len(b)), append(l.spare[:0], make([]byte, framePrefix)...)}
+	l.next, l.writing = newBatch(), done
+	l.due, l.timed, l.mark = false, false, false
+	l.mu.Unlock()
+	b = seal(b, c.chain, sequence)
+	err := l.write(b[hashSize:], at+hashSize)
+	l.mu.Lock()
+	c.writing, l.writing, l.spare = piece{}, nil, b
+	if cap(b) > maxPending {
+		l.spare = nil
+	}
+	if err != nil {
+		l.fail(err)
+		done.end(l.err)
+		return
+	}
+	c.hash = digest(b[len(b)-hashSize:])
+	c.chain, c.sequence, c.end = c.hash, sequence, c.pending.at+hashSize
+	if done.at = l.position(); done.marked {
+		l.remember(done.begin)
+	}
+	done.end(nil)
+}
+
+// write writes and syncs a frame. If that fails, the frame is removed, because nobody may believe it.
+func (l *log) write(frame []byte, at int64) error {
+	file := l.contents.file
+	err := l.unchanged(at)
+	if err != nil {
 		return err
 	}
-	l.ends[turn] += blocks(frame)
-	l.number++
-	if l.noSync {
+	if _, err = file.WriteAt(frame, at); err == nil {
+		err = l.sync(file)
+	}
+	if err != nil {
+		_ = file.Truncate(at) // otherwise it is cut off, or was written
+	}
+	return err
+}
+
+// unchanged returns an error if the file has been replaced, or is not as long as it was left.
+func (l *log) unchanged(size int64) error {
+	there, err := os.Lstat(l.path)
+	if errors.Is(err, fs.ErrNotExist) && l.contents.file == nil {
+		return nil // it is new
+	}
+	if err != nil {
+		return err
+	}
+	mine, err := l.contents.file.Stat()
+	if err == nil && (mine.Size() != size || !os.SameFile(there, mine)) {
+		err = errors.New("the file was changed or replaced while it was open")
+	}
+	return err
+}
+
+// fail ends all later calls with an error: nobody knows what is on disk.
+func (l *log) fail(err error) {
+	if l.err != nil {
+		return
+	}
+	l.err = l.errorf(fmt.Errorf("write: %w; check the file and the space on its disk, then open the journal again", err))
+	l.next.end(l.err)
+	l.wake.Signal()
+}
+
+// flush returns the batch whose position is returned, by Begin or not: the one with all records so far.
+func (l *log) flush(begin bool) *batch {
+	b := l.writing
+	if l.waiting() {
+		l.schedule(true)
+		b = l.next
+	}
+	if b != nil {
+		b.marked, b.begin = true, b.begin || begin
+		return b
+	}
+	l.remember(begin)
+	b = newBatch()
+	b.at = l.position()
+	b.end(nil)
+	return b
+}
+
+// position returns the position behind the last frame.
+func (l *log) position() plan.Position {
+	c := l.contents
+	return plan.Position{Journal: c.header.ID, Sequence: c.sequence, Hash: hex.EncodeToString(c.hash[:])}
+}
+
+// mark is a position that was returned. A plan may name one that Begin returned.
+type mark struct {
+	hash  digest
+	begin bool
+}
+
+// remember keeps the position behind the last frame.
+func (l *log) remember(begin bool) {
+	c := l.contents
+	if m, found := c.marks[c.sequence]; !found || begin && !m.begin {
+		c.marks[c.sequence], l.mark = mark{c.hash, begin}, true
+	}
+}
+
+// recognize returns an error if the journal was never at a position.
+func (l *log) recognize(p plan.Position) error {
+	if p == (plan.Position{}) {
 		return nil
 	}
-	return syncData(l.f)
-}
-
-// blocks returns the size of a frame in the log.
-func blocks(frame []byte) int { return (len(frame) + logBlock - 1) &^ (logBlock - 1) }
-
-// restart starts an empty log of the next generation.
-func (l *log) restart() {
-	*l = log{f: l.f, start: l.start, half: l.half, generation: l.generation + 1, noSync: l.noSync}
-}
-
-// replay reads the log from its start and yields its records.
-func (l *log) replay(f func(id string, body []byte)) error {
-	text := make([]byte, 2*l.half)
-	if _, err := l.f.ReadAt(text, l.start); err != nil {
-		return fmt.Errorf("%w: its log cannot be read: %w", ErrDamaged, err)
-	}
-	halves := [2][]byte{text[:l.half], text[l.half:]}
-	for l.number, l.ends = 0, [2]int{}; ; l.number++ {
-		turn := l.number % 2
-		frame, generation, number := frameAt(halves[turn])
-		if frame == nil || generation != l.generation || number != l.number {
-			break
-		}
-		if err := eachEntry(frame[frameHeader:], f); err != nil {
-			return err
-		}
-		l.ends[turn] += blocks(frame)
-		halves[turn] = halves[turn][blocks(frame):]
-	}
-	for _, rest := range halves {
-		for ; len(rest) > 0; rest = rest[logBlock:] {
-			if frame, generation, _ := frameAt(rest); frame != nil && generation >= l.generation {
-				return fmt.Errorf("%w: a part of its log was lost; restore a copy, or make a new plan with a new journal",
-					ErrDamaged)
-			}
-		}
+	here := l.position()
+	was, found := l.contents.marks[p.Sequence]
+	switch {
+	case p.Journal != here.Journal:
+		return fmt.Errorf("%w: this is the journal %s, not %s",
+			resubmit.ErrJournalMismatch, here.Journal, text.Short(p.Journal))
+	case p.Sequence > here.Sequence:
+		return fmt.Errorf("%w: it has %d writes, but had %d", resubmit.ErrJournalMismatch, here.Sequence, p.Sequence)
+	case p != here && (!found || hex.EncodeToString(was.hash[:]) != p.Hash):
+		return fmt.Errorf("%w: its write %d is another one, or was returned to nobody",
+			resubmit.ErrJournalMismatch, p.Sequence)
 	}
 	return nil
 }
 
-// frameAt returns the frame at the start of text, nil if there is none.
-func frameAt(text []byte) (frame []byte, generation, number uint64) {
-	if len(text) < frameHeader {
-		return nil, 0, 0
+// markOf returns the record of a position that was returned.
+func markOf(sequence uint64, m mark) record {
+	r := record{kind: kindMark, version: sequence, fields: m.hash[:]}
+	if m.begin {
+		r.id = []byte("begin")
 	}
-	size := uint64(binary.BigEndian.Uint32(text[4:]))
-	if size == 0 || size+frameHeader > uint64(len(text)) {
-		return nil, 0, 0
-	}
-	frame = text[:frameHeader+size]
-	if binary.BigEndian.Uint32(frame) != checksum(nil, frame[4:]) {
-		return nil, 0, 0
-	}
-	return frame, binary.BigEndian.Uint64(frame[8:]), binary.BigEndian.Uint64(frame[16:])
+	return r
 }
 
-func eachEntry(b []byte, f func(id string, body []byte)) error {
-	for len(b) > 0 {
-		id, rest, ok := cutEntry(b)
-		body, rest, fine := cutEntry(rest)
-		if !ok || !fine {
-			return fmt.Errorf("%w: its log is invalid; restore a copy, or make a new plan with a new journal", ErrDamaged)
-		}
-		f(string(id), body)
-		b = rest
+// errorf adds the path to an error that lacks it.
+func (l *log) errorf(err error) error {
+	if c, ok := errors.AsType[*CorruptError](err); ok {
+		c.Path = l.path
+		return c
 	}
-	return nil
-}
-
-func cutEntry(b []byte) (text, rest []byte, ok bool) {
-	size, n := binary.Uvarint(b)
-	if b = b[max(n, 0):]; n <= 0 || size > uint64(len(b)) {
-		return nil, nil, false
-	}
-	return b[:size], b[size:], true
+	return fmt.Errorf("resubmit/journal: %s: %w", text.Excerpt(l.path, 4<<10), err)
 }

@@ -3,139 +3,216 @@ package journal
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
-	"hash/crc64"
-	"strconv"
-	"unicode/utf8"
+	"time"
 
-	"github.com/cloudblue-go/cloudblue/internal/text"
-	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
-// A record is stored under "o" and the id of its order as
-//
-//	checksum (4 bytes) | link (8 bytes) | record as JSON
-//
-// The checksum covers the key and everything after it. The link is a hash of the next key,
-// which shows missing records. The first record, under "h", is empty.
+// Kinds of records in the file.
 const (
-	checksumSize = 4
-	linkSize     = 8
-	sealSize     = checksumSize + linkSize
-
-	maxIDSize     = 1 << 10
-	maxRecordSize = 1 << 20
+	kindNumber byte = iota // only in the index: the number of an order
+	kindOrder
+	kindLane
+	kindRun
+	kindSystem
+	kindBegin // a run began; nothing refers to it
+	kindMark  // a position that was returned
+	// removed is added to the kind of a record that only removes its key.
+	removed byte = 0x80
 )
 
-var (
-	headKey    = []byte("h")
-	castagnoli = crc32.MakeTable(crc32.Castagnoli)
-	ecma       = crc64.MakeTable(crc64.ECMA)
-)
+var kinds = map[protocol.Kind]byte{
+	protocol.KindOrder: kindOrder, protocol.KindLane: kindLane, protocol.KindRun: kindRun, protocol.KindSystem: kindSystem,
+}
 
-// checkID rejects invalid order ids. An id must survive JSON unchanged.
-func checkID(orderID string) error {
-	switch {
-	case orderID == "":
-		return errors.New("an order has no id")
-	case len(orderID) > maxIDSize:
-		return fmt.Errorf("the id of an order has %d bytes, more than %d: %s", len(orderID), maxIDSize,
-			text.Excerpt(orderID, 40))
-	case !utf8.ValidString(orderID):
-		return fmt.Errorf("the id of an order is not UTF-8: %q", orderID)
+var names = [...]protocol.Kind{
+	kindOrder: protocol.KindOrder, kindLane: protocol.KindLane, kindRun: protocol.KindRun, kindSystem: protocol.KindSystem,
+	kindMark: "",
+}
+
+// record is an encoded record.
+type record struct {
+	kind    byte
+	version uint64
+	back    int64 // how far before it the record is that it replaces; 0 for none
+	id      []byte
+	fields  []byte
+	raw     []byte // all of it
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// appendRecord appends a record. fields may be nil.
+func appendRecord(b []byte, r record, list func(*coder)) []byte {
+	const room = 4 + 4 // for the checksum and the longest size
+	at := len(b)
+	b = append(b, make([]byte, room)...)
+	b = append(b, r.kind)
+	b = binary.AppendUvarint(b, r.version)
+	b = binary.AppendUvarint(b, uint64(r.back)) //nolint:gosec // it is not negative
+	b = append(binary.AppendUvarint(b, uint64(len(r.id))), r.id...)
+	b = append(b, r.fields...)
+	if list != nil {
+		b = encode(b, list)
+	}
+	size := len(b) - at - room
+	end := binary.PutUvarint(b[at+4:], uint64(size)) //nolint:gosec // it is not negative
+	copy(b[at+4+end:], b[at+room:])
+	b = b[:at+4+end+size]
+	binary.LittleEndian.PutUint32(b[at:], crc32.Checksum(b[at+4:], castagnoli))
+	return b
+}
+
+// cutRecord returns the record at the start of b.
+func cutRecord(b []byte) (r record, ok bool) {
+	if len(b) < 5 {
+		return record{}, false
+	}
+	size, n := binary.Uvarint(b[4:])
+	if n <= 0 || size > maxRecord || size > uint64(len(b[4+n:])) || size == 0 {
+		return record{}, false
+	}
+	r.raw = b[:4+n+int(size)]
+	b = r.raw[4+n:]
+	r.kind, b = b[0], b[1:]
+	var back, length uint64
+	for _, v := range []*uint64{&r.version, &back, &length} {
+		if *v, n = binary.Uvarint(b); n <= 0 {
+			return record{}, false
+		}
+		b = b[n:]
+	}
+	if length > uint64(len(b)) || back > maxOffset {
+		return record{}, false
+	}
+	r.back, r.id, r.fields = int64(back), b[:length], b[length:]
+	return r, true
+}
+
+// intact reports whether the checksum is right.
+func (r record) intact() bool {
+	return binary.LittleEndian.Uint32(r.raw) == crc32.Checksum(r.raw[4:], castagnoli)
+}
+
+// decode returns the record of the protocol.
+func (r record) decode() (protocol.Record, bool) {
+	if kind := r.kind &^ removed; kind < kindOrder || kind > kindSystem {
+		return protocol.Record{}, false
+	}
+	p := protocol.Record{Key: protocol.Key{Kind: names[r.kind&^removed], ID: string(r.id)}, Version: r.version}
+	if r.kind&removed != 0 {
+		return p, len(r.fields) == 0
+	}
+	return p, decode(r.fields, func(c *coder) { fields(c, &p) })
+}
+
+// intact reports whether b has only records with the right checksums.
+func intact(b []byte) bool {
+	for len(b) > 0 {
+		r, ok := cutRecord(b)
+		if !ok || !r.intact() {
+			return false
+		}
+		b = b[len(r.raw):]
+	}
+	return true
+}
+
+// eachRecord calls f with each record of b, which is at an offset of the file.
+func eachRecord(b []byte, at int64, f func(record, int64) error) error {
+	for len(b) > 0 {
+		r, ok := cutRecord(b)
+		if !ok {
+			return errors.New("a record is malformed")
+		}
+		if err := f(r, at); err != nil {
+			return err
+		}
+		b, at = b[len(r.raw):], at+int64(len(r.raw))
 	}
 	return nil
 }
 
-// recordKey returns the key of an order.
-func recordKey(orderID string) []byte { return append([]byte{'o'}, orderID...) }
-
-// appendRecord appends a record as encoding/json writes it with HTML escaping off, but
-// for the escapes of [text.AppendJSON].
-func appendRecord(b []byte, r *resubmit.Record) ([]byte, error) {
-	from := len(b)
-	b = text.AppendJSON(append(b, `{"id":`...), r.OrderID)
-	b = text.AppendJSON(append(b, `,"fingerprint":`...), r.Fingerprint)
-	b = text.AppendJSON(append(b, `,"state":`...), string(r.State))
-	b = strconv.AppendInt(append(b, `,"attempt":`...), int64(r.Attempt), 10)
-	if r.Lost != 0 {
-		b = strconv.AppendInt(append(b, `,"lost":`...), int64(r.Lost), 10)
+// fields visits the fields of a record. A new field is added at the end of its list: older
+// versions reject records that have it.
+func fields(c *coder, r *protocol.Record) {
+	switch r.Kind {
+	case protocol.KindOrder:
+		orderFields(c, &r.At, made(c, &r.Order))
+	case protocol.KindLane:
+		l := made(c, &r.Lane)
+		c.instant(&r.At)
+		textField(c, &l.Order)
+		textField(c, &l.Number)
+		c.flag(&l.Blocked)
+		textField(c, &l.Newest)
+		c.instant(&l.NewestAt)
+	case protocol.KindRun:
+		runFields(c, &r.At, made(c, &r.Run))
+	case protocol.KindSystem:
+		s := made(c, &r.System)
+		c.instant(&r.At)
+		c.instant(&s.RetryAfter)
+		c.instant(&s.AskedAt)
 	}
-	if r.Target != "" {
-		b = text.AppendJSON(append(b, `,"target":`...), string(r.Target))
-	}
-	if r.Seen != "" {
-		b = text.AppendJSON(append(b, `,"seen":`...), string(r.Seen))
-	}
-	b, err := r.At.AppendText(append(b, `,"at":"`...))
-	b = append(b, '"')
-	if err == nil && !r.SentAt.IsZero() {
-		b, err = r.SentAt.AppendText(append(b, `,"sentAt":"`...))
-		b = append(b, '"')
-	}
-	if r.Why != "" {
-		b = text.AppendJSON(append(b, `,"why":`...), r.Why)
-	}
-	b = append(b, '}')
-	if size := len(b) - from; err == nil && size > maxRecordSize {
-		err = fmt.Errorf("has %d bytes, more than %d", size, maxRecordSize)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("record of order %s: %w", text.Excerpt(r.OrderID, 100), err)
-	}
-	return b, nil
 }
 
-func decode(orderID string, body []byte) (resubmit.Record, error) {
-	r, err := readRecord(body)
-	if err != nil {
-		return resubmit.Record{}, fmt.Errorf("%w: the record of order %s: %w", ErrDamaged, text.Excerpt(orderID, 100), err)
+// made returns the value of a record, a new one if it is decoded.
+func made[T any](c *coder, value **T) *T {
+	if c.decoding {
+		*value = new(T)
 	}
-	if r.OrderID != orderID {
-		return resubmit.Record{}, fmt.Errorf("%w: the record of order %s is of order %s", ErrDamaged,
-			text.Excerpt(orderID, 100), text.Excerpt(r.OrderID, 100))
-	}
-	return r, nil
+	return *value
 }
 
-// link returns the hash of a key; nil is the end.
-func link(key []byte) uint64 { return crc64.Checksum(key, ecma) }
-
-// seal puts a checksum before a value.
-func seal(key, value []byte) []byte {
-	sealed := make([]byte, checksumSize, checksumSize+len(value))
-	sealed = append(sealed, value...)
-	binary.BigEndian.PutUint32(sealed, checksum(key, value))
-	return sealed
+func orderFields(c *coder, at *time.Time, o *protocol.Order) {
+	textField(c, &o.Number) // first: see orderNumber
+	c.instant(at)
+	textField(c, &o.Run)
+	numberField(c, &o.Epoch)
+	textField(c, &o.Fingerprint)
+	textField(c, &o.Template)
+	c.texts(&o.Lanes)
+	c.instant(&o.PlacedAt)
+	textField(c, &o.Phase)
+	textField(c, &o.Outcome)
+	numberField(c, &o.Attempts)
+	numberField(c, &o.Forgiven)
+	numberField(c, &o.Resubmissions)
+	c.flag(&o.Named)
+	textField(c, &o.Target)
+	textField(c, &o.Status)
+	c.instant(&o.ClaimedAt)
+	c.instant(&o.FirstClaimAt)
+	c.instant(&o.SentAt)
+	c.instant(&o.DoneAt)
+	c.flag(&o.Refused)
+	c.flag(&o.Gateway)
+	textField(c, &o.After)
+	c.texts(&o.Earlier)
+	textField(c, &o.Why)
 }
 
-// unseal checks and removes the checksum.
-func unseal(key, sealed []byte) ([]byte, error) {
-	if len(sealed) < checksumSize || binary.BigEndian.Uint32(sealed) != checksum(key, sealed[checksumSize:]) {
-		return nil, fmt.Errorf("%w: wrong checksum of %q", ErrDamaged, text.Clip(string(key), 80))
+// orderNumber returns the number of an order in its encoded fields.
+func orderNumber(in []byte) []byte {
+	if len(in) < 4 || in[0]&1 == 0 {
+		return nil
 	}
-	return sealed[checksumSize:], nil
-}
-
-func checksum(key, value []byte) uint32 {
-	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
-}
-
-// sealRecord sets the checksum and the link in the value of a record.
-func sealRecord(key []byte, next uint64, value []byte) {
-	binary.BigEndian.PutUint64(value[checksumSize:], next)
-	binary.BigEndian.PutUint32(value, checksum(key, value[checksumSize:]))
-}
-
-// unsealRecord splits the value of a record.
-func unsealRecord(key, sealed []byte) (next uint64, body []byte, err error) {
-	value, err := unseal(key, sealed)
-	if err == nil && len(value) < linkSize {
-		err = fmt.Errorf("%w: the record under %q is too short", ErrDamaged, text.Clip(string(key), 80))
+	n, size := binary.Uvarint(in[4:])
+	if rest := in[4+max(size, 0):]; size > 0 && n <= uint64(len(rest)) {
+		return rest[:n]
 	}
-	if err != nil {
-		return 0, nil, err
-	}
-	return binary.BigEndian.Uint64(value), value[linkSize:], nil
+	return nil
+}
+
+func runFields(c *coder, at *time.Time, r *protocol.Run) {
+	c.instant(at)
+	numberField(c, &r.Epoch)
+	textField(c, &r.Owner)
+	numberField(c, &r.Renewals)
+	c.instant(&r.Started)
+	c.instant(&r.Ended)
+	textField(c, &r.End)
+	textField(c, &r.Error)
 }

@@ -25,7 +25,7 @@ func checkWritable(e *Entry) error {
 			return fmt.Errorf("%q is not UTF-8", text.Short(s))
 		}
 	}
-	if err := checkYear(e.Before.PlacedAt, e.Before.FailedAt); err != nil {
+	if err := checkYear(e.Before.PlacedAt, e.Before.FailedAt, e.Due); err != nil {
 		return err
 	}
 	for i := range e.Attribution.Evidence {
@@ -60,6 +60,8 @@ func checkEntry(e *Entry, previous time.Time) error {
 		return fmt.Errorf("order %s: unknown verdict %q", text.Short(e.OrderID), e.Attribution.Verdict)
 	case e.Target != "" && e.Decision.Action != rules.Resubmit:
 		return fmt.Errorf("order %s: has the target %q but is not to be resubmitted", text.Short(e.OrderID), e.Target)
+	case !e.Due.IsZero() && e.Decision.Action != rules.Wait:
+		return fmt.Errorf("order %s: is due %s but does not wait", text.Short(e.OrderID), e.Due.Format(time.RFC3339))
 	}
 	if sum := fingerprint(e.OrderID, &e.Before); e.Fingerprint != string(sum[:]) {
 		return fmt.Errorf("order %s: the fingerprint does not match the order and its state", text.Short(e.OrderID))

@@ -26,6 +26,9 @@ type decoder struct {
 	shared  bool // the entry may refer to the line
 	texts   map[string]string
 	amounts map[string]decimal.Decimal
+	// Most texts are the same as at this place in the last entry, which is faster to check than to look up.
+	last  [32]string // without escapes
+	place int
 }
 
 // decode decodes a line, without its end, into e. The entry does not refer to the line afterwards.
@@ -72,6 +75,7 @@ func (d *decoder) decodeShared(line string, e *Entry) error {
 
 func (d *decoder) fields(line string, e *Entry) error {
 	d.line, d.plain, d.pos, d.err = line, isPlain(line), 0, nil
+	d.place = 0
 	d.want(`{"id":`)
 	e.OrderID = d.text()
 	d.want(`,"number":`)
@@ -110,17 +114,7 @@ func (d *decoder) fields(line string, e *Entry) error {
 	d.want(`,"fingerprint":`)
 	e.Fingerprint = d.text()
 	d.attribution(&e.Attribution)
-	d.want(`,"decision":{"action":`)
-	e.Decision.Action = rules.Action(d.interned())
-	d.want(`,"rule":`)
-	e.Decision.RuleID = d.interned()
-	d.want(`,"why":`)
-	e.Decision.Why = d.interned()
-	e.Decision.Flagged = d.has(`,"flagged":true`)
-	d.want("}")
-	if d.has(`,"target":`) {
-		e.Target = commerce.Status(d.interned())
-	}
+	d.decision(e)
 	d.want("}")
 	if d.err == nil && d.pos != len(line) {
 		d.fail("the line should end here")
@@ -182,6 +176,27 @@ func (d *decoder) evidence() (ev failure.Evidence) {
 	return ev
 }
 
+func (d *decoder) decision(e *Entry) {
+	d.want(`,"decision":{"action":`)
+	e.Decision.Action = rules.Action(d.interned())
+	d.want(`,"rule":`)
+	e.Decision.RuleID = d.interned()
+	d.want(`,"why":`)
+	e.Decision.Why = d.interned()
+	e.Decision.Flagged = d.has(`,"flagged":true`)
+	d.want("}")
+	if d.has(`,"target":`) {
+		e.Target = commerce.Status(d.interned())
+	}
+	if d.has(`,"version":`) {
+		e.Version = d.number()
+	}
+	e.Named = d.has(`,"named":true`)
+	if d.has(`,"due":`) {
+		e.Due = d.time()
+	}
+}
+
 // has skips s if it is next. After an error it returns false, so that every loop ends.
 func (d *decoder) has(s string) bool {
 	if d.err != nil || !strings.HasPrefix(d.line[d.pos:], s) {
@@ -236,8 +251,19 @@ func (d *decoder) raw() (raw string, escaped bool) {
 	return "", false
 }
 
-// isPlain reports whether a line has no backslash and only printable ASCII, so that its strings need no decoding.
+// isPlain reports whether a line has no backslash and only printable ASCII, so that its strings need no decoding. It
+// checks eight bytes at once.
 func isPlain(line string) bool {
+	const each = 0x0101010101010101
+	for ; len(line) >= 8; line = line[8:] {
+		x := uint64(line[0]) | uint64(line[1])<<8 | uint64(line[2])<<16 | uint64(line[3])<<24 |
+			uint64(line[4])<<32 | uint64(line[5])<<40 | uint64(line[6])<<48 | uint64(line[7])<<56
+		backslash := x ^ '\\'*each
+		// The first byte that is not ASCII, below a space, or a backslash sets its highest bit in one of these.
+		if (x|(x-' '*each)|(backslash-each))&(0x80*each) != 0 {
+			return false
+		}
+	}
 	for i := range len(line) {
 		if c := line[i]; c < ' ' || c == '\\' || c >= utf8.RuneSelf {
 			return false
@@ -256,7 +282,15 @@ func (d *decoder) text() string {
 func (d *decoder) interned() string {
 	const limit = 4096 // texts, and bytes of one
 	raw, escaped := d.raw()
+	last := &d.last[d.place%len(d.last)]
+	d.place++
+	if *last == raw {
+		return *last
+	}
 	if s, ok := d.texts[raw]; ok {
+		if !escaped {
+			*last = s
+		}
 		return s
 	}
 	s := d.valid(raw, escaped)
@@ -290,13 +324,28 @@ func (d *decoder) valid(raw string, escaped bool) string {
 	return s
 }
 
+// number reads a positive number as AppendUint writes it.
+func (d *decoder) number() uint64 {
+	digits := d.line[d.pos:]
+	if end := strings.IndexFunc(digits, func(r rune) bool { return r < '0' || r > '9' }); end >= 0 {
+		digits = digits[:end]
+	}
+	n, err := number.ParseUint(digits, 10, 64)
+	if err != nil || digits[0] == '0' {
+		d.fail("want a number from 1 to 2^64-1")
+		return 0
+	}
+	d.pos += len(digits)
+	return n
+}
+
 func (d *decoder) time() time.Time {
 	raw, _ := d.raw()
 	if d.err != nil {
 		return time.Time{}
 	}
 	t, err := time.Parse(time.RFC3339Nano, raw)
-	if err != nil {
+	if err != nil || raw[len(raw)-1] != 'Z' {
 		d.fail(fmt.Sprintf("%q is not a time like 2026-11-23T08:00:00Z", raw))
 	}
 	return t.UTC()

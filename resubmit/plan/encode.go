@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"encoding/json"
+	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -50,7 +53,34 @@ func (e *Entry) AppendJSON(b []byte) []byte {
 	}
 	b = append(b, '}')
 	b = appendField(b, `,"target":`, string(e.Target))
-	return append(b, '}')
+	if e.Version != 0 {
+		b = strconv.AppendUint(append(b, `,"version":`...), e.Version, 10)
+	}
+	if e.Named {
+		b = append(b, `,"named":true`...)
+	}
+	return append(appendTime(b, `,"due":"`, e.Due), '}')
+}
+
+// MarshalJSON returns what [Entry.AppendJSON] appends, so that an amount keeps its trailing zeros. It returns an error
+// for an entry that a plan cannot have, such as one with a year of five digits.
+func (e Entry) MarshalJSON() ([]byte, error) {
+	if err := checkWritable(&e); err != nil {
+		return nil, fmt.Errorf("plan: order %s: %w", text.Short(e.OrderID), err)
+	}
+	return e.AppendJSON(nil), nil
+}
+
+// UnmarshalJSON reads an entry. It returns an error for one that a plan cannot have.
+func (e *Entry) UnmarshalJSON(b []byte) error {
+	type fields Entry // without this method
+	if err := json.Unmarshal(b, (*fields)(e)); err != nil {
+		return err
+	}
+	if err := checkWritable(e); err != nil {
+		return fmt.Errorf("plan: order %s: %w", text.Short(e.OrderID), err)
+	}
+	return nil
 }
 
 func appendAttribution(b []byte, a *failure.Attribution) []byte {

@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +22,7 @@ import (
 type Header struct {
 	// Kind is "cloudblue-resubmit-plan". [NewWriter] sets it.
 	Kind string `json:"kind"`
-	// Version is the version of the file format, 2. [NewWriter] sets it.
+	// Version is the version of the file format, 3. [NewWriter] sets it.
 	Version   int       `json:"version"`
 	CreatedAt time.Time `json:"createdAt"`
 	// System identifies the installation of Commerce, for example "ordermanager https://mn.example.net:6308". A plan can
@@ -36,6 +38,21 @@ type Header struct {
 	Weekly  []maintenance.Weekly `json:"recurring,omitempty"`
 	// Rules are the user's rules.
 	Rules []rules.Rule `json:"rules,omitempty"`
+	// Policy is the policy of the planner, a protocol.Policy as JSON. A run must have the same one.
+	Policy json.RawMessage `json:"policy,omitempty"`
+	// Journal is the position of the journal on which the decisions are based. A run needs this journal, at this
+	// position or behind it. Zero in plans of versions 1 and 2, see [Plan.CheckJournal].
+	Journal Position `json:"journal,omitzero"`
+}
+
+// Position is a position in a journal: the journal recognizes whether it was there.
+type Position struct {
+	// Journal is the identity of the journal.
+	Journal string `json:"id"`
+	// Sequence is the number of the last write.
+	Sequence uint64 `json:"sequence"`
+	// Hash is that of all writes up to it.
+	Hash string `json:"hash"`
 }
 
 // Calendar returns the calendar of the plan, for checking past failures and future pushes. It returns an error if the
@@ -72,6 +89,32 @@ type Entry struct {
 	// Target is the status to move the order to. It is chosen again when the order is read before the push. Empty unless
 	// the action is Resubmit and the order listed its transitions.
 	Target commerce.Status `json:"target,omitempty"`
+	// Version is that of the order's record in the journal when the plan was made; 0 if there was none. A claim names
+	// it, so that two plans cannot both push the order.
+	Version uint64 `json:"version,omitempty"`
+	// Named means that the operator named the order, see resubmit.PlanConfig.
+	Named bool `json:"named,omitempty"`
+	// Due is when the wait is over, so that a new plan can decide again. Zero if that is not known, and unless the
+	// action is Wait.
+	Due time.Time `json:"due,omitzero"`
+}
+
+// Lanes returns what only one order at a time may use: its subscriptions and its tenant. Order Management may not
+// return the subscription (not known, commerce/WIRE.md#2.4), so an order that is no purchase and has none shares a
+// lane with the others of its customer.
+func (e *Entry) Lanes() []string {
+	lanes := make([]string, 0, len(e.Subscriptions)+1)
+	for _, id := range e.Subscriptions {
+		lanes = append(lanes, "subscription "+id)
+	}
+	if e.TenantID != "" {
+		lanes = append(lanes, "tenant "+e.TenantID)
+	}
+	if len(lanes) == 0 && e.Type != commerce.TypeSales && e.Customer != "" {
+		lanes = append(lanes, "customer "+e.VendorAccountID+" "+e.Customer)
+	}
+	slices.Sort(lanes)
+	return slices.Compact(lanes)
 }
 
 // Label returns the number of the order, or its id if it has no number.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -91,6 +92,22 @@ func LoadSigningKey(path string) (ed25519.PrivateKey, error) {
 			path)
 	}
 	return key, nil
+}
+
+// ApprovalKey loads the key at path, or generates it with [NewSigningKey] at the first use. It is the key of a service
+// that records approvals: the service signs a plan with [SignFile] when it is approved, and applies it only if
+// [Plan.SignedBy] accepts the public half. Keep the file outside the directory of the plans, so that writing there is
+// not enough to approve a plan. It makes the folder of path, mode 0700. Only one process
+// may call it for a path at a time.
+func ApprovalKey(path string) (ed25519.PrivateKey, error) {
+	key, err := LoadSigningKey(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("plan: new approval key: %w", err)
+	}
+	return NewSigningKey(path)
 }
 
 // LoadPublicKeys loads one or more public keys, each in a PEM block as in the ".pub" files of [NewSigningKey]. Pass

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
@@ -22,10 +23,12 @@ type Plan struct {
 	close      func() error
 	header     Header
 	counts     ActionCounts
+	due        time.Time // the earliest Entry.Due
 	mismatched []string
 	digest     string
 	trailer    int64 // offset of the last line
 	sums       *blockSums
+	index      *Index
 	signature  *Signature // set by WithSignature
 }
 
@@ -71,11 +74,18 @@ func (p *Plan) Header() Header { return p.header }
 // Counts returns the number of orders by action.
 func (p *Plan) Counts() ActionCounts { return p.counts }
 
+// Due returns when the first of the orders that wait is due, so that a new plan can decide about it again; zero if that
+// is not known of any.
+func (p *Plan) Due() time.Time { return p.due }
+
 // Mismatched describes the first few of the rows in ActionCounts.Mismatched, such as `SO000001 (status "CP")`.
 func (p *Plan) Mismatched() []string { return slices.Clone(p.mismatched) }
 
 // Digest returns "sha256:" and 64 hexadecimal digits, which identify the content of the plan.
 func (p *Plan) Digest() string { return p.digest }
+
+// Index returns the orders to resubmit.
+func (p *Plan) Index() *Index { return p.index }
 
 // Entries yields the entries from the oldest order to the newest. It can be ranged over any number of times. If the
 // file cannot be read or has changed since it was opened, it yields a nil entry with the error and ends. The caller
@@ -146,4 +156,19 @@ func (p *Plan) CheckSystem(system string) error {
 		return fmt.Errorf("plan: %w: it was made for %s, and this is %s; use the clients of that system, or make a new plan",
 			ErrSystemMismatch, text.Short(made), system)
 	}
+}
+
+// ErrNoJournal means that a plan does not say on which state of the journal it is based. Plans of versions 1 and 2
+// do not. Nothing was sent.
+var ErrNoJournal = errors.New("the plan names no journal")
+
+// CheckJournal returns an error that matches [ErrNoJournal] if the plan has no position of a journal, so that it cannot
+// be applied. Whether a journal is the right one and has reached the position is checked by the journal, see
+// [Header].Journal.
+func (p *Plan) CheckJournal() error {
+	if p.header.Journal.Journal != "" {
+		return nil
+	}
+	return fmt.Errorf("%s: %w on which it is based, as plans of older versions of this library do not; make a new plan",
+		p.prefix(), ErrNoJournal)
 }

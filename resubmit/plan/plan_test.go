@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -43,7 +44,9 @@ func planHeader() plan.Header {
 			ID: "weekly", Title: "Patches & <more>", Weekday: time.Saturday, Time: "02:00", Duration: 150 * time.Minute,
 			Zone: "Europe/Berlin", Except: []string{"2026-12-26"}, From: "2026-01-03", Source: "windows.json",
 		}},
-		Rules: []rules.Rule{{ID: "mine", Message: "*Autodesk 70*", Action: rules.Quarantine, Why: "order anew"}},
+		Rules:   []rules.Rule{{ID: "mine", Message: "*Autodesk 70*", Action: rules.Quarantine, Why: "order anew"}},
+		Policy:  json.RawMessage(`{"settleDelay":"2m0s"}`),
+		Journal: plan.Position{Journal: "journal-1", Sequence: 1<<64 - 1, Hash: "ab"},
 	}
 }
 
@@ -67,7 +70,7 @@ func planEntries() []*plan.Entry {
 		},
 		Decision: rules.Decision{Action: rules.Resubmit, RuleID: "connect-none", Why: "the call never reached Connect",
 			Flagged: true},
-		Target: commerce.StatusPaid,
+		Target: commerce.StatusPaid, Version: 1<<64 - 1, Named: true,
 	}
 	bare := &plan.Entry{
 		OrderID: "2", Type: commerce.TypeRenewal,
@@ -75,10 +78,18 @@ func planEntries() []*plan.Entry {
 		Attribution: failure.Attribution{Verdict: failure.UnknownCause, Class: failure.Unclassified},
 		Decision:    rules.Decision{Action: rules.Hold, RuleID: "reason-unclassified", Why: "no reason is known"},
 	}
-	for _, e := range []*plan.Entry{full, bare} {
+	waiting := &plan.Entry{
+		OrderID: "3", Type: commerce.TypeChange,
+		Before:      plan.Snapshot{Status: commerce.StatusProvisioningFailed},
+		Attribution: failure.Attribution{Verdict: failure.Likely, Class: failure.Transient},
+		Decision:    rules.Decision{Action: rules.Wait, RuleID: "order-unsettled", Why: "it failed a minute ago"},
+		Version:     1, Due: planTime.Add(7 * time.Hour),
+	}
+	entries := []*plan.Entry{full, bare, waiting}
+	for _, e := range entries {
 		e.Fingerprint = plan.Fingerprint(e.OrderID, e.Before)
 	}
-	return []*plan.Entry{full, bare}
+	return entries
 }
 
 func writePlan(t testing.TB, entries ...*plan.Entry) []byte {
@@ -123,13 +134,13 @@ func TestWriterAndOpen(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, p.Close()) }()
 	want := planHeader()
-	want.Kind, want.Version = "cloudblue-resubmit-plan", 2
+	want.Kind, want.Version = "cloudblue-resubmit-plan", 3
 	require.Equal(t, want, p.Header())
-	require.Equal(t, plan.ActionCounts{Total: 2, Resubmit: 1, Hold: 1}, p.Counts())
+	require.Equal(t, plan.ActionCounts{Total: 3, Resubmit: 1, Wait: 1, Hold: 1}, p.Counts())
 	require.Regexp(t, `^sha256:[0-9a-f]{64}$`, p.Digest())
 	for range 2 {
 		got := entriesOf(t, p)
-		require.Len(t, got, 2)
+		require.Len(t, got, 3)
 		for i, e := range planEntries() {
 			requireSameEntry(t, e, got[i])
 		}
@@ -162,7 +173,8 @@ func TestWriterWritesWhatEncodingJSONWrites(t *testing.T) {
 		requireSameEntry(t, e, &back)
 		enc := json.NewEncoder(&want)
 		enc.SetEscapeHTML(false)
-		require.NoError(t, enc.Encode(e))
+		type fields plan.Entry // without its own encoding
+		require.NoError(t, enc.Encode((*fields)(e)))
 		if e.Total.Amount.Exponent() >= 0 { // else ours may have more zeros
 			require.Equal(t, escapeHidden(want.String()), lines[1])
 		}
@@ -176,6 +188,39 @@ func TestWriterWritesWhatEncodingJSONWrites(t *testing.T) {
 			requireSameEntry(t, e, got)
 		}
 	})
+}
+
+func TestEntryKeepsEverythingThroughEncodingJSON(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		e := genEntry(t)
+		if e.Due = e.Before.PlacedAt; !e.Due.IsZero() {
+			e.Target, e.Decision.Action = "", rules.Wait
+		}
+		b, err := json.Marshal([]any{e, *e})
+		require.NoError(t, err)
+		var back []plan.Entry
+		require.NoError(t, json.Unmarshal(b, &back))
+		require.Len(t, back, 2)
+		for _, got := range back {
+			require.Equal(t, string(e.AppendJSON(nil)), string(got.AppendJSON(nil)))
+		}
+	})
+	full, err := json.Marshal(planEntries()[0])
+	require.NoError(t, err)
+	require.Contains(t, string(full), `"amount":"12.50"`)
+	for old, bad := range map[string]string{
+		`"amount":"12.50"`:       `"amount":"1e2000000000"`,
+		`"2026-11-22T02:29:00Z"`: `"0000-01-01T00:00:00+12:00"`,
+		`"id":`:                  `"id":1,"ID":`,
+	} {
+		require.Contains(t, string(full), old)
+		require.Error(t, json.Unmarshal(bytes.Replace(full, []byte(old), []byte(bad), 1), new(plan.Entry)), bad)
+	}
+	e := planEntries()[0]
+	e.Total.Amount = decimal.New(1, 2_000_000_000)
+	_, err = json.Marshal(e)
+	require.ErrorContains(t, err, "total: a number must have at most 64 characters")
 }
 
 // escapeHidden escapes what a plan escapes beyond encoding/json.
@@ -223,7 +268,8 @@ func genEntry(t *rapid.T) *plan.Entry {
 		},
 		Decision: rules.Decision{Action: rules.Resubmit, RuleID: text.Draw(t, "rule"), Why: text.Draw(t, "why"),
 			Flagged: rapid.Bool().Draw(t, "flagged")},
-		Target: commerce.Status(text.Draw(t, "target")),
+		Target:  commerce.Status(text.Draw(t, "target")),
+		Version: rapid.Uint64().Draw(t, "version"), Named: rapid.Bool().Draw(t, "named"),
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "subscriptions") {
 		e.Subscriptions = append(e.Subscriptions, text.Draw(t, "subscription"))
@@ -239,6 +285,23 @@ func genEntry(t *rapid.T) *plan.Entry {
 	}
 	e.Fingerprint = plan.Fingerprint(e.OrderID, e.Before)
 	return e
+}
+
+func TestPlanDueIsThatOfTheFirstOrder(t *testing.T) {
+	t.Parallel()
+	entries := planEntries()
+	p, err := readPlan(writePlan(t, entries[:2]...))
+	require.NoError(t, err)
+	require.Zero(t, p.Due())
+	for _, hour := range []int{9, 8} {
+		entries = append(entries, diffEntry(hour, func(e *plan.Entry) {
+			e.Before.PlacedAt = time.Time{}
+			e.Decision.Action, e.Target, e.Due = rules.Wait, "", planTime.Add(time.Duration(hour)*time.Hour)
+		}))
+	}
+	p, err = readPlan(writePlan(t, entries...))
+	require.NoError(t, err)
+	require.Equal(t, planTime.Add(7*time.Hour), p.Due())
 }
 
 func TestReadDetectsEveryChangedByte(t *testing.T) {
@@ -264,17 +327,26 @@ func TestReadDetectsTruncation(t *testing.T) {
 	}
 }
 
-func TestOpenReadsVersion1(t *testing.T) {
+func TestOpenReadsOlderVersionsForReadingOnly(t *testing.T) {
 	t.Parallel()
-	plan, err := plan.Open(filepath.Join("testdata", "plan.v1.golden.jsonl"))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, plan.Close()) }()
-	require.Equal(t, 1, plan.Header().Version)
-	require.Empty(t, plan.Header().System)
-	entries := entriesOf(t, plan)
-	require.Len(t, entries, 2)
-	require.Equal(t, "Ünïcode & <Sons> \u2028", entries[0].Customer)
-	require.Empty(t, entries[0].CustomerID)
+	for version, customer := range map[int]string{1: "Ünïcode & <Sons> \u2028", 2: "Ünïcode & <Sons> \u2028 (42)"} {
+		p, err := plan.Open(filepath.Join("testdata", fmt.Sprintf("plan.v%d.golden.jsonl", version)))
+		require.NoError(t, err)
+		require.Equal(t, version, p.Header().Version)
+		require.Equal(t, plan.ActionCounts{Total: 2, Resubmit: 1, Hold: 1}, p.Counts())
+		entries := entriesOf(t, p)
+		require.Len(t, entries, 2)
+		require.Equal(t, customer, entries[0].Customer)
+		require.Zero(t, entries[0].Version)
+		require.Equal(t, 1, p.Index().Len())
+		counts, err := plan.Diff(p, p, nil)
+		require.NoError(t, err)
+		require.Equal(t, 2, counts.Same)
+		require.ErrorIs(t, p.CheckJournal(), plan.ErrNoJournal)
+		require.ErrorContains(t, p.CheckJournal(), "make a new plan")
+		require.NoError(t, p.Close())
+	}
+	require.NoError(t, goodPlan(t).CheckJournal())
 }
 
 func TestOpenRejectsDamagedPlans(t *testing.T) {
@@ -290,17 +362,17 @@ func TestOpenRejectsDamagedPlans(t *testing.T) {
 		"another kind of file":     {"{\"id\":1}\n", `line 1: this is not a plan`},
 		"no JSON":                  {"PK\x03\x04\n", `line 1: this is not a plan`},
 		"a header alone":           {lines[0], `line 2: the last line, with counts and digest, is missing`},
-		"a plan cut off":           {good[:len(good)-30], `line 4: the last line, with counts and digest, is missing`},
-		"a missing last line feed": {good[:len(good)-1], `line 4: the last line, with counts and digest, is missing`},
-		"two plans joined":         {good + good, `line 5: there is content after the last line`},
-		"a later version": {replace(`"version":2`, `"version":3`),
-			`line 1: the plan has version 3, this library reads versions 1 to 2`},
+		"a plan cut off":           {good[:len(good)-30], `line 5: the last line, with counts and digest, is missing`},
+		"a missing last line feed": {good[:len(good)-1], `line 5: the last line, with counts and digest, is missing`},
+		"two plans joined":         {good + good, `line 6: there is content after the last line`},
+		"a later version": {replace(`"version":3`, `"version":4`),
+			`line 1: the plan has version 4, this library reads versions 1 to 3`},
 		"an unknown header field": {replace(`"view":`, `"vista":`), `line 1: header: unknown field "vista"`},
 		"an unknown entry field":  {replace(`,"fingerprint":`, `,"extra":1,"fingerprint":`), `found ",\"extra\":1,`},
 		"fields in another order": {replace(`"type":"SO","vendor":"1"`, `"vendor":"1","type":"SO"`), `want ,"type":`},
-		"a removed entry":         {lines[0] + lines[1] + lines[3], `line 3: the counts do not match`},
-		"a doubled entry":         {lines[0] + lines[1] + lines[2] + lines[2] + lines[3], `line 5: the counts do not match`},
-		"a changed action":        {replace(`"action":"hold"`, `"action":"resubmit"`), `line 4: the counts do not match`},
+		"a removed entry":         {lines[0] + lines[1] + lines[3] + lines[4], `line 4: the counts do not match`},
+		"a doubled entry":         {lines[0] + lines[1] + lines[2] + lines[2] + lines[3] + lines[4], `line 6: the counts do not match`},
+		"a changed action":        {replace(`"action":"hold"`, `"action":"resubmit"`), `line 5: the counts do not match`},
 		"an unknown action": {replace(`"action":"hold"`, `"action":"resend"`),
 			`line 3: order 2: unknown action "resend"`},
 		"an unknown class": {replace(`"class":"transient"`, `"class":"trans"`),
@@ -312,9 +384,22 @@ func TestOpenRejectsDamagedPlans(t *testing.T) {
 			`the fingerprint does not match the order and its state`},
 		"a target of a held order": {replace(`no reason is known"}`, `no reason is known"},"target":"PD"`),
 			`line 3: order 2: has the target "PD"`},
-		"another customer": {replace(`<Sons>`, `<sons>`), `line 4: the digest does not match the content`},
+		"a text that is not UTF-8": {replace(`no reason is known`, "no reason is known\x80"), `is not UTF-8`},
+		"a control character":      {replace(`no reason is known`, "no reason\x1fis known"), `a control character inside`},
+		"a due time of a held order": {
+			replace(`no reason is known"}`, `no reason is known"},"due":"2026-11-23T08:00:00Z"`),
+			`line 3: order 2: is due 2026-11-23T08:00:00Z but does not wait`,
+		},
+		"a record version of zero": {replace(`,"version":1,`, `,"version":0,`), `want a number from 1 to 2^64-1`},
+		"a record version of 65 bits": {replace(`,"version":18446744073709551615,`, `,"version":18446744073709551616,`),
+			`want a number from 1 to 2^64-1`},
+		"a record version that is none": {replace(`,"version":1,`, `,"version":x,`), `want a number from 1 to 2^64-1`},
+		"another record version":        {replace(`,"version":1,`, `,"version":2,`), `line 5: the digest does not match`},
+		"another position of the journal": {replace(`"sequence":18446744073709551615`, `"sequence":18446744073709551614`),
+			`line 5: the digest does not match`},
+		"another customer": {replace(`<Sons>`, `<sons>`), `line 5: the digest does not match the content`},
 		"a digest in capitals": {replace(`"digest":"sha256:`, `"digest":"SHA256:`),
-			`line 4: the digest does not match the content`},
+			`line 5: the digest does not match the content`},
 		"Windows line ends":   {strings.ReplaceAll(good, "\n", "\r\n"), `line 2: byte`},
 		"a time that is none": {replace(`"placedAt":"2026-11-22T`, `"placedAt":"2026-13-22T`), `is not a time like`},
 		"a number with an exponent": {
@@ -332,6 +417,19 @@ func TestOpenRejectsDamagedPlans(t *testing.T) {
 			require.ErrorContains(t, err, "plan: "+path+": line ")
 			require.NotContains(t, err.Error(), "\n")
 		})
+	}
+}
+
+func TestEntriesDistinguishesTextsThatLookLikeEscapesOfEachOther(t *testing.T) {
+	t.Parallel()
+	var entries []*plan.Entry
+	for n, why := range []string{`a\b`, `a\b`, "a\b", "a\b", `a\b`, "a\b", "ab", "ab", `a\u0062`, `a\u0062`, "ab"} {
+		entries = append(entries, diffEntry(n, func(e *plan.Entry) { e.Decision.Why = why }))
+	}
+	p, err := readPlan(writePlan(t, entries...))
+	require.NoError(t, err)
+	for i, got := range entriesOf(t, p) {
+		require.Equal(t, entries[i].Decision.Why, got.Decision.Why)
 	}
 }
 
@@ -478,6 +576,64 @@ func FuzzReadPlan(f *testing.F) {
 		counts, _, err := w.Close()
 		require.NoError(t, err)
 		require.Equal(t, p.Counts(), counts)
+	})
+}
+
+// FuzzEntry puts a line into a plan that is otherwise sound, and compares the decoder with encoding/json.
+func FuzzEntry(f *testing.F) {
+	for _, e := range planEntries() {
+		f.Add(string(e.AppendJSON(nil)))
+	}
+	full := string(planEntries()[0].AppendJSON(nil))
+	const at, amount, lane = `"at":"2026-11-22T02:30:00Z"`, `"12.50"`, `"1000001"`
+	for _, change := range [][2]string{
+		{at, `"at":"2026-11-22T2:30:00Z"`}, {at, `"at":"2026-11-22T02:30:00,5Z"`},
+		{at, `"at":"2026-11-22T02:30:00.50+25:00"`}, {at, `"at":"0000-01-01T02:30:00+12:00"`},
+		{at, `"at":"2026-11-22T02:30:00\u005a"`}, {at, `"at":"0001-01-01T00:00:00Z"`}, {at, `"at":""`},
+		{amount, `"1."`}, {amount, `"01"`}, {amount, `"-0"`}, {amount, `"-0.00"`}, {amount, `"1e3"`}, {amount, `""`},
+		{amount, `"1\u0030"`}, {amount, `"1_0"`}, {amount, `12.50`}, {lane, `"\ud800"`}, {lane, `"\u0000\u202e"`},
+		{lane, `""`}, {lane, `"` + "\x01" + `"`}, {lane, `"` + "\xff" + `"`},
+		{`,"subscriptions":["1000001","1000002"]`, `,"subscriptions":[]`},
+		{`"tenant":"tenant-1"`, `"tenant":""`}, {`"named":true`, `"named":false`},
+		{`"version":18446744073709551615`, `"version":01`},
+		{`,"total":{"amount":"12.50","currency":"USD"}`, `,"total":{"amount":"0","currency":""}`},
+	} {
+		if !strings.Contains(full, change[0]) {
+			f.Fatal(change[0])
+		}
+		f.Add(strings.Replace(full, change[0], change[1], 1))
+	}
+	header, _, _ := bytes.Cut(writePlan(f), []byte("\n"))
+	f.Fuzz(func(t *testing.T, line string) {
+		var want plan.Entry
+		unmarshaled := json.Unmarshal([]byte(line), &want)
+		counts := map[rules.Action]int{want.Decision.Action: 1}
+		data := fmt.Appendf(nil, `%s%c%s%c{"counts":{"total":1`, header, '\n', line, '\n')
+		for _, a := range rules.Actions() {
+			data = fmt.Appendf(data, `,%q:%d`, a, counts[a])
+		}
+		data = append(data, `},"digest":"`...)
+		data = fmt.Appendf(data, `sha256:%x"}%c`, sha256.Sum256(data), '\n')
+		p, err := readPlan(data)
+		if err != nil {
+			require.NotContains(t, err.Error(), "\n")
+			return
+		}
+		require.NoError(t, unmarshaled)
+		for e, err := range p.Entries() {
+			require.NoError(t, err)
+			require.Equal(t, string(want.AppendJSON(nil)), string(e.AppendJSON(nil)))
+		}
+		require.Equal(t, counts[rules.Resubmit], p.Index().Len())
+		if p.Index().Len() > 0 {
+			e, err := p.Index().Entry(0)
+			require.NoError(t, err)
+			require.Equal(t, string(want.AppendJSON(nil)), string(e.AppendJSON(nil)))
+		}
+		var b bytes.Buffer
+		w, err := plan.NewWriter(&b, p.Header())
+		require.NoError(t, err)
+		require.NoError(t, w.Write(&want))
 	})
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"hash/maphash"
 	"io"
 	"slices"
@@ -15,11 +14,13 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 const (
 	maxLine   = 16 << 20  // bytes of one line, including its end
 	blockSize = 256 << 10 // bytes read, written and hashed at once
+	sumSize   = 4 << 10   // bytes of a checksum; a divisor of blockSize
 )
 
 // Each error of a damaged file ends with what to do about it.
@@ -37,8 +38,8 @@ var (
 // passes compare with it, so that a file that is edited in place is detected before an entry of that block is used.
 type lineReader struct {
 	plan   *Plan
-	record bool
-	text   string // read, but not yet returned
+	digest *digester // set in the first pass
+	text   string    // read, but not yet returned
 	buf    []byte
 	blocks int   // read so far
 	number int   // of the line returned last, from 1
@@ -81,19 +82,62 @@ func (r *lineReader) readBlock() error {
 	}
 	r.buf = slices.Grow(append(r.buf[:0], r.text...), blockSize)
 	block := r.buf[len(r.text) : len(r.text)+int(size)]
-	if n, err := p.r.ReadAt(block, start); int64(n) < size {
+	first := r.digest != nil
+	if first {
+		p.sums.blocks = append(p.sums.blocks, make([]uint64, (size+sumSize-1)/sumSize)...)
+	}
+	if err := p.readBlock(block, start, first); err != nil {
+		return err
+	}
+	r.blocks++
+	rest := len(r.text)
+	r.text = string(r.buf[:rest+int(size)])
+	if first {
+		r.digest.blocks <- r.text[rest:]
+	}
+	return nil
+}
+
+// readBlock reads and checks, or records the checksums of, a block that starts at a multiple of sumSize and ends at
+// another one or at the end of the file.
+func (p *Plan) readBlock(b []byte, start int64, record bool) error {
+	if n, err := p.r.ReadAt(b, start); n < len(b) {
 		// %v, because the end of the file here is not the end of the plan.
 		return fmt.Errorf("read byte %d of %d: %v", start+int64(n)+1, p.size, err) //nolint:errorlint // see above
 	}
-	sum := maphash.Bytes(p.sums.seed, block)
-	if r.record {
-		p.sums.blocks = append(p.sums.blocks, sum)
-	} else if p.sums.blocks[r.blocks] != sum {
-		return errChanged
+	first := int(start / sumSize)
+	for i := 0; i*sumSize < len(b); i++ {
+		sum := maphash.Bytes(p.sums.seed, b[i*sumSize:min(len(b), (i+1)*sumSize)])
+		if record {
+			p.sums.blocks[first+i] = sum
+		} else if p.sums.blocks[first+i] != sum {
+			return errChanged
+		}
 	}
-	r.blocks++
-	r.text = string(r.buf[:len(r.text)+int(size)])
 	return nil
+}
+
+// digestEnd is how a plan ends: the value of the digest, which is not hashed, and the end of the line.
+const digestEnd = len("sha256:") + 2*sha256.Size + len("\"}\n")
+
+// digester computes the digest of a plan in a goroutine of its own, while the entries are decoded.
+type digester struct {
+	blocks chan string
+	sum    chan string
+}
+
+func newDigester(size int64) *digester {
+	d := &digester{blocks: make(chan string, 4), sum: make(chan string, 1)}
+	go func() {
+		hash, buf := sha256.New(), make([]byte, blockSize)
+		for block := range d.blocks {
+			n := int64(copy(buf, block))
+			_, _ = hash.Write(buf[:max(0, min(n, size))]) // never fails
+			size -= n
+		}
+		d.sum <- digestOf(hash)
+	}()
+	return d
 }
 
 // blockSums are the checksums of the blocks of a plan.
@@ -104,7 +148,17 @@ type blockSums struct {
 
 // verify reads the whole plan and checks its structure, order, counts and digest.
 func (p *Plan) verify() error {
-	r := &lineReader{plan: p, record: true}
+	digest := newDigester(p.size - int64(digestEnd))
+	err := p.verifyLines(&lineReader{plan: p, digest: digest})
+	close(digest.blocks)
+	if found := <-digest.sum; err == nil && found != p.digest {
+		err = p.errorf(p.counts.Total+2, "%w", errEdited)
+	}
+	return err
+}
+
+// verifyLines checks all but the digest.
+func (p *Plan) verifyLines(r *lineReader) error {
 	fail := func(line int, err error) error { return p.errorf(line, "%w", err) }
 	header, err := r.next()
 	switch {
@@ -116,22 +170,21 @@ func (p *Plan) verify() error {
 	if err := p.readHeader([]byte(header)); err != nil {
 		return fail(1, err)
 	}
-	digest := sha256.New()
-	buf := append([]byte(header), '\n')
 	var dec decoder
 	var e Entry
 	var last time.Time // placed
+	index := newIndexer(p)
 	for {
-		_, _ = digest.Write(buf) // never fails
 		start := r.offset
 		line, err := r.next()
 		if err != nil {
 			return fail(r.number+1, readError(err))
 		}
 		if strings.HasPrefix(line, trailerStart) {
-			if err := p.readTrailer([]byte(line), digest); err != nil {
+			if err := p.readTrailer([]byte(line)); err != nil {
 				return fail(r.number, err)
 			}
+			p.index = index.finish()
 			if p.trailer = start; r.offset != p.size {
 				return fail(r.number+1, errTwoPlans)
 			}
@@ -147,7 +200,12 @@ func (p *Plan) verify() error {
 			last = e.Before.PlacedAt
 		}
 		p.counts.add(e.Decision.Action)
-		buf = append(append(buf[:0], line...), '\n')
+		if !e.Due.IsZero() && (p.due.IsZero() || e.Due.Before(p.due)) {
+			p.due = e.Due
+		}
+		if e.Decision.Action == rules.Resubmit {
+			index.add(&e, start)
+		}
 	}
 }
 
@@ -182,7 +240,7 @@ func (p *Plan) readHeader(line []byte) error {
 }
 
 // readTrailer compares the last line with the one that the entries require.
-func (p *Plan) readTrailer(line []byte, digest hash.Hash) error {
+func (p *Plan) readTrailer(line []byte) error {
 	found, _, _ := bytes.Cut(line, []byte(digestStart))
 	var t struct {
 		Counts     ActionCounts `json:"counts"`
@@ -196,10 +254,10 @@ func (p *Plan) readTrailer(line []byte, digest hash.Hash) error {
 		return fmt.Errorf("the counts do not match: the last line has %s, the entries have %s; make a new plan",
 			text.Short(string(found[len(trailerStart):])), want[len(trailerStart):len(want)-len(digestStart)])
 	}
-	_, _ = digest.Write(want)
-	p.digest = digestOf(digest)
-	if string(line[len(want):]) != p.digest+`"}` {
+	digest, ok := strings.CutSuffix(string(line[len(want):]), `"}`)
+	if !ok {
 		return errEdited
 	}
+	p.digest = digest // verify compares it
 	return nil
 }

@@ -169,6 +169,41 @@ func TestNewSigningKeyNeverOverwrites(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist, "no half of a pair is left behind")
 }
 
+func TestApprovalKeyIsGeneratedOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	plans, path := t.TempDir(), filepath.Join(dir, "new", "approval.key")
+	key, err := plan.ApprovalKey(path)
+	require.NoError(t, err)
+	again, err := plan.ApprovalKey(path)
+	require.NoError(t, err)
+	require.Equal(t, key, again)
+	info, err := os.Stat(filepath.Dir(path))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+
+	// An approval is bound to the plan and to the key.
+	file := filepath.Join(plans, "plan.jsonl")
+	require.NoError(t, os.WriteFile(file, writePlan(t, planEntries()...), 0o600))
+	_, err = plan.SignFile(file, key, "Ann on host1")
+	require.NoError(t, err)
+	p, err := plan.Open(file)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, p.Close()) }()
+	s, err := p.SignedBy(key.Public().(ed25519.PublicKey))
+	require.NoError(t, err)
+	require.Equal(t, "Ann on host1", s.Signer)
+	_, err = p.SignedBy(publicKey(1))
+	require.ErrorIs(t, err, plan.ErrBadSignature)
+
+	require.NoError(t, os.WriteFile(path, []byte("half a key"), 0o600))
+	_, err = plan.ApprovalKey(path)
+	require.ErrorContains(t, err, "plan: load signing key: ")
+	require.NoError(t, os.Remove(path))
+	_, err = plan.ApprovalKey(path)
+	require.ErrorIs(t, err, os.ErrExist, "a lost key is not replaced while its public half is there")
+}
+
 func TestLoadSigningKeyRejectsOtherFilesWithoutRevealingThem(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

@@ -17,8 +17,9 @@ import (
 // The contents of a plan file.
 const (
 	kind = "cloudblue-resubmit-plan"
-	// version 1 lacks Header.System, Entry.CustomerID and ActionCounts.Mismatched. It can still be read.
-	version = 2
+	// Versions 1 and 2 lack Header.Journal, Header.Policy, Entry.Version, Entry.Named and Entry.Due. Version 1 also lacks
+	// Header.System, Entry.CustomerID and ActionCounts.Mismatched. Both can still be read, but not applied.
+	version = 3
 
 	trailerStart = `{"counts":`
 	digestStart  = `,"digest":"`

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
@@ -19,15 +18,15 @@ const (
 )
 
 // Text returns a report in a few lines for people, without the single orders. Each line ends with a line break. It has
-// no
-// control characters, whatever the servers sent. The text of a nil report is empty.
+// no control characters, whatever the servers sent. The text of a nil report is empty.
 func Text(r *resubmit.Report) string {
 	if r == nil {
 		return ""
 	}
 	var b strings.Builder
 	line := func(format string, args ...any) { b.WriteString(text.Clean(fmt.Sprintf(format, args...)) + "\n") }
-	line("%d orders: %s", r.Result.Total(), r.Result)
+	line("%s: %s", text.Orders(r.Result.Total()), r.Result)
+	earlier(r, line)
 	for _, g := range r.Groups {
 		name := slices.DeleteFunc([]string{string(g.Class), g.VendorAccountID, string(g.Channel)},
 			func(s string) bool { return s == "" })
@@ -39,7 +38,7 @@ func Text(r *resubmit.Report) string {
 		}
 	}
 	for _, h := range r.Blockers[:min(maxBlocked, len(r.Blockers))] {
-		line("  %d blocked by %s, which is %s: %s", h.Orders, h.Number, h.Outcome, h.Why)
+		line("  %d blocked by %s", h.Orders, h.Number)
 	}
 	if rest := len(r.Blockers) - maxBlocked; rest > 0 {
 		line("  and others by %d further orders: see Report.Blockers", rest)
@@ -53,10 +52,21 @@ func Text(r *resubmit.Report) string {
 	return b.String()
 }
 
+// earlier says which results are not of this run.
+func earlier(r *resubmit.Report, line func(string, ...any)) {
+	switch {
+	case r.Earlier == 0:
+	case r.Earlier == r.Result.Total():
+		line("nothing was sent now: an earlier run of this plan has ended, and these are its results")
+	default:
+		line("%d of these results are of an earlier run of this plan", r.Earlier)
+	}
+}
+
 // end writes what concerns the whole run.
 func end(r *resubmit.Report, line func(string, ...any)) {
-	if r.Mismatched > 0 {
-		line("not in the plan: %s", mismatch.Text(r.Mismatched, nil))
+	if rest := r.Plan.Total - r.Plan.Resubmit; rest > 0 || r.Plan.Mismatched > 0 {
+		line("the whole plan: %s", r.Plan)
 	}
 	if r.CommerceOnly > 0 {
 		line("%d of the completed are confirmed by Commerce alone", r.CommerceOnly)
@@ -72,5 +82,8 @@ func end(r *resubmit.Report, line func(string, ...any)) {
 	}
 	if r.Err != "" {
 		line("stopped early: %s", r.Err)
+	}
+	for _, next := range r.Next {
+		line("next: %s", next)
 	}
 }

@@ -3,11 +3,13 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
 // RequestTypeFor returns the type of the Connect request that an order of type t creates, or false if it creates none.
@@ -61,6 +63,21 @@ func Decide(rules []Rule, f Facts) Decision {
 	return worst
 }
 
+// Due returns when the Wait of a default rule is over: when a failed request is old enough. Zero if that is not known.
+func Due(d Decision, f *Facts) (due time.Time) {
+	if d.RuleID != idFailedRecently {
+		return time.Time{}
+	}
+	for i := range f.Requests {
+		c := input{Facts: f, latest: &f.Requests[i]}
+		if changed := failure.RequestChangedAt(&c.latest.Request); c.failed(connect.TypeCancel, connect.TypeResume) &&
+			changed.Add(CancelRetryAge).After(due) {
+			due = changed.Add(CancelRetryAge + time.Second) // one that is 300 s old is too young
+		}
+	}
+	return due
+}
+
 // NeedsRequests reports whether the decision for an order depends on its requests in Connect. Only
 // Facts.Requests and Facts.RequestsErr may still be missing.
 func NeedsRequests(rules []Rule, f *Facts) bool {
@@ -70,7 +87,7 @@ func NeedsRequests(rules []Rule, f *Facts) bool {
 		}
 	}
 	c := input{Facts: f}
-	return c.first(reasonRules).Action == ""
+	return c.byReason().Action == ""
 }
 
 // caution ranks the actions: the higher, the less is done.
@@ -86,17 +103,19 @@ func decideOne(rules []Rule, f *Facts, latest *connect.LatestRequest) Decision {
 		if !r.appliesTo(f) || !matches(r.Requests, c.status()) {
 			continue
 		}
-		if r.Action == Resubmit && len(r.Requests) == 0 {
-			if d := c.first(requestRules); caution(d.Action) > caution(Resubmit) || d.Flagged {
+		if r.Action == Resubmit {
+			d, limit := c.byRequest()
+			if limit || len(r.Requests) == 0 && (caution(d.Action) > caution(Resubmit) || d.Flagged) {
 				return d
 			}
 		}
 		return Decision{Action: r.Action, RuleID: r.ID, Why: r.Why}
 	}
-	if d := c.first(reasonRules); d.Action != "" {
+	if d := c.byReason(); d.Action != "" {
 		return d
 	}
-	return c.first(requestRules)
+	d, _ := c.byRequest()
+	return d
 }
 
 // appliesTo reports whether all conditions hold, except for Requests.

@@ -329,3 +329,66 @@ func TestCanResubmit(t *testing.T) {
 		require.True(t, rules.CanResubmit(to), to)
 	}
 }
+
+func TestDecideOfNamedOrders(t *testing.T) {
+	t.Parallel()
+	const old, young = 301 * time.Second, 299 * time.Second
+	undated := newest(connect.TypeResume, connect.StatusFailed, 0, 1)
+	undated.Request.Updated = time.Time{}
+	unreported := facts("")
+	unreported.NoMessages = true
+	for name, test := range map[string]struct {
+		facts rules.Facts
+		rule  string
+	}{
+		"an unclassified reason":   {facts(failure.Unclassified), "connect-none"},
+		"a reason not reported":    {unreported, "connect-none"},
+		"a permanent reason":       {facts(failure.Permanent), "reason-permanent"},
+		"already provisioned":      {facts(failure.AlreadyProvisioned), "reason-already-provisioned"},
+		"a refused purchase":       {facts("", newest(connect.TypePurchase, connect.StatusFailed, old, 1)), "connect-failed-purchase"},
+		"the limit of cancels":     {facts("", newest(connect.TypeCancel, connect.StatusFailed, old, 4)), "connect-failed-cancels"},
+		"a cancel failed just now": {facts("", newest(connect.TypeCancel, connect.StatusFailed, young, 1)), "connect-failed-recently"},
+		"an undated resume":        {facts("", undated), "connect-failed-undated"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test.facts.Override = true
+			require.Equal(t, test.rule, rules.Decide(nil, test.facts).RuleID)
+		})
+	}
+}
+
+func TestDecideLimitsOfConnectAreNotLifted(t *testing.T) {
+	t.Parallel()
+	retry := []rules.Rule{{
+		ID: "retry", Requests: []connect.RequestStatus{connect.StatusFailed}, Action: rules.Resubmit, Why: "we dare",
+	}}
+	undated := newest(connect.TypeCancel, connect.StatusFailed, 0, 1)
+	undated.Request.Updated = time.Time{}
+	for want, request := range map[string]connect.LatestRequest{
+		"connect-failed-cancels":  newest(connect.TypeCancel, connect.StatusFailed, time.Hour, 4),
+		"connect-failed-recently": newest(connect.TypeCancel, connect.StatusFailed, 300*time.Second, 3),
+		"connect-failed-undated":  undated,
+		"retry":                   newest(connect.TypeCancel, connect.StatusFailed, 301*time.Second, 3),
+	} {
+		require.Equal(t, want, rules.Decide(retry, facts(failure.Transient, request)).RuleID)
+	}
+	stop := []rules.Rule{{
+		ID: "stop", Requests: []connect.RequestStatus{connect.StatusFailed}, Action: rules.Quarantine, Why: "never again",
+	}}
+	require.Equal(t, "stop", rules.Decide(stop, facts(failure.Transient, undated)).RuleID)
+}
+
+func TestDue(t *testing.T) {
+	t.Parallel()
+	f := facts(failure.Transient, newest(connect.TypeCancel, connect.StatusFailed, 100*time.Second, 1),
+		newest(connect.TypeResume, connect.StatusFailed, 40*time.Second, 1),
+		newest(connect.TypeChange, connect.StatusFailed, time.Second, 1))
+	d := rules.Decide(nil, f)
+	require.Equal(t, rules.Wait, d.Action)
+	due := rules.Due(d, &f)
+	require.Equal(t, decideNow.Add(261*time.Second), due)
+	f.Now = due
+	require.Equal(t, rules.Resubmit, rules.Decide(nil, f).Action)
+	require.Zero(t, rules.Due(rules.Decision{Action: rules.Wait, RuleID: "mine"}, &f))
+}

@@ -49,6 +49,16 @@ const (
 	IDOrderNoTransition = "order-no-transition"
 	// IDOlderOrderFirst makes an order wait because an older order of the same subscription or tenant must come first.
 	IDOlderOrderFirst = "older-order-first"
+	// IDLaneBusy makes an order wait because another order of the same subscription or tenant was resubmitted and has not
+	// ended well.
+	IDLaneBusy = "lane-busy"
+	// IDNewerOrderSent holds an order because a newer one of the same subscription or tenant was resubmitted before.
+	IDNewerOrderSent = "newer-order-sent"
+	// IDOrderInProgress makes an order wait because a run is working on it, or its last push may not have settled.
+	IDOrderInProgress = "order-in-progress"
+	// IDHistory holds an order because of its history: it was resubmitted in vain and nothing has changed since, or the
+	// journal was lost, so that it is not known what was done to it.
+	IDHistory = "history"
 )
 
 // CanResubmit reports whether a transition to a status can resubmit an order. "", CL (cancelled) and FR (fraud) cannot.

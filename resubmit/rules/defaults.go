@@ -56,8 +56,17 @@ func (c *input) whyAgain() string {
 	return "the reason allows another attempt"
 }
 
+// byReason returns the decision by the failure text, or the zero Decision.
+func (c *input) byReason() Decision {
+	d, _ := c.first(reasonRules)
+	return d
+}
+
+// byRequest returns the decision by the latest request in Connect, and whether it is a limit of Connect.
+func (c *input) byRequest() (d Decision, limit bool) { return c.first(requestRules) }
+
 // first returns the decision of the first rule that applies, or the zero Decision.
-func (c *input) first(rules []defaultRule) Decision {
+func (c *input) first(rules []defaultRule) (d Decision, limit bool) {
 	for i := range rules {
 		r := &rules[i]
 		if !r.applies(c) {
@@ -67,14 +76,18 @@ func (c *input) first(rules []defaultRule) Decision {
 		if r.detail != nil {
 			d.Why += r.detail(c)
 		}
-		return d
+		return d, r.limit
 	}
-	return Decision{}
+	return Decision{}, false
 }
+
+// idFailedRecently waits until a failed cancel or resume request is old enough.
+const idFailedRecently = "connect-failed-recently"
 
 // defaultRule is one row of the table in resubmit/SAFETY.md#decisions.
 type defaultRule struct {
 	id      string
+	limit   bool // a limit of Connect, which no user's rule lifts
 	applies func(*input) bool
 	action  Action
 	why     string
@@ -87,6 +100,7 @@ func isDefaultRule(id string) bool {
 	return slices.ContainsFunc(reasonRules, hasID) || slices.ContainsFunc(requestRules, hasID) ||
 		slices.Contains([]string{
 			IDReadFailed, IDFieldUnreadable, IDOrderNotFailed, IDOrderUnsettled, IDOrderNoTransition, IDOlderOrderFirst,
+			IDLaneBusy, IDNewerOrderSent, IDOrderInProgress, IDHistory,
 		}, id)
 }
 
@@ -139,7 +153,7 @@ var requestRules = []defaultRule{
 		applies: func(c *input) bool { return c.failed(connect.TypePurchase) },
 	},
 	{
-		id: "connect-failed-cancels", action: Quarantine,
+		id: "connect-failed-cancels", limit: true, action: Quarantine,
 		why: "too many cancel requests failed in a row: the next ones would be reported as success although the vendor " +
 			"still bills; reconcile with the vendor",
 		detail:  func(c *input) string { return fmt.Sprintf(" (%d failed)", c.latest.FailedInRow) },
@@ -156,12 +170,12 @@ var requestRules = []defaultRule{
 		},
 	},
 	{
-		id: "connect-failed-undated", action: Hold,
+		id: "connect-failed-undated", limit: true, action: Hold,
 		why:     "the failed request has no time, and the connector creates a new one only after 5 minutes",
 		applies: func(c *input) bool { return c.failed(connect.TypeCancel, connect.TypeResume) && c.age() < 0 },
 	},
 	{
-		id: "connect-failed-recently", action: Wait,
+		id: idFailedRecently, limit: true, action: Wait,
 		why: "the connector creates a new request only once the failed one is older than 5 minutes",
 		applies: func(c *input) bool {
 			return c.failed(connect.TypeCancel, connect.TypeResume) && c.age() <= CancelRetryAge

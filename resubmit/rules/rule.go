@@ -22,7 +22,11 @@ const (
 //
 // There is one exception: a rule with the action Resubmit and without Requests only states that the reason is worth
 // another attempt. The default rules about the latest request in Connect can still stop the order, so that such a rule
-// never sends what a vendor has refused. With Requests the rule decides alone.
+// never sends what a vendor has refused. With Requests the rule decides alone, except for the limits of Connect: the
+// number of failed cancel requests and the time between them (inferred, resubmit/SAFETY.md#f6).
+//
+// A planner sends an order only if nothing else forbids it either: no rule lifts a hold after a repeated failure, an
+// unanswered push or a maintenance window.
 type Rule struct {
 	// ID is shown with each decision. It must be unique and must not be the id of a default rule.
 	ID       string               `json:"id"`
@@ -46,7 +50,8 @@ type Rule struct {
 type Facts struct {
 	Order       *commerce.Order
 	Attribution failure.Attribution
-	// Override is set if the operator named this order explicitly.
+	// Override is set if the operator named this order explicitly. That vouches for a reason which is unclassified or not
+	// reported. It changes nothing else.
 	Override bool
 	// NoMessages is set if the Commerce client never reports why an order failed.
 	NoMessages bool

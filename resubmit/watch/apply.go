@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
@@ -23,18 +21,15 @@ func (w *Watcher) apply(ctx context.Context, e Episode) (err error) {
 		return fmt.Errorf("open the approved plan, restore its file: %w", err)
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	journal, err := w.cfg.Journal(w.journalPath(e))
-	if err != nil {
-		return fmt.Errorf("open the journal: %w", err)
-	}
-	if callback.Nil(journal) { // a Runner would use a journal in memory
-		return errors.New("watch.Config.Journal returned neither a journal nor an error")
-	}
-	if c, ok := journal.(io.Closer); ok {
-		defer func() { err = errors.Join(err, c.Close()) }()
+	if err := w.checkApproval(e, p); err != nil {
+		w.log(slog.LevelWarn, "approval is invalid, asking again", "step", PhaseAwaitingApproval, "episode", e.ID,
+			"detail", text.Short(err.Error()))
+		e.State, e.Approval = EpisodePlanned, ""
+		w.askAt = time.Time{}
+		return w.save(w.state.with(e))
 	}
 	cfg := w.cfg.Runner
-	cfg.Journal, cfg.Calendar = journal, w.Calendar
+	cfg.Calendar = w.Calendar
 	if cfg.MaxPlanAge == 0 {
 		// The plan was approved for this episode, however long that took, and the tracker
 		// forgets outages in the end.
@@ -60,6 +55,11 @@ func (w *Watcher) apply(ctx context.Context, e Episode) (err error) {
 	case err != nil:
 		return fmt.Errorf("resubmission stopped: %w", err)
 	}
+	position, err := cfg.Journal.Flush(ctx)
+	if err != nil {
+		return fmt.Errorf("read the position of the journal: %w", err)
+	}
+	w.setState(func(s *state) { s.Journal = position }) // saved with the episode
 	e.State, e.Result = EpisodeApplied, report.Result
 	e.Note = text.Orders(report.Result.Total()) + " resubmitted: " + report.Result.String()
 	return w.finish(e, report, time.Now())
@@ -84,8 +84,7 @@ func (w *Watcher) finish(e Episode, report *resubmit.Report, now time.Time) erro
 // removeFiles removes the files of an episode. Those that cannot be removed do no harm.
 func (w *Watcher) removeFiles(e Episode) {
 	_ = os.Remove(w.planPath(e))
-	_ = os.Remove(w.journalPath(e))
+	_ = os.Remove(w.planPath(e) + ".sig")
 }
 
-func (w *Watcher) planPath(e Episode) string    { return filepath.Join(w.cfg.Dir, e.ID+".plan.jsonl") }
-func (w *Watcher) journalPath(e Episode) string { return filepath.Join(w.cfg.Dir, e.ID+".journal") }
+func (w *Watcher) planPath(e Episode) string { return filepath.Join(w.cfg.Dir, e.ID+".plan.jsonl") }

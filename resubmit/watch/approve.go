@@ -2,9 +2,11 @@ package watch
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/callback"
@@ -59,6 +61,29 @@ func (w *Watcher) ask(ctx context.Context, e Episode, now time.Time) (time.Durat
 	return 0, w.decide(e, answer, now)
 }
 
+// approve signs the digest of a plan and saves that, before anything is sent.
+func (w *Watcher) approve(e Episode) error {
+	p, err := w.openPlan(e)
+	if err != nil {
+		return err
+	}
+	signature, err := p.Sign(w.cfg.ApprovalKey, "watcher")
+	if err = errors.Join(err, p.Close()); err != nil {
+		return err
+	}
+	e.State, e.Approval = EpisodeApplying, string(signature.Line())
+	return w.save(w.state.with(e))
+}
+
+// checkApproval returns an error unless the plan was approved by this watcher, or one with the same key.
+func (w *Watcher) checkApproval(e Episode, p *plan.Plan) error {
+	signature, err := plan.ReadSignature(strings.NewReader(e.Approval))
+	if err == nil {
+		_, err = p.WithSignature(signature).SignedBy(ed25519.PublicKey(w.cfg.ApprovalKey[ed25519.SeedSize:]))
+	}
+	return err
+}
+
 // decide acts on the answer of Config.Approve.
 func (w *Watcher) decide(e Episode, answer Approval, now time.Time) error {
 	why := ""
@@ -69,8 +94,7 @@ func (w *Watcher) decide(e Episode, answer Approval, now time.Time) error {
 	case Approved:
 		w.log(slog.LevelInfo, "plan approved", "step", PhaseAwaitingApproval, "episode", e.ID,
 			"detail", "The plan "+shortDigest(e.PlanDigest)+" is approved"+why+".")
-		e.State = EpisodeApplying
-		return w.save(w.state.with(e))
+		return w.approve(e)
 	case Rejected:
 		e.State, e.Note = EpisodeRejected, "the plan "+shortDigest(e.PlanDigest)+" was rejected"+why
 		return w.finish(e, nil, time.Now())

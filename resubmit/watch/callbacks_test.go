@@ -32,10 +32,7 @@ func TestPanicInCallback(t *testing.T) {
 				return plan(ctx, e)
 			}
 		},
-		"journal": func(c *watch.Config, fail func()) {
-			journal := c.Journal
-			c.Journal = func(path string) (resubmit.Journal, error) { fail(); return journal(path) }
-		},
+		"journal": func(c *watch.Config, fail func()) { c.Runner.Journal = failingJournal{c.Runner.Journal, fail} },
 		"done": func(c *watch.Config, fail func()) {
 			done := c.OnClosed
 			c.OnClosed = func(e watch.Episode, r *resubmit.Report) { fail(); done(e, r) }
@@ -101,19 +98,14 @@ type failingOutages struct {
 
 func (o failingOutages) Outages() []availability.Outage { o.fail(); return o.OutageSource.Outages() }
 
-// A journal that is nil would leave no trace of what was pushed.
-func TestNilJournalStopsRun(t *testing.T) {
-	in(t, func(t *testing.T) {
-		s, _ := announced(2)
-		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
-		s.run(t, p, nil, func(c *watch.Config) {
-			c.Journal = func(string) (resubmit.Journal, error) { return (*resubmit.MemoryJournal)(nil), nil }
-		})
-		pass(6 * time.Hour)
-		require.Zero(t, s.pushes())
-		require.ErrorContains(t, p.watcher.Status().Err, "returned neither a journal nor an error")
-		p.stop(t)
-	})
+type failingJournal struct {
+	resubmit.Journal
+	fail func()
+}
+
+func (j failingJournal) Begin(ctx context.Context, u resubmit.JournalUse) (resubmit.Lease, error) {
+	j.fail()
+	return j.Journal.Begin(ctx, u)
 }
 
 // fails are the ways in which a function does not return.
@@ -147,6 +139,9 @@ func TestNewRejectsNilCallbacks(t *testing.T) {
 			c.Outages = (*availability.Tracker)(nil)
 		},
 		"Config.Reader holds a nil *watch_test.shop": func(c *watch.Config) { c.Runner.Reader = (*shop)(nil) },
+		"Config.Journal holds a nil *resubmit.MemoryJournal": func(c *watch.Config) {
+			c.Runner.Journal = (*resubmit.MemoryJournal)(nil)
+		},
 	} {
 		cfg := (&process{site: newSite(), dir: t.TempDir(), tracker: new(availability.Tracker)}).config()
 		change(&cfg)

@@ -3,6 +3,7 @@ package watch
 import (
 	"cmp"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,11 +16,11 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// Config configures a [Watcher]. Dir, Windows, Ready, Plan, Approve, Runner and Journal
+// Config configures a [Watcher]. Dir, Windows, Ready, Plan, Approve, ApprovalKey and Runner
 // are required.
 type Config struct {
-	// Dir is the state directory: one JSON file, and a plan and a journal for each
-	// episode. It is created with mode 0700 if missing. Each Watcher needs its own.
+	// Dir is the state directory: one JSON file, and a plan for each episode. It is created
+	// with mode 0700 if missing. Each Watcher needs its own.
 	Dir string
 	// Windows returns the announced maintenance windows, for instance a *maintenance.Multi.
 	// It is called every Refresh. If it fails, the windows of the last call stay in use.
@@ -39,8 +40,8 @@ type Config struct {
 	Ready func(ctx context.Context, since time.Time) availability.Readiness
 	// Plan returns the configuration of the plan for an episode. Defaults: Filter is
 	// filter.FailedDuring(e.Windows...), Calendar all known maintenance; Systems and RateLimit
-	// come from Runner. Policy is always that of Runner. If orders have no failure time, set a filter
-	// that begins early enough: see [filter.FailedBetween].
+	// come from Runner. Policy and Journal are always those of Runner. If orders have no failure
+	// time, set a filter that begins early enough: see [filter.FailedBetween].
 	Plan func(ctx context.Context, e Episode) (resubmit.PlanConfig, error)
 	// Approve decides about a plan that has orders to resubmit. It should return soon: to
 	// ask a person, return Pending and call [Watcher.Wake] once there is a decision. It is
@@ -48,13 +49,15 @@ type Config struct {
 	// before the decision, one new plan is made for both. The plan is closed when Approve
 	// returns.
 	Approve func(ctx context.Context, e Episode, plan *plan.Plan) (Approval, error)
-	// Runner configures the runs. Its Journal and Calendar must be nil: the watcher sets
-	// them. Its SettleDelay is also the time between a maintenance and its plan, and a
-	// window that begins within its Guard after another one joins the same episode.
+	// ApprovalKey signs each approval, so that whoever can edit Dir cannot approve a plan. Load
+	// it with [plan.ApprovalKey], from a file outside of Dir.
+	ApprovalKey ed25519.PrivateKey
+	// Runner configures the plans and the runs. Its Journal is the one of the installation, the
+	// same for all episodes: the watcher does nothing with another one, or an older copy. Its
+	// Calendar must be nil: the watcher sets it. Its SettleDelay is also the time between a
+	// maintenance and its plan, and a window that begins within its Guard after another one
+	// joins the same episode.
 	Runner resubmit.Config
-	// Journal opens or creates the journal at a path, for instance with resubmit/journal.
-	// If it is an io.Closer it is closed after the run.
-	Journal func(path string) (resubmit.Journal, error)
 	// OnClosed is called after each episode, at least once (it may repeat after a crash). The
 	// report is nil if no plan was applied. Optional.
 	OnClosed func(e Episode, r *resubmit.Report)
@@ -107,11 +110,10 @@ func (c Config) validate() error {
 		{c.Ready == nil, "Ready is nil; set a function that checks whether Connect is ready"},
 		{c.Plan == nil, "Plan is nil; set a function that configures the plan"},
 		{c.Approve == nil, "Approve is nil; set a function that decides about a plan"},
-		{c.Journal == nil, "Journal is nil; set a function that opens a journal on disk"},
-		{c.Runner.Journal != nil, "Runner.Journal is set; leave it nil, each plan has its own"},
+		{len(c.ApprovalKey) != ed25519.PrivateKeySize, "ApprovalKey is not an Ed25519 key; load one with plan.ApprovalKey"},
 		{c.Runner.Calendar != nil, "Runner.Calendar is set; leave it nil, the watcher sets it"},
 		{c.MaxAge < 0, "MaxAge is negative; use 0 for the default"},
-		{c.WarnAfter < 0, "ReadyWithin is negative; use 0 for the default"},
+		{c.WarnAfter < 0, "WarnAfter is negative; use 0 for the default"},
 		{c.Refresh < 0, "Refresh is negative; use 0 for the default"},
 	} {
 		if f.invalid {

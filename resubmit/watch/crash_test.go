@@ -2,7 +2,6 @@ package watch_test
 
 import (
 	"fmt"
-	"io"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -11,16 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
-	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
-
-// mortalFile is a journal in a file that stores nothing after its process was killed.
-type mortalFile struct {
-	mortalJournal
-	io.Closer
-}
 
 // The service is killed at each point and restarted with a copy of its directory, journal
 // included, as it was at that point.
@@ -31,24 +23,15 @@ func TestWatcherResumesFromItsFilesAfterCrash(t *testing.T) {
 		t.Run(fmt.Sprintf("at_point_%d", n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, _ := announced(2)
-				root := t.TempDir()
 				live := func(dir string, remembered []byte, crash func(string) bool) *process {
 					p := &process{site: s, dir: dir, crash: crash, ended: make(chan struct{})}
-					return s.run(t, p, remembered, func(cfg *watch.Config) {
-						cfg.Journal = func(path string) (resubmit.Journal, error) {
-							if p.point("journal") {
-								return nil, errDead
-							}
-							j, err := journal.Open(path)
-							if err != nil {
-								return nil, err
-							}
-							return mortalFile{mortalJournal{j, p}, j}, nil
-						}
-					})
+					file, err := journal.Open(filepath.Join(dir, "journal"))
+					require.NoError(t, err)
+					t.Cleanup(func() { require.NoError(t, file.Close()) })
+					return s.run(t, p, remembered, func(c *watch.Config) { c.Runner.Journal = mortalJournal{file, p} })
 				}
 				left := n
-				p := live(filepath.Join(root, "state"), nil, func(string) bool { left--; return left == 0 })
+				p := live(t.TempDir(), nil, func(string) bool { left--; return left == 0 })
 				select {
 				case <-p.ended:
 					p = live(p.dead, p.stop(t), nil)

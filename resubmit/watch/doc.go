@@ -11,9 +11,10 @@
 //		Ready:   ready,   // calls availability.CheckReadiness
 //		Plan:    func(context.Context, watch.Episode) (resubmit.PlanConfig, error) { return planConfig, nil },
 //		Approve: approve, // returns Approved, Rejected or Pending
-//		Runner:  resubmit.Config{Reader: client, Pusher: client},
-//		Journal: func(path string) (resubmit.Journal, error) { return journal.Open(path) },
+//		Runner:  resubmit.Config{Systems: systems, Journal: file}, // of journal.Open
 //		Logger:  slog.Default(),
+//
+//		ApprovalKey: key, // of plan.ApprovalKey, from a file outside of Dir
 //	})
 //	if err != nil {
 //		return err

@@ -19,8 +19,8 @@ import (
 // source or time is not handled again for the time that was covered. If it began earlier
 // or ended later than known, the rest becomes an episode of its own.
 type Episode struct {
-	// ID is "maintenance-" and the start of the first window. It names the plan and the
-	// journal in the state directory.
+	// ID is "maintenance-" and the start of the first window. It names the plan in the state
+	// directory.
 	ID string `json:"id"`
 	// Windows are the windows as known when the plan was made, oldest first, followed by
 	// later corrections. A window that was covered in part is cut, by its ActualStart and
@@ -32,6 +32,8 @@ type Episode struct {
 	// PlanDigest is the digest of the plan, Counts are its counts.
 	PlanDigest string            `json:"plan,omitempty"`
 	Counts     plan.ActionCounts `json:"counts,omitzero"`
+	// Approval is the signature of the plan with Config.ApprovalKey, made when it was approved.
+	Approval string `json:"approval,omitempty"`
 	// Result counts the outcomes of the resubmitted orders.
 	Result resubmit.OutcomeCounts `json:"result,omitzero"`
 	// ClosedAt is when the episode was closed; zero while it is open.

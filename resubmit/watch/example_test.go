@@ -2,6 +2,7 @@ package watch_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"iter"
 	"os"
@@ -11,7 +12,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
-	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
@@ -55,11 +55,11 @@ func ExampleWatcher() {
 			fmt.Println("approved:", plan.Counts())
 			return watch.Approval{State: watch.Approved}, nil
 		},
+		ApprovalKey: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), // usually of plan.ApprovalKey
 		Runner: resubmit.Config{
-			Systems: resubmit.SystemsOf(system, system), Policy: resubmit.Policy{SettleDelay: -1},
+			Systems: resubmit.SystemsOf(system, system), Journal: new(resubmit.MemoryJournal), // usually of journal.Open
 			RateLimit: -1, Verify: resubmit.VerifyConfig{InitialInterval: -1}, // an example does not wait
 		},
-		Journal: func(path string) (resubmit.Journal, error) { return journal.Open(path) },
 		OnClosed: func(_ watch.Episode, report *resubmit.Report) {
 			fmt.Println("done:", report.Result)
 			stop()
@@ -80,6 +80,8 @@ func ExampleWatcher() {
 type exampleShop struct{ order commerce.Order }
 
 func (s *exampleShop) System() string { return "example shop" }
+
+func (s *exampleShop) BaseURL() string { return "" }
 
 func (s *exampleShop) Capabilities() commerce.Capabilities {
 	return commerce.Capabilities{Failure: true, Transitions: true}

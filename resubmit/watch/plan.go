@@ -17,6 +17,9 @@ import (
 // plan writes the plan of an episode and saves the episode.
 func (w *Watcher) plan(ctx context.Context, calendar *maintenance.Calendar, e Episode) error {
 	w.setStatus(update{phase: PhasePlanning, episode: e, text: "Connect is ready. Planning for " + e.name() + "."})
+	if err := w.checkJournal(ctx); err != nil {
+		return err
+	}
 	cfg, err := w.planConfig(ctx, calendar, e)
 	if err != nil {
 		return err
@@ -28,10 +31,16 @@ func (w *Watcher) plan(ctx context.Context, calendar *maintenance.Calendar, e Ep
 	if err != nil {
 		return err
 	}
+	due, position := plan.Due(), plan.Header().Journal
 	e.State, e.PlannedAt, e.PlanDigest, e.Counts = EpisodePlanned, plan.Header().CreatedAt, plan.Digest(), plan.Counts()
 	if err := plan.Close(); err != nil {
 		return err
 	}
+	if e.Counts.Resubmit == 0 && !due.IsZero() {
+		w.planAt = later(due, time.Now().Add(shortPause))
+		return nil
+	}
+	w.setState(func(s *state) { s.Journal = position }) // saved with the episode
 	if e.Counts.Resubmit == 0 {
 		e.State, e.Note = EpisodeEmpty, "there is no order to resubmit"
 		if e.Counts.Total > 0 {
@@ -41,6 +50,26 @@ func (w *Watcher) plan(ctx context.Context, calendar *maintenance.Calendar, e Ep
 	}
 	w.askAt = time.Time{}
 	return w.save(w.state.with(e))
+}
+
+// checkJournal returns an error if the journal is not the one of the last plan, or an older copy: it does not know what
+// was sent, so nothing is planned with it.
+func (w *Watcher) checkJournal(ctx context.Context) error {
+	r := &w.cfg.Runner
+	_, err := r.Journal.Begin(ctx, resubmit.JournalUse{
+		System: r.Name, BaseURL: r.BaseURL, IDSpace: r.Capabilities.IDSpace, After: w.state.Journal,
+	})
+	if errors.Is(err, resubmit.ErrJournalMismatch) {
+		return fmt.Errorf("restore the journal, or, if it is lost, recover it and move %s away: %w", w.cfg.Dir, err)
+	}
+	return err
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // planConfig returns the configuration from Config.Plan with its defaults.
@@ -62,7 +91,7 @@ func (w *Watcher) planConfig(
 		return cfg, fmt.Errorf("watch.Config.Plan returned Systems of %q, but those of Runner are of %q; use one system",
 			text.Short(cfg.Name), name)
 	}
-	cfg.Policy = w.cfg.Runner.Policy
+	cfg.Policy, cfg.Journal = w.cfg.Runner.Policy, w.cfg.Runner.Journal
 	cfg.RateLimit = cmp.Or(cfg.RateLimit, w.cfg.Runner.RateLimit)
 	progress := cfg.Progress
 	cfg.Progress = func(now resubmit.PlanProgress) {

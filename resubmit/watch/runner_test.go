@@ -10,6 +10,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
@@ -64,8 +65,8 @@ func TestPlanOfAnotherSystemIsRejected(t *testing.T) {
 	})
 }
 
-// A plan of another system, or of an older version, which names none, is replaced and approved again.
-func TestUndecidedPlanOfAnotherSystemIsReplaced(t *testing.T) {
+// A state directory is of one system: nothing is planned for another one.
+func TestWatcherForAnotherSystemDoesNothing(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(3)
 		s.answers = []watch.Approval{{AskAgainAt: w.End.Add(6 * time.Hour)}}
@@ -78,10 +79,36 @@ func TestUndecidedPlanOfAnotherSystemIsReplaced(t *testing.T) {
 		p = &process{site: s, dir: dir, ended: make(chan struct{})}
 		s.run(t, p, remembered, func(c *watch.Config) { c.Runner.Name = "ordermanager https://a.example.net" })
 		pass(24 * time.Hour)
+		require.ErrorIs(t, p.watcher.Status().Err, resubmit.ErrJournalSystem)
 		p.stop(t)
-		require.Equal(t, 3, s.pushes())
-		require.Len(t, s.asked, 2, "Approve must not get the old plan again")
-		require.NotEqual(t, s.asked[0], s.asked[1])
+		require.Zero(t, s.pushes())
+		require.Len(t, s.asked, 1, "Approve must not get the old plan again")
+	})
+}
+
+// A plan of which no order may be sent yet is made again.
+func TestOrdersThatWaitArePlannedAgain(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, w := announced(0)
+		failed := w.End.Add(3 * time.Minute)
+		s.breaks(failed, outage)
+		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
+		plans := 0
+		s.run(t, p, nil, func(c *watch.Config) {
+			c.Plan = func(context.Context, watch.Episode) (resubmit.PlanConfig, error) {
+				plans++
+				return resubmit.PlanConfig{RateLimit: -1, IgnoreConnect: true, Filter: filter.Everything()}, nil
+			}
+		})
+		pass(time.Until(failed.Add(3 * time.Minute)))
+		require.Contains(t, p.watcher.Status().Text, "All its failed orders must wait")
+		pass(time.Hour)
+		p.stop(t)
+		require.Equal(t, 1, s.pushes())
+		require.False(t, s.ledger[0].at.Before(failed.Add(defaultSettle)))
+		require.Equal(t, 2, plans)
+		require.Len(t, s.asked, 1)
+		require.Equal(t, watch.EpisodeApplied, s.done[0].State)
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 const (
@@ -18,7 +19,7 @@ const (
 	stateVersion = 1
 	stateFile    = "watcher.json"
 
-	// keepEpisodes is how long a closed episode, its plan and its journal are kept.
+	// keepEpisodes is how long a closed episode and its plan are kept.
 	keepEpisodes = 400 * 24 * time.Hour
 )
 
@@ -34,6 +35,8 @@ type state struct {
 	Note    string `json:"note"`
 	// From is the time since which maintenance is handled.
 	From time.Time `json:"from"`
+	// Journal is the last known position of the journal; zero before the first plan.
+	Journal plan.Position `json:"journal,omitzero"`
 	// Episodes are in the order of their plans. Only the last one may be open.
 	Episodes []Episode `json:"episodes"`
 }

@@ -151,6 +151,11 @@ func (w *Watcher) process(ctx context.Context, calendar *maintenance.Calendar, n
 			"Ended: %s. Waiting until %s for Commerce to update its pending orders.", e, timeText(settled))})
 		return min(pause, settled.Sub(now)), nil
 	}
+	if now.Before(w.planAt) {
+		w.setStatus(update{phase: PhaseSettling, episode: e, until: w.planAt, key: "wait", text: fmt.Sprintf(
+			"Ended: %s. All its failed orders must wait, and are planned again at %s.", e, timeText(w.planAt))})
+		return min(pause, w.planAt.Sub(now)), nil
+	}
 	if pause := w.notReady(ctx, e, end, now); pause > 0 || ctx.Err() != nil {
 		return pause, ctx.Err()
 	}

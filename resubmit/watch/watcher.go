@@ -35,6 +35,7 @@ type Watcher struct {
 	askNow  atomic.Bool   // Wake was called: there may be a decision
 
 	// Used by the loop alone:
+	planAt   time.Time // when a plan without orders to resubmit is made again
 	askAt    time.Time // when to call Approve again
 	asked    string    // digest of the plan that Approve was last called with
 	failures int       // in a row

@@ -17,7 +17,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
-	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
@@ -352,10 +351,10 @@ func FuzzWatcherState(f *testing.F) {
 
 func TestNewRejectsIncompleteConfig(t *testing.T) {
 	t.Parallel()
-	_, err := watch.New(watch.Config{MaxAge: -1,
-		Runner: resubmit.Config{Journal: new(resubmit.MemoryJournal)}})
-	for _, field := range []string{"Dir", "Windows", "Ready", "Plan", "Approve", "Journal", "Runner.Journal", "MaxAge",
-		"Reader", "Pusher"} {
+	_, err := watch.New(watch.Config{MaxAge: -1})
+	for _, field := range []string{
+		"Dir", "Windows", "Ready", "Plan", "Approve", "ApprovalKey", "Config.Journal", "MaxAge", "Reader", "Pusher",
+	} {
 		require.ErrorContains(t, err, field)
 	}
 }

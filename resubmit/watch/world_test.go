@@ -2,6 +2,7 @@ package watch_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"iter"
 	"log/slog"
@@ -22,6 +23,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
@@ -38,25 +40,25 @@ type site struct {
 	notices []notice
 	weekly  maintenance.WindowSource // nil: none
 
-	mu       sync.Mutex
-	broken   error // of the window source
-	unready  error // although Connect is up
-	planErr  error
-	answers  []watch.Approval // of Approve, then watch.Approved forever
-	asked    []string         // digests
-	asks     []time.Time
-	readies  []time.Time
-	done     []watch.Episode
-	reports  map[string]*resubmit.Report
-	journals map[string]*resubmit.MemoryJournal
-	logged   []string
-	hooked   map[string]int // how often each point was passed, of all processes
+	mu      sync.Mutex
+	broken  error // of the window source
+	unready error // although Connect is up
+	planErr error
+	answers []watch.Approval // of Approve, then watch.Approved forever
+	asked   []string         // digests
+	asks    []time.Time
+	readies []time.Time
+	done    []watch.Episode
+	reports map[string]*resubmit.Report
+	journal resubmit.Journal // survives the processes
+	logged  []string
+	hooked  map[string]int // how often each point was passed, of all processes
 }
 
 func newSite() *site {
 	return &site{
 		shop: &shop{orders: make(map[string]*order)}, reports: make(map[string]*resubmit.Report),
-		journals: make(map[string]*resubmit.MemoryJournal), hooked: make(map[string]int),
+		journal: new(resubmit.MemoryJournal), hooked: make(map[string]int),
 	}
 }
 
@@ -213,14 +215,16 @@ func (p *process) config() watch.Config {
 	s := p.site
 	return watch.Config{
 		Dir: p.dir, Windows: s, Outages: p.tracker,
-		Ready:    p.ready,
-		Plan:     p.plan,
-		Approve:  p.approve,
-		Runner:   resubmit.Config{Systems: systemsOf(p.site, s, p), RateLimit: -1, Concurrency: 1},
-		Journal:  p.journal,
-		OnClosed: p.doneWith,
-		Refresh:  time.Hour,
-		Logger:   slog.New(p),
+		Ready:   p.ready,
+		Plan:    p.plan,
+		Approve: p.approve,
+		Runner: resubmit.Config{
+			Systems: systemsOf(p.site, s, p), Journal: mortalJournal{s.journal, p}, RateLimit: -1, Concurrency: 1,
+		},
+		ApprovalKey: approvalKey,
+		OnClosed:    p.doneWith,
+		Refresh:     time.Hour,
+		Logger:      slog.New(p),
 	}
 }
 
@@ -281,18 +285,8 @@ func (p *process) doneWith(e watch.Episode, r *resubmit.Report) {
 	p.site.reports[e.ID] = r
 }
 
-func (p *process) journal(path string) (resubmit.Journal, error) {
-	if p.point("journal") {
-		return nil, errDead
-	}
-	p.site.mu.Lock()
-	defer p.site.mu.Unlock()
-	name := filepath.Base(path)
-	if p.site.journals[name] == nil {
-		p.site.journals[name] = new(resubmit.MemoryJournal)
-	}
-	return mortalJournal{p.site.journals[name], p}, nil
-}
+// approvalKey is the key of all watchers but those of other keys.
+var approvalKey = ed25519.NewKeyFromSeed([]byte("the approval key of the watchers"))
 
 // mortalJournal stores nothing after its process was killed.
 type mortalJournal struct {
@@ -300,15 +294,19 @@ type mortalJournal struct {
 	process *process
 }
 
-func (j mortalJournal) Put(r resubmit.Record) error {
-	if j.process.point("before put " + string(r.State)) {
-		return errDead
+func (j mortalJournal) Put(ctx context.Context, d resubmit.Durability, records ...protocol.Record) (uint64, error) {
+	what := string(records[0].Kind)
+	if o := records[0].Order; o != nil {
+		what = string(o.Phase)
 	}
-	err := j.Journal.Put(r)
-	if j.process.point("after put " + string(r.State)) {
-		return errDead
+	if j.process.point("before put " + what) {
+		return 0, errDead
 	}
-	return err
+	seq, err := j.Journal.Put(ctx, d, records...)
+	if j.process.point("after put " + what) {
+		return 0, errDead
+	}
+	return seq, err
 }
 
 // Push pushes, unless the process was killed.
@@ -365,7 +363,7 @@ func (s *site) left(id string) string {
 			continue
 		}
 		for _, i := range r.Items {
-			if i.OrderID == id && (i.Outcome == resubmit.OutcomeUnknown || i.Outcome == resubmit.OutcomeSkipped) {
+			if i.OrderID == id && i.Outcome != protocol.Completed {
 				return i.Why
 			}
 		}

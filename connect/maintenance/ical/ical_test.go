@@ -169,7 +169,7 @@ func TestExportedCalendarWithoutFloatingZone(t *testing.T) {
 	require.Len(t, warnings, 1)
 	require.ErrorIs(t, err, maintenance.ErrIncomplete)
 	require.Equal(t, "4v2k9q1s7example0003@google.com", warnings[0].WindowID)
-	require.EqualError(t, err, `connect: windows of testdata/google.ics: windows may be missing: `+
+	require.EqualError(t, err, `maintenance: windows of testdata/google.ics: windows may be missing: `+
 		`event "4v2k9q1s7example0003@google.com" of line 82: DTSTART is a whole day, whose start depends on a time zone: `+
 		`set WithFloatingZone (X-WR-TIMEZONE of the calendar is "Europe/Berlin")`)
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -21,23 +19,19 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance/statuspage"
+	"github.com/cloudblue-go/cloudblue/internal/testkit/clientkit"
 )
 
 var _ maintenance.WindowSource = (*statuspage.Source)(nil)
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+var golden = clientkit.Golden
+
 const (
 	pageURL = "https://status.example.com"
 	allURL  = pageURL + "/api/v2/scheduled-maintenances.json"
 )
-
-func golden(t testing.TB, name string) string {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", name))
-	require.NoError(t, err)
-	return string(data)
-}
 
 // serve makes a transport of documents by their URLs.
 func serve(documents map[string]string) *httpmock.MockTransport {
@@ -189,7 +183,7 @@ func TestWindowsOfOtherProducts(t *testing.T) {
 			if status == "postponed" || status == "" {
 				require.Len(t, warnings, 1)
 				require.EqualError(t, warnings[0],
-					`connect: windows of https://status.example.com: uncertain: maintenance "a": its status "`+status+
+					`maintenance: windows of https://status.example.com: uncertain: maintenance "a": its status "`+status+
 						`" is unknown: it counts as scheduled`)
 			} else {
 				require.Empty(t, warnings, status)
@@ -228,7 +222,7 @@ func TestWithComponents(t *testing.T) {
 					return
 				}
 				require.ErrorIs(t, err, maintenance.ErrIncomplete)
-				require.EqualError(t, err, "connect: windows of https://status.example.com: windows may be missing: "+tc.warns)
+				require.EqualError(t, err, "maintenance: windows of https://status.example.com: windows may be missing: "+tc.warns)
 			})
 		})
 	}
@@ -268,7 +262,7 @@ func TestFullFeedWarnsOfIncompleteTime(t *testing.T) {
 	require.Len(t, windows, 53, "the other feeds have more, and one that is newer")
 	warnings, failure := maintenance.SplitWarnings(err)
 	require.NoError(t, failure)
-	require.EqualError(t, warnings[0], "connect: windows of https://status.example.com: windows may be missing: "+
+	require.EqualError(t, warnings[0], "maintenance: windows of https://status.example.com: windows may be missing: "+
 		"the page lists only its latest 50 maintenances: those before 2026-04-13T00:00:00Z may be missing")
 	require.Equal(t, maintenance.Span{End: oldest}, warnings[0].Span)
 	require.Equal(t, "bad", warnings[1].WindowID)
@@ -441,7 +435,7 @@ func TestUnknownZoneIsAWarning(t *testing.T) {
 	require.Len(t, windows, 1)
 	require.Empty(t, windows[0].Zone)
 	require.EqualError(t, warnings[0],
-		`connect: windows of https://status.example.com: uncertain: the time zone "Mars/Olympus" of the page is unknown: `+
+		`maintenance: windows of https://status.example.com: uncertain: the time zone "Mars/Olympus" of the page is unknown: `+
 			`times are shown in UTC`)
 	for _, page := range []string{`{"scheduled_maintenances":[]}`, `{"page":1,"scheduled_maintenances":[]}`} {
 		windows, warnings, err = ask(t, page)

@@ -32,22 +32,33 @@ func Usage(err error) error {
 }
 
 // Parse parses the arguments of a program that takes flags only. For -help it prints the flags and then notes to
-// stdout,
-// and returns [flag.ErrHelp]. Its other errors are marked with [Usage]. A flag with an empty value is an error: usually
-// it comes from an unset variable of a shell, and must not mean the same as no flag.
+// stdout, and returns [flag.ErrHelp]. Its other errors are marked with [Usage]. A flag with an empty value is an error:
+// usually it comes from an unset variable of a shell, and must not mean the same as no flag.
 func Parse(flags *flag.FlagSet, args []string, stdout io.Writer, notes string) error {
+	operands, err := ParseCommand(flags, args, stdout, "", notes)
+	if err == nil && len(operands) > 0 {
+		err = Usage(fmt.Errorf("unexpected argument %q: this program takes flags only", operands[0]))
+	}
+	return err
+}
+
+// ParseCommand is Parse for a program that also takes a command. It returns the arguments that are not flags, which may
+// stand before, between and behind the flags. usage describes them in -help.
+func ParseCommand(flags *flag.FlagSet, args []string, stdout io.Writer, usage, notes string) ([]string, error) {
 	flags.Usage = func() {}
 	flags.SetOutput(io.Discard)
 	err := flags.Parse(args)
+	var operands []string
+	for err == nil && flags.NArg() > 0 {
+		operands = append(operands, flags.Arg(0))
+		err = flags.Parse(flags.Args()[1:])
+	}
 	if errors.Is(err, flag.ErrHelp) {
 		flags.SetOutput(stdout)
-		fmt.Fprintf(stdout, "usage: %s [flags]\n", flags.Name())
+		fmt.Fprintf(stdout, "usage: %s [flags]%s\n", flags.Name(), usage)
 		printFlags(flags, stdout)
 		fmt.Fprint(stdout, notes)
-		return err
-	}
-	if err == nil && flags.NArg() > 0 {
-		err = fmt.Errorf("unexpected argument %q: this program takes flags only", flags.Arg(0))
+		return nil, err
 	}
 	flags.Visit(func(f *flag.Flag) {
 		g, ok := f.Value.(flag.Getter)
@@ -58,7 +69,7 @@ func Parse(flags *flag.FlagSet, args []string, stdout io.Writer, notes string) e
 			err = fmt.Errorf("-%s is empty: give a value or leave out the flag", f.Name)
 		}
 	})
-	return Usage(err)
+	return operands, Usage(err)
 }
 
 // printFlags is [flag.FlagSet.PrintDefaults] with lines of at most 80 characters.

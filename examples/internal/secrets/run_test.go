@@ -2,6 +2,7 @@ package secrets_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	resubmitreport "github.com/cloudblue-go/cloudblue/resubmit/report"
 )
 
@@ -37,9 +39,11 @@ func (n *recorder) note(value any) {
 	n.text.WriteString(written(value))
 }
 
-func (n *recorder) Put(r resubmit.Record) error {
-	n.note(r)
-	return n.MemoryJournal.Put(r)
+func (n *recorder) Put(
+	ctx context.Context, d resubmit.Durability, records ...protocol.Record,
+) (uint64, error) {
+	n.note(records)
+	return n.MemoryJournal.Put(ctx, d, records...)
 }
 
 func (n *recorder) on(e resubmit.Event) {
@@ -90,13 +94,15 @@ func liveThrough(t *testing.T, l login, what string, how mischief, where func(*h
 	require.NoError(t, err)
 
 	systems := resubmit.SystemsOf(r.shop, r.shop)
-	policy := resubmit.Policy{SettleDelay: -1, Targets: resubmit.DefaultTargets()}
+	policy := resubmit.Policy{SettleDelay: 2 * time.Second, Targets: protocol.DefaultTargets()}
+	notes := &recorder{}
 	systems.Requests = requests
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	cfg := resubmit.PlanConfig{
 		RateLimit: -1,
-		Systems:   systems, Policy: policy, Filter: filter.Everything(), Override: r.ids, Logger: r.logger,
+		Systems:   systems, Policy: policy, Journal: notes, Filter: filter.Everything(), Override: r.ids, Logger: r.logger,
 	}
+	<-time.After(policy.SettleDelay)
 	// One plan is made while everything misbehaves, and only looked through …
 	var listed atomic.Bool
 	r.server.how = how
@@ -121,8 +127,6 @@ func liveThrough(t *testing.T, l login, what string, how mischief, where func(*h
 	require.NoError(t, err)
 	defer func() { require.NoError(t, plan.Close()) }()
 	r.server.where = where
-	notes := &recorder{}
-	policy.SettleDelay = 2 * time.Second
 	runner, err := resubmit.NewRunner(resubmit.Config{
 		Systems: systems, Policy: policy, Journal: notes, OnEvent: notes.on,
 		Logger:    r.logger,
@@ -132,6 +136,7 @@ func liveThrough(t *testing.T, l login, what string, how mischief, where func(*h
 	require.NoError(t, err)
 	report, err := runner.Apply(t.Context(), plan)
 	require.Empty(t, vault.within(writtenError(err)))
+	require.NotNil(t, report, "%v", err)
 	var printed bytes.Buffer
 	require.NoError(t, report.WriteJSON(&printed))
 	items, err := json.Marshal(report.Items)

@@ -1,8 +1,8 @@
 package sim
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -16,7 +16,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
-	"github.com/cloudblue-go/cloudblue/resubmit/rules"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 type brokenCase struct {
@@ -28,31 +28,43 @@ type brokenCase struct {
 // brokenCode are engines, adapters and limits that are broken in one way. The simulator must find all of them.
 var brokenCode = []brokenCase{
 	{"pusher repeats a lost push while reads are stale", "I1", Config{Runner: wrapPusher(pushAgain)}},
-	{"journal drops intents", "I2", Config{Journal: wrapJournal(func(j resubmit.Journal) resubmit.Journal {
-		return dropsIntents{j}
+	{"journal drops claims", "I2", Config{wrap: changePuts(func(r []protocol.Record) []protocol.Record {
+		return slices.DeleteFunc(r, claims)
 	})}},
-	{"journal shows an intent as refused after a restart", "I3", Config{
-		Journal: wrapJournal(func(j resubmit.Journal) resubmit.Journal {
-			return changesIntents{j, resubmit.RecordRefused}
-		}),
-	}},
+	{"claim is written after the push", "I2", Config{wrap: func(j resubmit.Journal) resubmit.Journal {
+		return &lateClaims{Journal: j, late: map[protocol.Key]lateClaim{}}
+	}}},
+	{"journal shows a claim as released after a restart", "I3", Config{wrap: func(j resubmit.Journal) resubmit.Journal {
+		return showsReleased{j}
+	}}},
+	{"journal stores an unanswered push as released", "I3", Config{wrap: changeOrders(func(o *protocol.Order) {
+		if o.Phase == protocol.Unanswered {
+			o.Phase, o.Attempts, o.SentAt = protocol.Open, 0, time.Time{}
+		}
+	})}},
 	{"calendar has no windows", "I4", Config{Runner: func(_ *Process, c *resubmit.Config) {
 		c.Calendar = func() *maintenance.Calendar { return nil }
+	}}},
+	{"calendar is read once", "I4", Config{Runner: func(_ *Process, c *resubmit.Config) {
+		now := c.Calendar()
+		c.Calendar = func() *maintenance.Calendar { return now }
 	}}},
 	{"runner has no guard time", "I4", Config{Runner: func(_ *Process, c *resubmit.Config) { c.Guard = -1 }}},
 	{"orders hide their subscription", "I5", Config{Plan: func(_ *Process, c *resubmit.PlanConfig) {
 		c.Reader = changingReader{c.Reader, withoutLane}
 		c.IgnoreConnect = true
 	}}},
+	{"journal drops the claims of lanes", "I5", Config{wrap: changePuts(func(r []protocol.Record) []protocol.Record {
+		return slices.DeleteFunc(r, func(r protocol.Record) bool { return r.Lane != nil })
+	})}},
 	{"pusher repeats a lost push", "I6", Config{Runner: wrapPusher(pushAgain)}},
 	{"runner has no rate limit", "I7", Config{Runner: func(_ *Process, c *resubmit.Config) { c.RateLimit = -1 }}},
 	{"clients hide Retry-After", "I7", Config{Runner: func(_ *Process, c *resubmit.Config) {
 		c.Reader, c.Pusher = dropsRetryAfter{c.Reader, c.Pusher}, dropsRetryAfter{c.Reader, c.Pusher}
 	}}},
-	{"journal drops Retry-After", "I7", Config{Journal: func(p *Process) (resubmit.Journal, error) {
-		l, err := OpenLog(p.Disk)
-		return dropsPauses{l}, err
-	}}},
+	{"journal drops Retry-After", "I7", Config{wrap: changePuts(func(r []protocol.Record) []protocol.Record {
+		return slices.DeleteFunc(r, func(r protocol.Record) bool { return r.System != nil })
+	})}},
 	{"runner has no breaker", "I8", Config{
 		Limits: func(c *resubmit.Config) {
 			c.RateLimit, c.SettleDelay, c.Breaker.Failures, c.Breaker.Wait = 0.05, 30*time.Second, 1, 5*time.Minute
@@ -65,21 +77,39 @@ var brokenCode = []brokenCase{
 		}
 	}}},
 	{"report counts an order twice", "I9", Config{reported: func(r *resubmit.Report) { r.Result.Completed++ }}},
-	{"journal loses an order in a crash", "I10", Config{
-		Journal: wrapJournal(func(j resubmit.Journal) resubmit.Journal {
-			return changesIntents{j, resubmit.RecordSkipped}
-		}),
-	}},
-	{"lister leaves out orders of a requested type", "I11", Config{Plan: func(_ *Process, c *resubmit.PlanConfig) {
-		c.Lister = skipsFirstOfTypes{c.Lister}
+	{"journal loses an order in a crash", "I10", Config{wrap: changeOrders(func(o *protocol.Order) {
+		if o.Phase == protocol.Claimed {
+			o.Phase, o.Outcome = protocol.Ended, protocol.Skipped
+		}
+	})}},
+	{"lister leaves out an order", "I11", Config{Plan: func(_ *Process, c *resubmit.PlanConfig) {
+		c.Lister = skipsFirst{c.Lister}
 	}}},
-	{"plan is not the approved one", "I12", Config{applied: resubmitAll}},
+	{"runner accepts a replaced plan", "I12", Config{Runner: func(_ *Process, c *resubmit.Config) { c.Require = nil }}},
 	{"pusher pushes to another status", "I12", Config{Runner: wrapPusher(
 		func(ctx context.Context, p resubmit.Pusher, id string, _ commerce.Status) error {
 			return p.Push(ctx, id, commerce.StatusCancelled)
 		},
 	)}},
 	{"reader returns cached orders", "I13", cachingReader()},
+	{"journal ignores versions", "I14", Config{wrap: func(j resubmit.Journal) resubmit.Journal {
+		return ignoresVersions{j}
+	}}},
+	{"an older copy of the journal is accepted", "I15", Config{wrap: func(j resubmit.Journal) resubmit.Journal {
+		return acceptsCopies{j}
+	}}},
+	{"recovered journal claims to remember all", "I15", Config{wrap: func(j resubmit.Journal) resubmit.Journal {
+		return forgetsLoss{j}
+	}}},
+	{"journal does not know what failed again", "held", Config{wrap: changeOrders(func(o *protocol.Order) {
+		if o.Phase == protocol.Ended {
+			o.Template, o.Earlier = "", nil
+		}
+	})}},
+	{"journal does not count resubmissions", "limit", Config{
+		Limits: func(c *resubmit.Config) { c.MaxResubmissions = 1 },
+		wrap:   changeOrders(func(o *protocol.Order) { o.Resubmissions = 0 }),
+	}},
 	{"reader shows every order as cancelled", "lost", Config{Runner: func(_ *Process, c *resubmit.Config) {
 		c.Reader = changingReader{c.Reader, func(o *commerce.Order) { o.Status = commerce.StatusCancelled }}
 	}}},
@@ -132,53 +162,116 @@ func pushAgain(ctx context.Context, p resubmit.Pusher, id string, to commerce.St
 	return err
 }
 
-func wrapJournal(wrap func(resubmit.Journal) resubmit.Journal) func(*Process) (resubmit.Journal, error) {
-	return func(p *Process) (resubmit.Journal, error) {
-		l, err := OpenLog(p.Disk)
-		if err != nil {
-			return nil, err
+func claims(r protocol.Record) bool { return r.Order != nil && r.Order.Phase == protocol.Claimed }
+
+// changePuts changes what is written.
+func changePuts(change func([]protocol.Record) []protocol.Record) func(resubmit.Journal) resubmit.Journal {
+	return func(j resubmit.Journal) resubmit.Journal { return changesPuts{j, change} }
+}
+
+func changeOrders(change func(*protocol.Order)) func(resubmit.Journal) resubmit.Journal {
+	return changePuts(func(all []protocol.Record) []protocol.Record {
+		for i := range all {
+			if all[i] = all[i].Clone(); all[i].Order != nil {
+				change(all[i].Order)
+			}
 		}
-		return wrap(l), nil
-	}
+		return all
+	})
 }
 
-// dropsIntents does not store intents.
-type dropsIntents struct{ resubmit.Journal }
-
-func (f dropsIntents) Put(r resubmit.Record) error {
-	if r.State == resubmit.RecordSending {
-		return nil
-	}
-	return f.Journal.Put(r)
-}
-
-// dropsPauses does not store Retry-After.
-type dropsPauses struct{ *Log }
-
-func (dropsPauses) PutPatience(resubmit.Patience) error { return nil }
-
-// changesIntents shows intents in another state, and accepts another intent after one.
-type changesIntents struct {
+type changesPuts struct {
 	resubmit.Journal
-	state resubmit.RecordState
+	change func([]protocol.Record) []protocol.Record
 }
 
-func (c changesIntents) Get(orderID string) (resubmit.Record, bool, error) {
-	r, ok, err := c.Journal.Get(orderID)
-	if r.State == resubmit.RecordSending {
-		r.State = c.state
+func (j changesPuts) Put(ctx context.Context, d resubmit.Durability, records ...protocol.Record) (uint64, error) {
+	changed := j.change(slices.Clone(records))
+	if len(changed) == 0 {
+		return records[0].Version + 1, nil
 	}
-	return r, ok, err
+	return j.Journal.Put(ctx, d, changed...)
 }
 
-func (c changesIntents) Put(r resubmit.Record) error {
-	if was, _, _ := c.Get(r.OrderID); r.State == resubmit.RecordSending && was.State == c.state {
-		was.State = resubmit.RecordRefused
-		if err := c.Journal.Put(was); err != nil {
-			return err
+// showsReleased shows claims as if they had been released.
+type showsReleased struct{ resubmit.Journal }
+
+func (j showsReleased) Get(ctx context.Context, k protocol.Key) (protocol.Record, error) {
+	r, err := j.Journal.Get(ctx, k)
+	if claims(r) {
+		r.Order.Phase, r.Order.Attempts = protocol.Open, 0
+	}
+	return r, err
+}
+
+// lateClaims writes a claim only before the next record of its order.
+type lateClaims struct {
+	resubmit.Journal
+
+	mu   sync.Mutex
+	late map[protocol.Key]lateClaim
+}
+
+type lateClaim struct {
+	records  []protocol.Record
+	promised uint64
+}
+
+func (j *lateClaims) Put(ctx context.Context, d resubmit.Durability, records ...protocol.Record) (uint64, error) {
+	first := records[0]
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if claims(first) {
+		j.late[first.Key] = lateClaim{records, first.Version + 1}
+		return first.Version + 1, nil
+	}
+	if c, ok := j.late[first.Key]; ok && first.Version == c.promised {
+		delete(j.late, first.Key)
+		seq, err := j.Journal.Put(ctx, d, c.records...)
+		if err != nil {
+			return seq, err
+		}
+		for i := range records {
+			records[i].Version = seq
 		}
 	}
-	return c.Journal.Put(r)
+	return j.Journal.Put(ctx, d, records...)
+}
+
+// ignoresVersions replaces whatever record there is.
+type ignoresVersions struct{ resubmit.Journal }
+
+func (j ignoresVersions) Put(ctx context.Context, d resubmit.Durability, records ...protocol.Record) (uint64, error) {
+	for {
+		seq, err := j.Journal.Put(ctx, d, records...)
+		conflict, ok := errors.AsType[*resubmit.ConflictError](err)
+		if !ok {
+			return seq, err
+		}
+		records = slices.Clone(records)
+		for i := range records {
+			if records[i].Key == conflict.Current.Key {
+				records[i].Version = conflict.Current.Version
+			}
+		}
+	}
+}
+
+// acceptsCopies accepts every journal as the right one.
+type acceptsCopies struct{ resubmit.Journal }
+
+func (j acceptsCopies) Begin(ctx context.Context, u resubmit.JournalUse) (resubmit.Lease, error) {
+	u.After = plan.Position{}
+	return j.Journal.Begin(ctx, u)
+}
+
+// forgetsLoss hides that records were lost.
+type forgetsLoss struct{ resubmit.Journal }
+
+func (j forgetsLoss) Begin(ctx context.Context, u resubmit.JournalUse) (resubmit.Lease, error) {
+	l, err := j.Journal.Begin(ctx, u)
+	l.ForgottenBefore = time.Time{}
+	return l, err
 }
 
 // changingReader changes the orders that it reads.
@@ -228,12 +321,12 @@ func withoutRetryAfter(err error) error {
 	return e
 }
 
-// skipsFirstOfTypes leaves out the first order of a list with types.
-type skipsFirstOfTypes struct{ resubmit.OrderLister }
+// skipsFirst leaves out the first order of a list.
+type skipsFirst struct{ resubmit.OrderLister }
 
-func (p skipsFirstOfTypes) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
+func (p skipsFirst) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
-		first := len(q.Types) > 0
+		first := true
 		for o, err := range p.OrderLister.Orders(ctx, q) {
 			if first && err == nil {
 				first = false
@@ -261,30 +354,4 @@ func cachingReader() Config {
 			}}
 		},
 	}
-}
-
-// resubmitAll changes a plan to resubmit all its orders.
-func resubmitAll(data []byte) []byte {
-	p, err := plan.Read(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		return data
-	}
-	var b bytes.Buffer
-	w, err := plan.NewWriter(&b, p.Header())
-	if err != nil {
-		return data
-	}
-	for e, err := range p.Entries() {
-		if err != nil {
-			return data
-		}
-		e.Decision.Action = rules.Resubmit
-		if err := w.Write(e); err != nil {
-			return data
-		}
-	}
-	if _, _, err := w.Close(); err != nil {
-		return data
-	}
-	return b.Bytes()
 }

@@ -2,7 +2,7 @@ package sim
 
 import (
 	"bytes"
-	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -15,29 +15,43 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// checker records what the program did and reports violations. It reads the servers and the bytes of the journal, not
-// what the program believes.
+// checker records what the programs did and reports violations. It reads the servers and the durable records of the
+// journal, not what the programs believe.
 type checker struct {
 	w  *world
 	mu sync.Mutex
 
-	approved map[int]*approvedOrder // orders that the plan resubmits, by index
-	lanes    map[string][]int       // their indexes by subscription, oldest first
-	counts   plan.ActionCounts
-
-	read              int // number of bytes of the disk that are in durable
-	durable           map[string]resubmit.Record
-	intents           map[int]time.Time  // when the last intent became durable
-	attempts          map[int][]attempt  // pushes that may have moved the order
-	acceptedByFailure map[failureKey]int // accepted pushes of the program
-	acceptedPushes    map[int]int        // the same by order
-	heldSubscriptions map[string]bool    // subscriptions with an order that was held because a call failed
-	pauses            map[bool]pause     // those of earlier processes, by Connect (true) and Commerce
+	attempts map[int][]attempt  // pushes that may have moved the order, by all programs and plans
+	accepted map[failureKey]int // accepted pushes of the programs
+	moved    map[int]int        // number of the failure of the last accepted push, by order
+	held     map[string]bool    // tenants with an order that was held because a call failed, in the last plan
+	pauses   map[bool]pause     // those of earlier processes, by Connect (true) and Commerce
+	lostAt   time.Time          // when the journal was lost; zero if it was not
+	named    map[int]bool       // orders that the operator named
+	vouched  map[int]bool       // those that were named since the loss
 
 	violations []Violation // the lock of the world protects it
+}
+
+func (ch *checker) init(w *world) {
+	ch.w = w
+	ch.attempts, ch.accepted, ch.moved = map[int][]attempt{}, map[failureKey]int{}, map[int]int{}
+	ch.held, ch.pauses = map[string]bool{}, map[bool]pause{}
+	ch.named, ch.vouched = map[int]bool{}, map[int]bool{}
+}
+
+// approval is what the operator approved with a plan.
+type approval struct {
+	digest   string
+	orders   map[int]*approvedOrder // orders that the plan resubmits, by index
+	lanes    map[string][]int       // their indexes by subscription and tenant, oldest first
+	counts   plan.ActionCounts
+	outages  []time.Time // ends of the windows that were over
+	accepted map[int]int // accepted pushes by order
 }
 
 // approvedOrder is an order that the plan resubmits.
@@ -48,30 +62,39 @@ type approvedOrder struct {
 
 type failureKey struct{ order, failure int }
 
-// attempt is a push that may have moved its order, or the intent of one.
+// attempt is a push that may have moved its order, or the claim of one.
 type attempt struct {
 	at         time.Time
 	process    int
-	intentOnly bool // only the intent is known
+	plan       string // its digest
+	template   string // of the failure in the plan
+	intentOnly bool   // only the claim is known
+	gateway    bool   // a gateway answered it
+	accepted   bool   // the program knows that it was accepted
 }
 
 // inFlight is one call in flight.
 type inFlight struct {
 	at        time.Time
+	process   *process
 	truth     *commercetest.Order // the order when the server acted
 	duplicate bool                // repeated by the network
 }
 
-func (t *inFlight) repeat() *inFlight { return &inFlight{at: t.at, duplicate: true} }
+func (t *inFlight) repeat() *inFlight {
+	return &inFlight{at: t.at, process: t.process, duplicate: true}
+}
 
 // processState is what the checker knows about one process.
 type processState struct {
-	journal resubmit.Journal
+	approval *approval // nil before there is a plan
 
 	mu       sync.Mutex
+	epoch    uint64      // of its lease
 	calls    []time.Time // times of the last second, or longer at less than one call per second
 	pauses   map[bool]pause
 	readings map[int]reading
+	claims   map[int]time.Time // when the last claim of an order was made
 
 	deniedAt      time.Time // when its credentials were first refused
 	lateCallFound bool      // a later call was reported
@@ -102,63 +125,110 @@ func (ch *checker) violate(rule string, order int, format string, args ...any) {
 	ch.violations = append(ch.violations, v)
 }
 
-// approve records the plan and checks it.
-func (ch *checker) approve(p *process, cfg *resubmit.PlanConfig, data []byte, before, after []string) error {
-	plan, err := plan.Read(bytes.NewReader(data), int64(len(data)))
+// approve records a plan and checks it.
+func (ch *checker) approve(p *process, cfg *resubmit.PlanConfig, data []byte, before, after []string) (*approval,
+	error) {
+	made, err := plan.Read(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	ch.approved, ch.lanes, ch.counts = map[int]*approvedOrder{}, map[string][]int{}, plan.Counts()
-	ch.heldSubscriptions = map[string]bool{}
-	ch.durable, ch.intents, ch.attempts = map[string]resubmit.Record{}, map[int]time.Time{}, map[int][]attempt{}
-	ch.acceptedByFailure, ch.acceptedPushes = map[failureKey]int{}, map[int]int{}
+	a := &approval{
+		digest: made.Digest(), orders: map[int]*approvedOrder{}, lanes: map[string][]int{}, counts: made.Counts(),
+		accepted: map[int]int{},
+	}
+	for w := range cfg.Calendar.OverlappingSeq(time.Time{}, time.Now()) {
+		if end := w.Span().End; !end.After(time.Now()) {
+			a.outages = append(a.outages, end)
+		}
+	}
+	ch.held = map[string]bool{}
 	var planned, unsure []string // unsure: the filter may not select them
-	for e, err := range plan.Entries() {
+	for e, err := range made.Entries() {
 		if err != nil {
-			return err
+			return nil, err
 		}
 		ch.w.logf("planned: %s: %s (%s)", e.Number, e.Decision.Action, e.Decision.Why)
-		ch.noteHeld(e)
 		planned = append(planned, e.OrderID)
 		switch e.Decision.RuleID {
-		case "order-unread", "order-not-failed": // selected by its row in the list
+		case rules.IDReadFailed, rules.IDOrderNotFailed: // selected by its row in the list
 			unsure = append(unsure, e.OrderID)
 		}
-		if e.Decision.Action != rules.Resubmit {
-			continue
-		}
-		ch.w.count("orders to resubmit")
-		i := ch.w.indexOf(e.OrderID)
-		ch.checkRow(p, i)
-		if !cfg.IgnoreConnect {
-			ch.checkRequests(p, i)
-		}
-		ch.approved[i] = &approvedOrder{entry: e, position: len(ch.approved)}
-		s := ch.w.order(i).Subscription // independent of the plan
-		ch.lanes[s] = append(ch.lanes[s], i)
+		ch.noteEntry(p, cfg, a, e)
 	}
-	ch.checkSelection(planned, unsure, before, after)
-	return nil
+	ch.checkSelection(p.program.spec.filter, planned, unsure, before, after)
+	return a, nil
 }
 
-// noteHeld records an order that was held because a call failed.
-func (ch *checker) noteHeld(e *plan.Entry) {
+// noteEntry records and checks one decision.
+func (ch *checker) noteEntry(p *process, cfg *resubmit.PlanConfig, a *approval, e *plan.Entry) {
+	i := ch.w.indexOf(e.OrderID)
+	o := ch.w.order(i) // independent of the plan
 	switch e.Decision.RuleID {
-	case "order-unread", "connect-unknown":
-		ch.heldSubscriptions[ch.w.order(ch.w.indexOf(e.OrderID)).Subscription] = true
+	case rules.IDReadFailed, "connect-unknown":
+		ch.held[o.Tenant] = true
+	case rules.IDHistory, rules.IDLaneBusy, rules.IDNewerOrderSent, rules.IDOrderInProgress:
+		ch.w.count("planned: " + string(e.Decision.Action) + " because of " + e.Decision.RuleID)
+	}
+	if e.Decision.Action != rules.Resubmit {
+		return
+	}
+	ch.w.count("orders to resubmit")
+	if e.Named {
+		ch.w.count("named orders to resubmit")
+		ch.named[i], ch.vouched[i] = true, true
+	}
+	ch.checkRow(p, i)
+	if !cfg.IgnoreConnect {
+		ch.checkRequests(p, i)
+	}
+	a.orders[i] = &approvedOrder{entry: e, position: len(a.orders)}
+	for _, lane := range ch.w.lanes(&o) {
+		a.lanes[lane] = append(a.lanes[lane], i)
 	}
 }
 
-// noteRecord records that the program put a record. It is called again when an asynchronous record is durable.
-func (ch *checker) noteRecord(p *process, order int, r resubmit.Record) {
+// lanes are what only one order at a time may use, by the truth about an order.
+func (w *world) lanes(o *commercetest.Order) []string {
+	lanes := []string{"subscription " + o.Subscription}
+	if w.s.api == apiOrderManager { // the others do not show tenants
+		lanes = append(lanes, "tenant "+o.Tenant)
+	}
+	return lanes
+}
+
+// noteLoss records that the journal was lost.
+func (ch *checker) noteLoss() {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	switch r.State {
-	case resubmit.RecordSending:
-		ch.intents[order] = time.Now()
-	case resubmit.RecordFailedAgain:
+	ch.lostAt = time.Now()
+	clear(ch.vouched)
+	clear(ch.attempts) // from now on the operator decides about these orders
+	clear(ch.accepted)
+	clear(ch.moved)
+}
+
+// noteLease records the lease of a process.
+func (ch *checker) noteLease(p *process, epoch uint64) {
+	p.state.mu.Lock()
+	defer p.state.mu.Unlock()
+	p.state.epoch = epoch
+}
+
+// noteRecord records that a run has written the record of an order. began is when the write began.
+func (ch *checker) noteRecord(p *process, order int, r *protocol.Record, began time.Time) {
+	if r.Order == nil || !p.applying.Load() {
+		return
+	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	switch {
+	case r.Order.Phase == protocol.Claimed:
+		p.state.mu.Lock()
+		p.state.claims[order] = began
+		p.state.mu.Unlock()
+	case r.Order.Phase == protocol.Ended && r.Order.Outcome == protocol.FailedAgain:
 		ch.noteFailedAgain(p, order)
 	}
 }
@@ -177,21 +247,13 @@ func (ch *checker) noteFailedAgain(p *process, order int) {
 	}
 }
 
-// durableRecord is the record of an order that is durable now.
-func (ch *checker) durableRecord(p *process, id string) (resubmit.Record, bool) {
-	fresh := ch.w.disk.since(ch.read)
-	if ch.read == 0 && len(fresh) == 0 && p.state.journal != nil { // the journal is not on the disk
-		r, ok, err := p.state.journal.Get(id)
-		return r, ok && err == nil
+// durable is the record of a key that is durable now.
+func (ch *checker) durable(p *process, k protocol.Key) protocol.Record {
+	if ch.w.cfg.Journal == nil {
+		return ch.w.store.durable(k)
 	}
-	n, _ := readLog(fresh, func(l logLine) { // an unreadable line is not durable
-		if l.Record != nil {
-			ch.durable[l.Record.OrderID] = *l.Record
-		}
-	})
-	ch.read += n
-	r, ok := ch.durable[id]
-	return r, ok
+	r, _ := p.journal.inner.Get(context.Background(), k) // without a record there is a violation
+	return r
 }
 
 // endProcess keeps the Retry-After values of a process for the next one, unless the process could not store them.
@@ -203,36 +265,57 @@ func (ch *checker) endProcess(p *process) {
 	if p.state.pauses == nil {
 		return // it made no plan
 	}
-	clear(ch.pauses)
 	now := time.Now()
+	maps.DeleteFunc(ch.pauses, func(_ bool, was pause) bool { return !now.Before(was.until) })
 	for system, pause := range p.state.pauses {
 		if p.unsavedPauses.Load() == 0 && now.Before(pause.until) && now.Sub(pause.since) >= time.Millisecond {
 			p.w.count("Retry-After that outlives the process")
-			ch.pauses[system] = pause
+			if pause.until.After(ch.pauses[system].until) {
+				ch.pauses[system] = pause
+			}
 		}
 	}
 }
 
 // start reads what earlier processes left.
-func (o *processState) start(p *process) {
+func (o *processState) start(p *process, a *approval) {
 	ch := &p.w.checker
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
+	o.approval = a
 	o.pauses, o.readings, o.failedAgain = maps.Clone(ch.pauses), map[int]reading{}, map[int]bool{}
-	for i, a := range ch.approved {
-		r, ok := ch.durableRecord(p, a.entry.OrderID)
-		if !ok || r.State != resubmit.RecordSending && r.State != resubmit.RecordUnknown {
+	o.claims = map[int]time.Time{}
+	for i, n := range a.orders {
+		r := ch.durable(p, protocol.OrderKey(n.entry.OrderID)).Order
+		if r == nil || r.Phase != protocol.Claimed && r.Phase != protocol.Unanswered || p.w.alive(r.Epoch) {
 			continue
 		}
 		p.w.count("intents without an outcome found after a restart")
-		at := time.Now()
-		if sent := cmp.Or(r.SentAt, r.At); sent.Before(at) {
-			at = sent
+		if r.Run != a.digest {
+			p.w.count("intents of another plan without an outcome")
 		}
-		if len(ch.attempts[i]) <= r.Lost { // it is not recorded yet
-			ch.attempts[i] = append(ch.attempts[i], attempt{at: at, process: p.number - 1, intentOnly: true})
+		at := time.Now()
+		if r.ClaimedAt.Before(at) {
+			at = r.ClaimedAt
+		}
+		if r.Phase == protocol.Claimed && len(ch.attempts[i]) < r.Resubmissions { // it is not recorded yet
+			ch.attempts[i] = append(ch.attempts[i], attempt{at: at, process: -1, plan: r.Run, intentOnly: true})
 		}
 	}
+}
+
+// alive reports whether the process with a lease still runs.
+func (w *world) alive(epoch uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.programs, func(g *program) bool {
+		if g.current == nil {
+			return false
+		}
+		g.current.state.mu.Lock()
+		defer g.current.state.mu.Unlock()
+		return g.current.state.epoch == epoch
+	})
 }
 
 // observe lets a server act and records what it did.
@@ -251,31 +334,50 @@ func (ch *checker) observe(c *call, t *inFlight, act func() *answer) *answer {
 	for _, line := range ch.w.commerce.Pushes()[before:] {
 		ours := line.Origin != commercetest.OriginPanel && (line.Order == t.truth.ID || line.Order == t.truth.BillingID)
 		if ours && line.Accepted && !t.duplicate {
-			ch.noteAccepted(c, line.FailureNumber)
+			ch.noteAccepted(t, c.order, line.FailureNumber)
 		}
 	}
 	return ans
 }
 
 // noteAccepted checks I1 and I5.
-func (ch *checker) noteAccepted(c *call, failure int) {
+func (ch *checker) noteAccepted(t *inFlight, order, failure int) {
 	ch.w.counts.countUnder(&ch.w.mu, "pushes accepted")
-	f := failureKey{c.order, failure}
-	ch.acceptedByFailure[f]++
-	ch.acceptedPushes[c.order]++
-	if n := ch.acceptedByFailure[f]; n > 1 {
-		ch.violate("I1", c.order, "%d pushes were accepted for its failure %d", n, failure)
+	f := failureKey{order, failure}
+	ch.accepted[f]++
+	if n := ch.accepted[f]; n > 1 {
+		ch.violate("I1", order, "%d pushes were accepted for its failure %d", n, failure)
 	}
-	if ch.w.s.staleReads > 0 {
-		return // an order in a final status may not look so yet
+	a := t.process.state.approval
+	a.accepted[order]++
+	if n := a.orders[order]; n != nil && ch.w.s.staleReads == 0 { // an order in a final status may not look so yet
+		ch.checkLanes(a, n, order, t.truth)
 	}
-	a := ch.approved[c.order]
-	if a == nil {
-		return
+	ch.moved[order] = failure
+}
+
+// checkLanes checks I5 when a push of an order is accepted: the older orders of the plan in its lanes are done, and no
+// other order that a program has pushed is in progress there or is younger.
+func (ch *checker) checkLanes(a *approval, n *approvedOrder, order int, truth *commercetest.Order) {
+	for _, lane := range ch.w.lanes(truth) {
+		for _, older := range a.lanes[lane] {
+			if o := ch.w.order(older); a.orders[older].position < n.position && !isFinal(o.Status) {
+				ch.violate("I5", order, "was pushed while the older %s of its %s is %s", o.Number, lane, o.Status)
+			}
+		}
 	}
-	for _, older := range ch.lanes[ch.w.order(c.order).Subscription] {
-		if o := ch.w.order(older); ch.approved[older].position < a.position && !isFinal(o.Status) {
-			ch.violate("I5", c.order, "was pushed while the older %s of its subscription is %s", o.Number, o.Status)
+	for other, failure := range ch.moved {
+		o := ch.w.order(other)
+		if other == order || !slices.ContainsFunc(ch.w.lanes(&o), func(lane string) bool {
+			return slices.Contains(ch.w.lanes(truth), lane)
+		}) {
+			continue
+		}
+		if o.Failures == failure && !isFinal(o.Status) {
+			ch.violate("I5", order, "was pushed while %s, which was pushed before in its lane, is %s", o.Number, o.Status)
+		}
+		if o.PlacedAt.Sub(truth.PlacedAt) > time.Second && !n.entry.Named {
+			ch.violate("I5", order, "was pushed after the younger %s of its lane", o.Number)
 		}
 	}
 }
@@ -284,8 +386,8 @@ func (ch *checker) noteAccepted(c *call, failure int) {
 func (ch *checker) noteAnswer(p *process, c *call, t *inFlight, ans *answer, err error) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if c.kind == callPush && surelyRefused(ans, err) {
-		ch.attempts[c.order] = slices.DeleteFunc(ch.attempts[c.order], func(m attempt) bool { return m.at.Equal(t.at) })
+	if c.kind == callPush {
+		ch.notePushAnswer(p, c, t, ans, err)
 	}
 	if err != nil {
 		return
@@ -306,6 +408,23 @@ func (ch *checker) noteAnswer(p *process, c *call, t *inFlight, ans *answer, err
 	if until := retryAfterOf(ans); until.After(p.state.pauses[c.connect].until) {
 		p.state.pauses[c.connect] = pause{time.Now(), until}
 	}
+}
+
+// notePushAnswer records what the program knows about its push.
+func (ch *checker) notePushAnswer(p *process, c *call, t *inFlight, ans *answer, err error) {
+	own := func(m attempt) bool { return m.process == p.id && m.at.Equal(t.at) }
+	if surelyRefused(ans, err) {
+		ch.attempts[c.order] = slices.DeleteFunc(ch.attempts[c.order], own)
+		return
+	}
+	i := slices.IndexFunc(ch.attempts[c.order], own)
+	if err != nil || i < 0 {
+		return
+	}
+	m := &ch.attempts[c.order][i]
+	html := strings.Contains(ans.header.Get("Content-Type"), "html")
+	m.accepted = ans.status < 300 && !html && !ans.truncated && ans.slow == 0
+	m.gateway = ans.status >= 300
 }
 
 // surelyRefused reports whether an answer proves that nothing was moved.

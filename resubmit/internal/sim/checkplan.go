@@ -11,39 +11,39 @@ import (
 
 // checkSelection checks I11: the plan has the orders that full scans before and after planning both select. If the
 // scans differ, it may have more.
-func (ch *checker) checkSelection(planned, unsure, before, after []string) {
+func (ch *checker) checkSelection(f filter.Filter, planned, unsure, before, after []string) {
 	for _, id := range before {
-		if slices.Contains(after, id) && !slices.Contains(planned, id) && !ch.w.unselectable(ch.w.indexOf(id)) {
-			ch.violate("I11", ch.w.indexOf(id), "is not in the plan, but %v selects it", ch.w.s.filter)
+		if slices.Contains(after, id) && !slices.Contains(planned, id) && !ch.w.unselectable(ch.w.indexOf(id), f) {
+			ch.violate("I11", ch.w.indexOf(id), "is not in the plan, but %v selects it", f)
 		}
 	}
-	if ch.w.s.filter == nil {
+	if f == nil {
 		return
 	}
 	ch.w.count("plans compared with a full scan")
 	same := slices.Equal(before, after) && len(ch.w.s.malformed) == 0 // a malformed row may be selected
 	for _, id := range planned {
 		if same && !slices.Contains(before, id) && !slices.Contains(unsure, id) {
-			ch.violate("I11", ch.w.indexOf(id), "is in the plan, but %s does not select it", ch.w.s.filter)
+			ch.violate("I11", ch.w.indexOf(id), "is in the plan, but %s does not select it", f)
 		}
 	}
-	text := ch.w.s.filter.String()
+	text := f.String()
 	if again, err := filter.Parse(text); err != nil || again.String() != text {
 		ch.violate("I11", -1, "%s is parsed as %v, %v", text, again, err)
 	}
 }
 
 // unselectable reports whether the row of an order does not show which order it is, or whether it is selected.
-func (w *world) unselectable(order int) bool {
+func (w *world) unselectable(order int, f filter.Filter) bool {
 	return slices.ContainsFunc(w.s.malformed, func(o malformedSpec) bool {
 		return o.order == order &&
-			(o.kind.nameless() || o.kind == malformedStatusMissing || o.kind == malformedReasonList && w.s.filter != nil)
+			(o.kind.nameless() || o.kind == malformedStatusMissing || o.kind == malformedReasonList && f != nil)
 	})
 }
 
-// matching is the full scan: the ids of the failed orders that the filter selects now.
-func (w *world) matching(f filter.Filter) []string {
-	if w.s.filter == nil {
+// matching is the full scan: the ids of the failed orders that the filter selects now. drawn is nil if it selects all.
+func (w *world) matching(drawn, f filter.Filter) []string {
+	if drawn == nil {
 		return w.failed()
 	}
 	client, err := directClient(w)

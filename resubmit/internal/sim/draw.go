@@ -12,6 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
@@ -54,11 +55,13 @@ func draw(seed uint64, change func(*resubmit.Config)) *scenario {
 	s.drawOrders(d)
 	s.drawRules(d)
 	s.drawCrashes(d)
+	s.programs = []programSpec{{plans: 1}}
 	if d.chance(25) && s.api == apiOrderManager { // the others show too few properties
-		s.filter = drawFilter(d)
+		s.programs[0].filter = drawFilter(d)
 	}
 	if s.twin {
 		s.drawOneFault(newDice(seed, 2))
+		s.locked = seed%4 < 2
 		return s
 	}
 	if d.chance(30) {
@@ -68,7 +71,86 @@ func draw(seed uint64, change func(*resubmit.Config)) *scenario {
 	s.drawFaults(d)
 	s.drawActions(d)
 	s.drawMisbehavior(newDice(seed, 2))
+	d = newDice(seed, 3)
+	s.drawPrograms(d)
+	s.drawJournal(d)
+	s.drawTiming(d)
 	return s
+}
+
+// drawPrograms draws a second program, further plans, orders that are named in them, and plans that are replaced.
+func (s *scenario) drawPrograms(d dice) {
+	if d.chance(40) {
+		second := programSpec{plans: 1 + d.IntN(2), start: d.between(0, 15*time.Minute)}
+		if d.chance(40) { // both plan at the same time
+			second.start = d.between(0, 3*time.Second)
+		}
+		if second.shares = d.chance(25); second.shares {
+			second.plans = 1
+		} else if s.api == apiOrderManager && d.chance(60) {
+			second.filter = drawFilter(d)
+		}
+		s.programs = append(s.programs, second)
+		for i := range s.crashes {
+			s.crashes[i].program = d.IntN(2)
+		}
+		for i := range s.actions {
+			s.actions[i].program = d.IntN(2)
+		}
+	} else {
+		s.locked = d.chance(50)
+	}
+	first := &s.programs[0]
+	first.plans = pick(d, 1, 1, 2, 3)
+	for i := range s.programs {
+		g := &s.programs[i]
+		g.pause = d.between(time.Second, 20*time.Minute)
+		for _, o := range s.orders {
+			if d.chance(15) {
+				g.named = append(g.named, o.index)
+			}
+		}
+	}
+	s.signed = d.chance(20)
+	if s.signed && d.chance(60) {
+		first.swap = &swapSpec{plan: d.IntN(first.plans), after: d.between(0, 2*time.Minute),
+			kind: pick(d, swapEdited, swapUnsigned, swapForged, swapLate)}
+	}
+}
+
+// drawJournal draws what happens to the journal.
+func (s *scenario) drawJournal(d dice) {
+	if d.chance(15) {
+		s.slowPuts = 3 * time.Second
+	}
+	if len(s.programs) == 1 && d.chance(20) {
+		g := &s.programs[0]
+		g.loss = &lossSpec{after: d.IntN(3), replaced: d.chance(30), share: d.Float64()}
+		g.plans = max(2, g.plans)
+	}
+	for range d.IntN(3) {
+		if d.chance(15) {
+			s.faults = append(s.faults, faultSpec{call: callJournal, order: -1, n: d.IntN(60), kind: faultLostAfter})
+		}
+	}
+}
+
+// drawTiming draws suspended processes, and what others do right before a push.
+func (s *scenario) drawTiming(d dice) {
+	for d.chance(15) {
+		s.suspensions = append(s.suspensions, suspendSpec{
+			program: d.IntN(len(s.programs)), process: pick(d, 0, 0, 1), step: 1 + d.IntN(120),
+			d: pick(d, d.between(time.Second, 20*time.Second), d.between(30*time.Second, 15*time.Minute)),
+		})
+	}
+	for d.chance(30) {
+		a := actionSpec{
+			read: pick(d, 1, 1, 2, 3), order: d.IntN(len(s.orders)), program: d.IntN(len(s.programs)),
+			kind: pick(d, actionWindow, actionWindow, actionPush, actionCancel, actionFail, actionPause),
+			d:    d.between(time.Second, 15*time.Minute),
+		}
+		s.actions = append(s.actions, a)
+	}
 }
 
 func drawLimits(d dice) (limits resubmit.Config, probe bool) {
@@ -89,7 +171,8 @@ func drawLimits(d dice) (limits resubmit.Config, probe bool) {
 			MaxOpens: pick(d, -1, 1, 5)},
 	}
 	probe = d.chance(50)
-	limits.Retry = resubmit.RetryPolicy{MaxAttempts: pick(d, 0, 0, 2, 2, 3), Spacing: pick(d, 0, -1, 10*time.Minute)}
+	limits.Retry = protocol.RetryPolicy{MaxAttempts: pick(d, 0, 0, 2, 2, 3), Spacing: pick(d, 0, -1, 10*time.Minute)}
+	limits.MaxResubmissions = pick(d, 0, 0, 2, 5)
 	return limits, probe
 }
 
@@ -252,11 +335,19 @@ func (s *scenario) drawOrders(d dice) {
 		default:
 			o.subscription, o.existing = d.IntN(shared), true
 		}
+		o.tenant = o.subscription
 		s.drawCause(d, &o)
 		if s.twin {
 			o.reply.after = min(o.reply.after, 90*time.Second)
 		}
 		s.orders = append(s.orders, o)
+	}
+	if s.seed%3 == 0 { // some existing subscriptions have one tenant
+		for i := range s.orders {
+			if o := &s.orders[i]; o.existing && o.subscription < shared {
+				o.tenant = 0
+			}
+		}
 	}
 }
 
@@ -283,7 +374,7 @@ func (s *scenario) drawCause(d dice, o *orderSpec) {
 	}
 	if o.kind == commerce.TypeSales && o.cause == causeWindow && d.chance(8) {
 		// Commerce accepts a change where Connect should have a purchase.
-		o.request, o.subscription, o.existing = connect.TypeChange, 50, true
+		o.request, o.subscription, o.tenant, o.existing = connect.TypeChange, 50, 50, true
 	}
 }
 

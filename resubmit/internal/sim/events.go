@@ -20,9 +20,12 @@ func (w *world) schedule() []event {
 		events = append(events, w.windowEvents(i, win)...)
 	}
 	for _, a := range w.s.actions {
+		if a.read > 0 {
+			continue // see afterRead
+		}
 		events = append(events, event{a.at, func() { w.perform(a) }})
 		if a.kind == actionPause {
-			events = append(events, event{a.at + a.d, func() { w.pause(false) }})
+			events = append(events, event{a.at + a.d, func() { w.pause(a.program, false) }})
 		}
 	}
 	return events
@@ -66,6 +69,41 @@ func (w *world) windowEvents(n int, win windowSpec) []event {
 		event{to + win.overrun, func() { w.setMaintenance(false); announceEnd() }})
 }
 
+// afterRead performs the actions that belong to a read of an order by a run.
+func (w *world) afterRead(order int) {
+	w.mu.Lock()
+	w.orderReads[order]++
+	n := w.orderReads[order]
+	w.mu.Unlock()
+	for _, a := range w.s.actions {
+		if a.read != n || a.order != order {
+			continue
+		}
+		w.perform(a)
+		w.count("action during a read: " + string(a.kind))
+		if a.kind == actionPause {
+			w.background.Go(func() {
+				_ = sleep(w.ctx, a.d) // at the end of the world too
+				w.pause(a.program, false)
+			})
+		}
+	}
+}
+
+// begin begins a maintenance that nobody has announced, and ends it.
+func (w *world) begin(d time.Duration) {
+	w.mu.Lock()
+	w.unplanned++
+	n := len(w.s.windows) + w.unplanned
+	w.mu.Unlock()
+	w.announce(n, span{time.Now(), time.Now().Add(d)})
+	w.setMaintenance(true)
+	w.background.Go(func() {
+		_ = sleep(w.ctx, d) // at the end of the world too
+		w.setMaintenance(false)
+	})
+}
+
 // perform does an action of somebody. The system decides whether it is possible.
 func (w *world) perform(a actionSpec) {
 	var err error
@@ -73,15 +111,17 @@ func (w *world) perform(a actionSpec) {
 	case actionPush, actionCancel, actionFail:
 		err = w.interfere(a)
 	case actionPause:
-		w.pause(true)
+		w.pause(a.program, true)
 	case actionStop:
-		if p := w.process(); p != nil {
+		if p := w.process(a.program); p != nil {
 			p.stop(errStopped)
 		}
 	case actionDrain:
-		if p := w.process(); p != nil && p.runner.Load() != nil {
+		if p := w.process(a.program); p != nil && p.runner.Load() != nil {
 			p.runner.Load().Drain() // the program is restarted
 		}
+	case actionWindow:
+		w.begin(a.d)
 	case actionClock:
 		w.clockJump.Add(int64(a.d))
 	case actionPlace:
@@ -116,16 +156,16 @@ func (w *world) interfere(a actionSpec) error {
 	}
 }
 
-// process is the current process; nil for none.
-func (w *world) process() *process {
+// process is the current process of a program; nil for none.
+func (w *world) process(program int) *process {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.current
+	return w.programs[program%len(w.programs)].current
 }
 
-// pause pauses or resumes the current process, if there is one. A new process is not paused.
-func (w *world) pause(on bool) {
-	p := w.process()
+// pause pauses or resumes the current process of a program, if there is one. A new process is not paused.
+func (w *world) pause(program int, on bool) {
+	p := w.process(program)
 	if p == nil || p.runner.Load() == nil {
 		return
 	}

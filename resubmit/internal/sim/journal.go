@@ -2,189 +2,246 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
-// journal opens the journal of the process. Every other world with a [Log] writes it asynchronously.
-func (p *process) journal() (resubmit.Journal, error) {
-	open := func(*Process) (resubmit.Journal, error) { return OpenLog(p.w.disk) }
-	if p.w.cfg.Journal != nil {
-		open = p.w.cfg.Journal
-	}
-	inner, err := open(p.env())
+// openJournal opens the journal of the process, and checks that it is the one of the process before.
+func (p *process) openJournal(systems *resubmit.Systems) (*faultyJournal, error) {
+	inner, err := p.w.journalOf(p)
 	if err != nil {
 		return nil, fmt.Errorf("open the journal: %w", err)
 	}
-	p.state.journal = inner
-	faulty := &faultyJournal{Journal: inner, p: p}
-	log, ok := inner.(*Log)
-	if !ok || p.w.cfg.Journal != nil || p.w.s.seed%2 == 0 {
-		return faulty, nil
+	p.opened = p.w.cfg.Journal != nil
+	j := &faultyJournal{inner: inner, p: p}
+	_, err = j.Begin(p.ctx, resubmit.JournalUse{
+		System: systems.Name, BaseURL: systems.BaseURL, IDSpace: systems.Capabilities.IDSpace, After: p.w.anchorNow(),
+	})
+	if errors.Is(err, resubmit.ErrJournalMismatch) {
+		p.w.recoverJournal()
+		return nil, errRecovered
 	}
-	return &asyncJournal{faultyJournal: faulty, log: log, turn: make(chan struct{}, 1)}, nil
+	return j, err
 }
 
-// faultyJournal is a slow journal whose process can be killed before, during and after each write.
-type faultyJournal struct {
-	resubmit.Journal
-	p *process
+// journalOf opens the journal. Programs that run at the same time share it.
+func (w *world) journalOf(p *process) (resubmit.Journal, error) {
+	if w.cfg.Journal == nil {
+		j := w.store.For(p.id)
+		if w.cfg.wrap != nil {
+			j = w.cfg.wrap(j)
+		}
+		return j, nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.opened == nil {
+		j, err := w.cfg.Journal(p.env())
+		if err != nil {
+			return nil, err
+		}
+		w.opened = j
+	}
+	w.users++
+	return w.opened, nil
 }
 
-func (j *faultyJournal) Begin(digest string) error {
-	if j.p.killed() {
-		return errKilled
+// closeJournal closes the files of a journal, as the end of the last process does.
+func (w *world) closeJournal() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.users--; w.users > 0 {
+		return nil
 	}
-	return j.Journal.Begin(digest)
-}
-
-func (j *faultyJournal) Put(r resubmit.Record) error {
-	if err := j.p.step("before a journal write"); err != nil {
-		return err
-	}
-	order := j.p.w.indexOf(r.OrderID)
-	random := j.p.w.random(callJournal, order, r.Attempt*16+len(r.State))
-	if err := j.p.wait(context.Background(), 50*time.Microsecond+
-		time.Duration(random.Int64N(int64(3*time.Millisecond)))); err != nil {
-		return err
-	}
-	err := j.Journal.Put(r)
-	j.p.w.logf("process %d: journal: order %d is %s, attempt %d (%s): %v",
-		j.p.number, order, r.State, r.Attempt, r.Why, err)
-	if err != nil {
-		return err
-	}
-	j.p.w.checker.noteRecord(j.p, order, r)
-	return j.p.step("after a journal write")
-}
-
-func (j *faultyJournal) Get(orderID string) (resubmit.Record, bool, error) {
-	if j.p.killed() {
-		return resubmit.Record{}, false, errKilled
-	}
-	return j.Journal.Get(orderID)
-}
-
-// PutPatience implements resubmit.PatientJournal, also for a journal that cannot store it.
-func (j *faultyJournal) PutPatience(asked resubmit.Patience) error {
-	j.p.unsavedPauses.Add(1)
-	patient, ok := j.Journal.(resubmit.PatientJournal)
+	c, ok := w.opened.(io.Closer)
+	w.opened = nil
 	if !ok {
 		return nil
 	}
-	if err := j.p.step("before a journal write"); err != nil {
-		return err
-	}
-	if err := j.p.wait(context.Background(), time.Millisecond); err != nil {
-		return err
-	}
-	err := patient.PutPatience(asked)
-	j.p.w.logf("process %d: journal: nothing is sent before %v: %v", j.p.number, asked.Until.Sub(j.p.w.start), err)
-	if err != nil {
-		return err
-	}
-	j.p.unsavedPauses.Add(-1)
-	return j.p.step("after a journal write")
+	return c.Close()
 }
 
-// Patience implements resubmit.PatientJournal.
-func (j *faultyJournal) Patience() (resubmit.Patience, error) {
-	patient, ok := j.Journal.(resubmit.PatientJournal)
+// anchorNow is the position that is kept outside of the journal; zero if none is.
+func (w *world) anchorNow() plan.Position {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.anchor
+}
+
+// setAnchor keeps a position, at most once per second unless it must.
+func (w *world) setAnchor(p plan.Position, must bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if must || time.Since(w.anchorAt) >= time.Second {
+		w.anchor, w.anchorAt = p, time.Now()
+	}
+}
+
+// lose loses the journal, or restores an older copy, unless nothing was written yet.
+func (w *world) lose(l *lossSpec) {
+	at := w.anchorNow()
 	switch {
-	case !ok:
-		return resubmit.Patience{}, nil
-	case j.p.killed():
-		return resubmit.Patience{}, errKilled
+	case at.Sequence == 0:
+		return
+	case l.replaced:
+		w.store.replace()
+		w.count("journal replaced by a new one")
+	case w.store.restore(at, l.share):
+		w.count("journal restored from an older copy")
+	default:
+		return
 	}
-	return patient.Patience()
+	w.logf("%s", l)
+	w.checker.noteLoss()
 }
 
-// asyncJournal keeps records of PutLater in memory, which are lost if the process is killed. Each Put writes some of
-// them too: only the records of one order stay in order.
-type asyncJournal struct {
-	*faultyJournal
-	log     *Log
-	turn    chan struct{} // a lock of pending that synctest can wait for
-	pending []resubmit.Record
+// recoverJournal continues after a loss that was noticed.
+func (w *world) recoverJournal() {
+	w.store.recover(time.Now())
+	w.mu.Lock()
+	w.anchor = plan.Position{}
+	w.mu.Unlock()
+	w.count("lost journal rejected")
+	w.logf("the journal is not the one of the anchor, and is recovered")
+	for _, g := range w.programs {
+		g.plan = nil
+	}
 }
 
-var (
-	_ resubmit.LaterJournal = (*asyncJournal)(nil)
-	_ resubmit.BulkJournal  = (*asyncJournal)(nil)
-)
+// faultyJournal is the journal as a process uses it. It is slow, and its process can be killed before, during and after
+// each write.
+type faultyJournal struct {
+	inner resubmit.Journal
+	p     *process
+}
 
-func (j *asyncJournal) PutLater(r resubmit.Record) error {
+// Begin implements [resubmit.Journal].
+func (j *faultyJournal) Begin(ctx context.Context, u resubmit.JournalUse) (resubmit.Lease, error) {
+	if err := j.p.step("before a journal write"); err != nil {
+		return resubmit.Lease{}, err
+	}
+	l, err := j.inner.Begin(ctx, u)
+	if err != nil {
+		return l, err
+	}
+	j.p.w.setAnchor(l.Position, true)
+	if u.Plan != "" {
+		j.p.w.checker.noteLease(j.p, l.Epoch)
+	}
+	return l, nil
+}
+
+// Put implements [resubmit.Journal].
+func (j *faultyJournal) Put(ctx context.Context, d resubmit.Durability, records ...protocol.Record) (uint64, error) {
+	p := j.p
+	first := &records[0]
+	order := p.w.indexOf(first.ID)
+	if first.Kind == protocol.KindSystem {
+		p.unsavedPauses.Add(1)
+	}
+	began := time.Now()
+	if err := j.delay(ctx); err != nil {
+		return 0, err
+	}
+	seq, err := j.put(ctx, d, records)
+	p.w.logf("process %s: journal: %s: %v", p, describe(order, records), err)
+	if err != nil {
+		return 0, err
+	}
+	if first.Kind == protocol.KindSystem {
+		p.unsavedPauses.Add(-1)
+	}
+	if err := p.step("after a journal write"); err != nil {
+		return 0, err
+	}
+	p.w.checker.noteRecord(p, order, first, began)
+	return seq, nil
+}
+
+// delay waits for as long as the write takes to begin.
+func (j *faultyJournal) delay(ctx context.Context) error {
 	if err := j.p.step("before a journal write"); err != nil {
 		return err
 	}
-	j.turn <- struct{}{}
-	j.pending = append(j.pending, r)
-	<-j.turn
-	order := j.p.w.indexOf(r.OrderID)
-	j.p.w.logf("process %d: journal: order %d is %s, attempt %d, not on disk yet", j.p.number, order, r.State, r.Attempt)
-	j.p.w.checker.noteRecord(j.p, order, r)
-	return j.p.step("after a journal write")
-}
-
-func (j *asyncJournal) Sync() error {
-	return j.write(func(string) bool { return true })
-}
-
-func (j *asyncJournal) Put(r resubmit.Record) error {
-	random := j.p.w.random(callJournal, j.p.w.indexOf(r.OrderID), -r.Attempt)
-	picked := map[string]bool{r.OrderID: true}
-	err := j.write(func(id string) bool {
-		if _, drawn := picked[id]; !drawn {
-			picked[id] = random.IntN(4) == 0
-		}
-		return picked[id]
-	})
-	if err != nil {
-		return err
+	random := j.p.w.random(callJournal, j.p.id, int(j.p.writes.Add(1)))
+	d := 50*time.Microsecond + time.Duration(random.Int64N(int64(3*time.Millisecond)))
+	if slow := j.p.w.s.slowPuts; slow > 0 && random.IntN(3) == 0 && j.p.number < faultyProcesses {
+		j.p.w.count("slow journal write")
+		d = time.Duration(random.Int64N(int64(slow)))
 	}
-	return j.faultyJournal.Put(r)
+	return j.p.wait(ctx, d)
 }
 
-// write writes the pending records of some orders. A failed write is not retried: the log then rejects all writes.
-func (j *asyncJournal) write(selected func(orderID string) bool) error {
-	j.turn <- struct{}{}
-	defer func() { <-j.turn }()
-	for i := 0; i < len(j.pending); {
-		if !selected(j.pending[i].OrderID) {
-			i++
-			continue
+// put writes the records, unless the disk is full or the process is killed.
+func (j *faultyJournal) put(ctx context.Context, d resubmit.Durability, records []protocol.Record) (uint64, error) {
+	p := j.p
+	if err := p.step("in a journal write"); err != nil {
+		if p.crash != nil && p.crash.tear < 0.5 { // it arrives
+			p.w.count("journal write done by a killed process")
+			_, _ = j.inner.Put(context.WithoutCancel(ctx), d, records...) // the process does not get the answer
 		}
-		if err := j.faultyJournal.Put(j.pending[i]); err != nil {
-			return err
-		}
-		j.pending = append(j.pending[:i:i], j.pending[i+1:]...)
+		return 0, err
 	}
-	return nil
+	if p.diskFull.Load() {
+		return 0, errDiskFull
+	}
+	f := p.w.fault(p, callJournal, -1, p.w.countCall(callJournal, -1))
+	if f.kind == faultDiskFull {
+		p.w.count("disk full in a journal write")
+		p.diskFull.Store(true)
+		return 0, errDiskFull
+	}
+	seq, err := j.inner.Put(ctx, d, records...)
+	if err == nil && f.kind == faultLostAfter {
+		p.w.count("answer to a journal write lost")
+		return 0, errCommitLost
+	}
+	if err == nil && p.w.cfg.Journal == nil {
+		p.w.setAnchor(p.w.store.safe(), false)
+	}
+	return seq, err
 }
 
-func (j *asyncJournal) Get(orderID string) (resubmit.Record, bool, error) {
-	j.turn <- struct{}{}
-	defer func() { <-j.turn }()
-	for i := len(j.pending) - 1; i >= 0; i-- {
-		if j.pending[i].OrderID == orderID {
-			return j.pending[i], true, nil
+// describe describes the records of a write.
+func describe(order int, records []protocol.Record) string {
+	text := ""
+	for _, r := range records {
+		switch {
+		case r.Order != nil:
+			text += fmt.Sprintf("order %d is %s %s, attempt %d (%s)", order, r.Order.Phase, r.Order.Outcome, r.Order.Attempts,
+				r.Order.Why)
+		case r.Lane != nil && r.Lane.Order == "":
+			text += fmt.Sprintf("; the %s is free", r.ID)
+		case r.Lane != nil:
+			text += fmt.Sprintf("; the %s is of %s, blocked: %t", r.ID, r.Lane.Number, r.Lane.Blocked)
+		default:
+			text += r.ID
 		}
 	}
-	return j.faultyJournal.Get(orderID)
+	return text
 }
 
-func (j *asyncJournal) Heads() iter.Seq2[resubmit.RecordHead, error] {
-	return func(yield func(resubmit.RecordHead, error) bool) {
-		if err := j.Sync(); err != nil {
-			yield(resubmit.RecordHead{}, err)
-			return
-		}
-		for r, err := range j.log.Heads() {
+// Get implements [resubmit.Journal].
+func (j *faultyJournal) Get(ctx context.Context, k protocol.Key) (protocol.Record, error) {
+	if err := j.p.pause(); err != nil {
+		return protocol.Record{}, err
+	}
+	return j.inner.Get(ctx, k)
+}
+
+// Records implements [resubmit.Journal].
+func (j *faultyJournal) Records(ctx context.Context) iter.Seq2[protocol.Record, error] {
+	return func(yield func(protocol.Record, error) bool) {
+		for r, err := range j.inner.Records(ctx) {
 			if j.p.killed() {
-				r, err = resubmit.RecordHead{}, errKilled
+				r, err = protocol.Record{}, errKilled
 			}
 			if !yield(r, err) || err != nil {
 				return
@@ -193,29 +250,14 @@ func (j *asyncJournal) Heads() iter.Seq2[resubmit.RecordHead, error] {
 	}
 }
 
-// restartClock makes the clock jump back at a restart, by moving the times in the journal into the future.
-func (w *world) restartClock(ahead time.Duration) {
-	if ahead <= 0 || w.cfg.Journal != nil {
-		return
+// Flush implements [resubmit.Journal].
+func (j *faultyJournal) Flush(ctx context.Context) (plan.Position, error) {
+	if err := j.p.step("before a journal write"); err != nil {
+		return plan.Position{}, err
 	}
-	data := w.disk.Bytes()
-	w.disk.tear = nil
-	w.disk.Truncate(0)
-	l := &Log{disk: w.disk}
-	_, _ = readLog(data, func(line logLine) { // a torn line is left out, as it is when the log is opened
-		if line.Record != nil {
-			line.Record.At = line.Record.At.Add(ahead)
-			if !line.Record.SentAt.IsZero() {
-				line.Record.SentAt = line.Record.SentAt.Add(ahead)
-			}
-		}
-		if line.Patience != nil {
-			line.Patience.Asked, line.Patience.Until = line.Patience.Asked.Add(ahead), line.Patience.Until.Add(ahead)
-		}
-		_ = l.write(line) // cannot fail
-	})
-	w.checker.mu.Lock()
-	w.checker.read = 0
-	w.checker.mu.Unlock()
-	w.count("clock of the program jumped back")
+	at, err := j.inner.Flush(ctx)
+	if err == nil {
+		j.p.w.setAnchor(at, true)
+	}
+	return at, err
 }

@@ -53,7 +53,7 @@ var brokenFaultHandling = []brokenCase{
 	)}},
 	{"clients hide that credentials were refused", "credentials", Config{Runner: func(_ *Process, c *resubmit.Config) {
 		clients := hidesDenials{c.Reader, c.Pusher}
-		c.Reader, c.Pusher = clients, clients
+		c.Reader, c.Pusher, c.Capabilities.Lists = clients, clients, false
 	}}},
 	{"pusher repeats a push after a panic", "I6", Config{Runner: wrapPusher(
 		func(ctx context.Context, p resubmit.Pusher, id string, to commerce.Status) (err error) {
@@ -126,16 +126,19 @@ func withoutDenial(err error) error {
 
 // quietScenario has five orders and no faults after the start of the program.
 func quietScenario() *scenario {
-	s := &scenario{seed: 1, twin: true, maxTries: 1, api: apiOrderManager, asyncHeals: true, limits: resubmit.Config{
+	s := &scenario{seed: 1, programs: []programSpec{{plans: 1}}, twin: true, maxTries: 1, api: apiOrderManager,
+		asyncHeals: true}
+	s.limits = resubmit.Config{
 		Guard: time.Minute, Policy: resubmit.Policy{SettleDelay: 240 * time.Second}, RateLimit: 10, Concurrency: 2,
 		MaxDeferrals: 3,
 		Verify: resubmit.VerifyConfig{InitialInterval: 10 * time.Second, MaxInterval: time.Minute,
 			Timeout: 15 * time.Minute},
 		Canary: resubmit.CanaryConfig{Steps: []int{}}, Breaker: resubmit.BreakerConfig{Failures: -1, Wait: time.Minute},
-	}}
+	}
 	for i := range 5 {
 		s.orders = append(s.orders, orderSpec{
-			index: i, kind: commerce.TypeSales, product: quickProduct, subscription: 100 + i, cause: causeWindow,
+			index: i, kind: commerce.TypeSales, product: quickProduct, subscription: 100 + i, tenant: 100 + i,
+			cause:       causeWindow,
 			placedAfter: time.Duration(i) * 5 * time.Second, reply: vendorReply{action: connecttest.VendorApprove,
 				after: time.Minute},
 		})

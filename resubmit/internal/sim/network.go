@@ -46,11 +46,7 @@ func (w *world) identify(r *http.Request, body []byte) call {
 	if !c.connect {
 		w.identifyOrder(&c, r, body)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	key := callKey{c.kind, c.order}
-	c.n = w.callCounts[key]
-	w.callCounts[key]++
+	c.n = w.countCall(c.kind, c.order)
 	return c
 }
 
@@ -148,11 +144,11 @@ func (l *network) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	c := w.identify(r, body)
+	t := w.checker.checkCall(p, &c) // before the process may be suspended, which it cannot notice in time
 	if err := p.step("before a call"); err != nil {
 		return nil, err
 	}
 	f := w.fault(p, c.kind, c.order, c.n)
-	t := w.checker.checkCall(p, &c)
 	ans, err := l.deliver(r, body, &c, f, t)
 	w.checker.noteAnswer(p, &c, t, ans, err)
 	w.noteCall(p, &c, f, ans, err)
@@ -212,11 +208,11 @@ func (w *world) noteCall(p *process, c *call, f faultSpec, ans *answer, err erro
 	}
 	if c.order >= 0 {
 		o := w.order(c.order)
-		w.logf("process %d: %s %s (order %d) %s: %s; it is %s, failure %d", p.number, c.kind, o.Number, c.order, c.to,
+		w.logf("process %s: %s %s (order %d) %s: %s; it is %s, failure %d", p, c.kind, o.Number, c.order, c.to,
 			outcome, o.Status, o.Failures)
 		return
 	}
-	w.logf("process %d: %s: %s", p.number, c.kind, outcome)
+	w.logf("process %s: %s: %s", p, c.kind, outcome)
 }
 
 // deliver delivers a call to its server and returns the answer.
@@ -245,6 +241,9 @@ func (l *network) deliver(r *http.Request, body []byte, c *call, f faultSpec, t 
 		return ans, err
 	}
 	ans := w.serve(r, body, c, t)
+	if c.kind == callRead && p.applying.Load() {
+		w.afterRead(c.order)
+	}
 	if f.kind == faultDuplicate {
 		w.serve(r, body, c, t.repeat())
 	}
@@ -478,9 +477,9 @@ func (w *world) denialOf(p *process, c *call) (denialSpec, bool) {
 		}
 		since := &w.denialStarts[i]
 		if !since.ever {
-			*since = startedIn{true, p.number, time.Now()}
+			*since = startedIn{true, p.id, time.Now()}
 		}
-		if r.lasts == 0 && since.process == p.number || r.lasts > 0 && time.Since(since.at) < r.lasts {
+		if r.lasts == 0 && since.process == p.id || r.lasts > 0 && time.Since(since.at) < r.lasts {
 			return r, true
 		}
 	}

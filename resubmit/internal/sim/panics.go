@@ -16,7 +16,7 @@ func (p *process) panicIf(spec *panicSpec, after bool) {
 		return
 	}
 	p.w.count(spec.name())
-	p.w.logf("process %d: %s", p.number, spec)
+	p.w.logf("process %s: %s", p, spec)
 	panic("simulated: " + spec.String()) //nolint:forbidigo // simulates a callback that panics
 }
 

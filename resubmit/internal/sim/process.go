@@ -3,11 +3,13 @@ package sim
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
+	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,11 +32,14 @@ var (
 	errStopped = errors.New("the operator stopped the program")
 )
 
-// process is one process of the program. Once it is killed, nothing it still does has an effect.
+// process is one process of a program. Once it is killed, nothing it still does has an effect.
 type process struct {
 	w         *world
-	number    int
-	crash     *crashSpec // nil: the process is not killed
+	program   *program
+	number    int // of its program, from 0
+	id        int // of the world
+	crash     *crashSpec
+	sleeps    []suspendSpec
 	startedAt time.Time
 
 	ctx    context.Context //nolint:containedctx // a process lives as long as its context
@@ -43,70 +48,94 @@ type process struct {
 	once   sync.Once     // for kill
 	steps  atomic.Int64
 	pushes atomic.Int64
+	writes atomic.Int64
+	wakes  atomic.Int64 // when a suspended process continues, in ns since the start of the world
 	runner atomic.Pointer[resubmit.Runner]
 	paused atomic.Bool // by the operator
 
+	opened        bool // a journal of Config.Journal
+	journal       *faultyJournal
+	diskFull      atomic.Bool
 	applying      atomic.Bool // it has a plan
 	state         processState
 	unsavedPauses atomic.Int64 // Retry-After values that may not be on disk
 }
 
-// runProcess starts the program and waits for its end. If it has not finished, it is restarted after downtime.
-func (w *world) runProcess(ctx context.Context, number int) (finished bool, downtime time.Duration) {
-	p := &process{w: w, number: number, dead: make(chan struct{}), startedAt: time.Now()}
+func newProcess(ctx context.Context, g *program, number int) *process {
+	p := &process{
+		w: g.w, program: g, number: number, id: 1000*g.index + number + 1, dead: make(chan struct{}),
+		startedAt: time.Now(),
+	}
 	p.ctx, p.stop = context.WithCancelCause(rest.Steady(ctx))
-	defer p.stop(nil)
-	for i := range w.s.crashes {
-		if w.s.crashes[i].process == number && number < faultyProcesses {
-			p.crash = &w.s.crashes[i]
+	if number >= faultyProcesses {
+		return p
+	}
+	for i := range g.w.s.crashes {
+		if c := &g.w.s.crashes[i]; c.program == g.index && c.process == number {
+			p.crash = c
 		}
 	}
-	if p.crash != nil && p.crash.step == 0 && p.crash.push == 0 {
-		defer time.AfterFunc(p.crash.after, func() { p.kill("after some time") }).Stop()
+	for _, s := range g.w.s.suspensions {
+		if s.program == g.index && s.process == number {
+			p.sleeps = append(p.sleeps, s)
+		}
 	}
-	w.disk.tear = p.tearWrite
-	w.setCurrent(p)
-	defer w.setCurrent(nil)
+	return p
+}
+
+// String returns the number of the process; with a letter if there are several programs.
+func (p *process) String() string {
+	if p.program.index == 0 {
+		return strconv.Itoa(p.number)
+	}
+	return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[p.program.index:][:1] + strconv.Itoa(p.number)
+}
+
+// runToEnd runs the process until it ends or is killed.
+func (p *process) runToEnd() error {
+	if c := p.crash; c != nil && c.step == 0 && c.push == 0 {
+		defer time.AfterFunc(c.after, func() { p.kill("after some time") }).Stop()
+	}
+	w := p.w
+	w.setCurrent(p.program, p)
 	err := p.run()
+	w.setCurrent(p.program, nil)
 	w.checker.checkEnd(p, err)
 	w.checker.endProcess(p)
-	err = errors.Join(err, p.closeJournal())
-	w.logf("process %d ends: %v", number, err)
-	switch {
-	case p.killed():
-		w.restartClock(p.crash.clockAhead)
-		return false, p.crash.downtime
-	case err == nil:
-		return true, 0
-	default:
-		return false, time.Minute
+	if p.killed() {
+		random := w.random(callJournal, -1, p.id)
+		if n := w.store.crash(p.id, func() bool { return random.IntN(2) == 0 }); n > 0 {
+			w.count("deferred journal writes lost in a crash")
+		}
+	} else {
+		w.store.exit(p.id)
 	}
+	if p.opened {
+		err = errors.Join(err, w.closeJournal())
+	}
+	w.logf("process %s ends: %v", p, err)
+	return err
 }
 
-// closeJournal closes the files of a journal, as the end of a process does.
-func (p *process) closeJournal() error {
-	if c, ok := p.state.journal.(io.Closer); ok {
-		return c.Close()
-	}
-	return nil
-}
-
-func (w *world) setCurrent(p *process) {
+// setCurrent sets the running process of a program; nil for none.
+func (w *world) setCurrent(g *program, p *process) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.current = p
+	g.current = p
 }
 
-// step is a point at which the process can be killed.
+// step is a point at which the process can be killed or suspended.
 func (p *process) step(point string) error {
-	n := p.steps.Add(1)
-	if p.crash != nil && p.crash.step > 0 && int(n) == p.crash.step {
+	n := int(p.steps.Add(1))
+	if p.crash != nil && n == p.crash.step {
 		p.kill(point)
 	}
-	if p.killed() {
-		return errKilled
+	for _, s := range p.sleeps {
+		if n == s.step {
+			p.suspend(s.d)
+		}
 	}
-	return nil
+	return p.pause()
 }
 
 // stepSent is the step after a call was sent.
@@ -125,7 +154,7 @@ func (p *process) kill(point string) {
 			what = "applying"
 		}
 		p.w.count("crash while " + what + ", " + point)
-		p.w.logf("process %d is killed %s", p.number, point)
+		p.w.logf("process %s is killed %s", p, point)
 		close(p.dead)
 		p.stop(errKilled)
 	})
@@ -138,6 +167,30 @@ func (p *process) killed() bool {
 	default:
 		return false
 	}
+}
+
+// suspend stops the process for a time: none of its calls and writes continues before.
+func (p *process) suspend(d time.Duration) {
+	p.w.count("process suspended")
+	p.w.logf("process %s is suspended for %v", p, d)
+	p.wakes.Store(int64(time.Since(p.w.start) + d))
+}
+
+// pause waits until the process is not suspended any more.
+func (p *process) pause() error {
+	for {
+		d := time.Duration(p.wakes.Load()) - time.Since(p.w.start)
+		if d <= 0 || p.wakes.Load() == 0 {
+			break
+		}
+		if err := p.wait(context.Background(), d); err != nil {
+			return err
+		}
+	}
+	if p.killed() {
+		return errKilled
+	}
+	return nil
 }
 
 // wait waits for d, or until the call or the process ends.
@@ -154,54 +207,29 @@ func (p *process) wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// tearWrite returns how many bytes of a journal write arrive.
-func (p *process) tearWrite(b []byte) (int, error) {
-	if p.killed() {
-		return 0, errKilled
-	}
-	if err := p.step("in a journal write"); err != nil {
-		n := int(p.crash.tear * float64(len(b)+1))
-		if n > 0 && n < len(b) {
-			p.w.count("torn journal write")
-		}
-		return n, err
-	}
-	p.w.mu.Lock()
-	key := callKey{callJournal, -1}
-	n := p.w.callCounts[key]
-	p.w.callCounts[key]++
-	p.w.mu.Unlock()
-	if f := p.w.fault(p, callJournal, -1, n); f.kind != "" {
-		p.w.count("disk full in a journal write")
-		return len(b) / 2, errDiskFull
-	}
-	return len(b), nil
-}
-
 // run makes the plan, unless there is one, and applies it.
 func (p *process) run() error {
 	systems, err := p.systems()
 	if err != nil {
 		return err
 	}
-	if p.w.plan == nil {
+	if p.journal, err = p.openJournal(&systems); err != nil {
+		return err
+	}
+	if p.program.plan == nil {
 		if err := p.makePlan(systems); err != nil {
 			return fmt.Errorf("plan: %w", err)
 		}
 	}
-	data := p.w.plan
-	if p.w.cfg.applied != nil {
-		data = p.w.cfg.applied(data)
-	}
-	plan, err := plan.Read(bytes.NewReader(data), int64(len(data)))
+	opened, err := p.program.open()
 	if err != nil {
 		return err
 	}
-	return p.apply(systems, plan)
+	return p.apply(systems, opened)
 }
 
 // env is the argument of the hooks.
-func (p *process) env() *Process { return &Process{Seed: p.w.s.seed, Disk: p.w.disk, Dir: p.w.dir} }
+func (p *process) env() *Process { return &Process{Seed: p.w.s.seed, Dir: p.w.dir} }
 
 // systems returns the clients of the program.
 func (p *process) systems() (resubmit.Systems, error) {
@@ -264,18 +292,25 @@ func (p *process) lister(orders resubmit.Client) resubmit.OrderLister {
 }
 
 func (p *process) makePlan(systems resubmit.Systems) error {
+	spec := p.program.spec
 	cfg := resubmit.PlanConfig{
-		Systems: systems, Policy: p.policy(), Filter: filter.Everything(),
+		Systems: systems, Policy: p.policy(), Filter: filter.Everything(), Journal: p.journal,
 		Calendar: p.w.calendarNow(), Rules: p.w.s.rules, Concurrency: 2,
 		RateLimit: max(1, p.w.s.limits.RateLimit), // at some rates of applying, planning would take all day
 	}
-	if p.w.s.filter != nil {
-		cfg.Filter = p.w.s.filter
+	if spec.filter != nil {
+		cfg.Filter = spec.filter
+	}
+	if p.program.made > 0 {
+		for _, i := range spec.named {
+			cfg.OverrideIfFound = append(cfg.OverrideIfFound, p.w.numberOf(i))
+		}
+		cfg.OverrideIfFound = slices.DeleteFunc(cfg.OverrideIfFound, func(n string) bool { return n == "" })
 	}
 	if p.w.cfg.Plan != nil {
 		p.w.cfg.Plan(p.env(), &cfg)
 	}
-	before := p.w.matching(cfg.Filter)
+	before := p.w.matching(spec.filter, cfg.Filter)
 	var b bytes.Buffer
 	if _, err := resubmit.WritePlan(p.ctx, cfg, &b); err != nil {
 		return err
@@ -283,22 +318,21 @@ func (p *process) makePlan(systems resubmit.Systems) error {
 	if p.killed() {
 		return errKilled
 	}
-	after := p.w.matching(cfg.Filter)
-	if err := p.w.checker.approve(p, &cfg, b.Bytes(), before, after); err != nil {
-		return err
-	}
-	p.w.plan = b.Bytes()
-	return nil
-}
-
-func (p *process) apply(systems resubmit.Systems, plan *plan.Plan) error {
-	journal, err := p.journal()
+	after := p.w.matching(spec.filter, cfg.Filter)
+	a, err := p.w.checker.approve(p, &cfg, b.Bytes(), before, after)
 	if err != nil {
 		return err
 	}
+	return p.program.approve(b.Bytes(), a)
+}
+
+func (p *process) apply(systems resubmit.Systems, opened *plan.Plan) error {
 	cfg := p.w.s.limits
-	cfg.Systems, cfg.Policy, cfg.Journal, cfg.Calendar = systems, p.policy(), journal, p.w.calendarNow
+	cfg.Systems, cfg.Policy, cfg.Journal, cfg.Calendar = systems, p.policy(), p.journal, p.w.calendarNow
 	cfg.MaxPlanAge = -1 // windows move and open all the time, and the plan must be applied
+	if p.w.s.signed {
+		cfg.Require = []ed25519.PublicKey{ed25519.PublicKey(signingKey[ed25519.SeedSize:])}
+	}
 	if len(p.w.s.panics) > 0 {
 		cfg.OnEvent = func(resubmit.Event) { p.panicIf(p.nextPanic(callEvent, -1), false) }
 	}
@@ -309,10 +343,10 @@ func (p *process) apply(systems resubmit.Systems, plan *plan.Plan) error {
 	if err != nil {
 		return err
 	}
-	p.state.start(p)
+	p.state.start(p, p.program.plan.approval)
 	p.runner.Store(runner)
 	p.applying.Store(true)
-	report, err := runner.Apply(p.ctx, plan)
+	report, err := runner.Apply(p.ctx, opened)
 	if p.killed() {
 		return errKilled
 	}
@@ -320,8 +354,8 @@ func (p *process) apply(systems resubmit.Systems, plan *plan.Plan) error {
 		if p.w.cfg.reported != nil {
 			p.w.cfg.reported(report)
 		}
-		p.w.checker.checkReport(report, plan.Counts(), err == nil)
-		p.w.report = report
+		p.w.checker.checkReport(p, report, err == nil)
+		p.program.report = report
 	}
 	return err
 }

@@ -22,8 +22,11 @@ type scenario struct {
 	// twin means that only crashes or one kind of misbehavior happen, so that the end can be compared with that of the
 	// same world without them (I10).
 	twin bool
-	// filter, if not nil, is the filter of the plan, which is compared with a full scan (I11).
-	filter filter.Filter
+	// programs are one or two. They share the journal.
+	programs []programSpec
+	locked   bool          // one process at a time uses the journal, as a file
+	slowPuts time.Duration // how long a journal write may take; 0: some milliseconds
+	signed   bool          // plans must be signed
 
 	api          commerceAPI
 	asyncHeals   bool          // commercetest.Config.WaitingOrdersSurvive
@@ -34,15 +37,90 @@ type scenario struct {
 	commerceSkew time.Duration // of the clock of Commerce
 	connectSkew  time.Duration // of the clock of Connect
 
-	orders  []orderSpec
-	windows []windowSpec
-	crashes []crashSpec
-	faults  []faultSpec
-	storms  []stormSpec
-	actions []actionSpec
-	rules   []rules.Rule
+	orders      []orderSpec
+	windows     []windowSpec
+	crashes     []crashSpec
+	suspensions []suspendSpec
+	faults      []faultSpec
+	storms      []stormSpec
+	actions     []actionSpec
+	rules       []rules.Rule
 
 	misbehavior
+}
+
+// programSpec is a program that makes plans and applies them, such as a command line or a watcher.
+type programSpec struct {
+	start time.Duration // since the world's programs start
+	// filter, if not nil, is the filter of its plans, which is compared with a full scan (I11).
+	filter filter.Filter
+	shares bool          // it makes no plan and applies that of the first program too
+	plans  int           // how many plans it applies, one after the other
+	pause  time.Duration // between two of them
+	named  []int         // orders that the operator names in the plans after the first one
+	swap   *swapSpec
+	loss   *lossSpec
+}
+
+func (g programSpec) String() string {
+	s := fmt.Sprintf("a program starts at %v and applies %d plans, with pauses of %v", g.start, g.plans, g.pause)
+	if g.shares {
+		s = fmt.Sprintf("a program starts at %v and applies the plan of the first one too", g.start)
+	}
+	if g.filter != nil {
+		s += ", filter: " + g.filter.String()
+	}
+	if len(g.named) > 0 {
+		s += fmt.Sprintf(", later plans name the orders %v", g.named)
+	}
+	if g.swap != nil {
+		s += fmt.Sprintf(", plan %d is replaced: %s (%v)", g.swap.plan, g.swap.kind, g.swap.after)
+	}
+	if g.loss != nil {
+		s += ", " + g.loss.String()
+	}
+	return s
+}
+
+// swapKind is how somebody replaces a plan file after its approval.
+type swapKind string
+
+const (
+	swapEdited   swapKind = "a byte is changed"
+	swapUnsigned swapKind = "by an unsigned plan"
+	swapForged   swapKind = "by another plan with the same signature"
+	swapLate     swapKind = "while it is applied"
+)
+
+// swapSpec replaces a plan file before it is applied.
+type swapSpec struct {
+	plan  int // of the program, from 0
+	kind  swapKind
+	after time.Duration // of swapLate
+}
+
+// lossSpec loses the journal after a process has ended, when no other one runs.
+type lossSpec struct {
+	after    int     // the process
+	replaced bool    // by an empty one; else an older copy is restored
+	share    float64 // how old the copy is: 0 is the oldest
+}
+
+func (l *lossSpec) String() string {
+	if l.replaced {
+		return fmt.Sprintf("after process %d the journal is replaced by an empty one", l.after)
+	}
+	return fmt.Sprintf("after process %d an older copy of the journal is restored (%.2f)", l.after, l.share)
+}
+
+// suspendSpec suspends a process at its n-th step, from 1.
+type suspendSpec struct {
+	program, process, step int
+	d                      time.Duration
+}
+
+func (s suspendSpec) String() string {
+	return fmt.Sprintf("process %d of program %d is suspended at its step %d for %v", s.process, s.program, s.step, s.d)
 }
 
 // commerceAPI is the API of Commerce that the program uses.
@@ -75,6 +153,7 @@ type orderSpec struct {
 	vendor         string
 	product        string
 	subscription   int
+	tenant         int  // several subscriptions may have the same one
 	existing       bool // the subscription existed before its orders
 	cause          cause
 	text           string        // of causeTrouble and causeMarked
@@ -92,8 +171,8 @@ func (o orderSpec) String() string {
 	if o.failedCancels > 0 {
 		more += fmt.Sprintf(", %d earlier cancel requests failed", o.failedCancels)
 	}
-	return fmt.Sprintf("order %d: %s of subscription %d, %s; vendor: %s %v%s", o.index, o.kind, o.subscription, o.cause,
-		o.reply.action, o.reply.after, more)
+	return fmt.Sprintf("order %d: %s of subscription %d, tenant %d, %s; vendor: %s %v%s", o.index, o.kind, o.subscription,
+		o.tenant, o.cause, o.reply.action, o.reply.after, more)
 }
 
 // vendorReply is how a vendor handles the request of an order.
@@ -128,22 +207,25 @@ func (w windowSpec) String() string {
 
 // crashSpec kills a process at its n-th step, during its n-th push, or after a time.
 type crashSpec struct {
+	program    int
 	process    int
 	step       int           // from 1, over all points at which it can be killed; 0: unused
 	push       int           // from 1; 0: unused
 	after      time.Duration // since the process started, if step and push are 0
-	tear       float64       // which part of a journal write arrives if it is killed in one
+	tear       float64       // a journal write arrives if it is killed in one and this is below 0.5
 	downtime   time.Duration // until the next process starts
 	clockAhead time.Duration // by how much the clock jumps back at the restart
 }
 
 func (c crashSpec) String() string {
-	s := fmt.Sprintf("process %d is killed at its step %d", c.process, c.step)
+	s := fmt.Sprintf("process %d of program %d is killed ", c.process, c.program)
 	switch {
 	case c.push > 0:
-		s = fmt.Sprintf("process %d is killed during its push %d", c.process, c.push)
+		s += fmt.Sprintf("during its push %d", c.push)
 	case c.step == 0:
-		s = fmt.Sprintf("process %d is killed after %v", c.process, c.after)
+		s += fmt.Sprintf("after %v", c.after)
+	default:
+		s += fmt.Sprintf("at its step %d", c.step)
 	}
 	if c.clockAhead > 0 {
 		s += fmt.Sprintf(", its clock was %v ahead", c.clockAhead)
@@ -236,24 +318,30 @@ const (
 	actionDrain  actionKind = "the operator drains the program"
 	actionClock  actionKind = "the clock of Commerce jumps"
 	actionPlace  actionKind = "a customer places an order"
+	actionWindow actionKind = "a maintenance begins without an announcement"
 )
 
 // actionSpec is an action of somebody.
 type actionSpec struct {
-	at    time.Duration // since the start of the program
-	kind  actionKind
-	order int
-	d     time.Duration // how long a pause lasts, or how far a clock jumps
+	at      time.Duration // since the start of the programs, if read is 0
+	read    int           // else after this read of the order by a run, from 1, before its answer arrives
+	kind    actionKind
+	program int
+	order   int
+	d       time.Duration // how long a pause or a maintenance lasts, or how far a clock jumps
 }
 
 func (a actionSpec) String() string {
-	return fmt.Sprintf("at %v %s (order %d, %v)", a.at, a.kind, a.order, a.d)
+	if a.read > 0 {
+		return fmt.Sprintf("during read %d of order %d %s (program %d, %v)", a.read, a.order, a.kind, a.program, a.d)
+	}
+	return fmt.Sprintf("at %v %s (program %d, order %d, %v)", a.at, a.kind, a.program, a.order, a.d)
 }
 
 // withoutFaults is the scenario without crashes, faults and misbehavior.
 func (s *scenario) withoutFaults() *scenario {
 	c := *s
-	c.crashes, c.faults, c.misbehavior = nil, nil, misbehavior{}
+	c.crashes, c.suspensions, c.faults, c.misbehavior = nil, nil, nil, misbehavior{}
 	return &c
 }
 

@@ -103,11 +103,43 @@ func (s *scenario) smaller() []*scenario {
 	if s.staleReads > 0 {
 		add(func(c *scenario) { c.staleReads = 0 })
 	}
-	if s.filter != nil {
-		add(func(c *scenario) { c.filter = nil })
+	all = append(all, shorten(s, func(c *scenario) *[]suspendSpec { return &c.suspensions })...)
+	if len(s.programs) > 1 {
+		all = append(all, shorten(s, func(c *scenario) *[]programSpec { return &c.programs })...)
+	}
+	for i := range s.programs {
+		for _, change := range simpler(&s.programs[i]) {
+			add(func(c *scenario) {
+				c.programs = slices.Clone(s.programs)
+				change(&c.programs[i])
+			})
+		}
+	}
+	if s.slowPuts > 0 {
+		add(func(c *scenario) { c.slowPuts = 0 })
 	}
 	if len(s.rules) > 0 {
 		add(func(c *scenario) { c.rules = nil })
+	}
+	return all
+}
+
+// simpler are the changes that make a program simpler.
+func simpler(g *programSpec) (all []func(*programSpec)) {
+	if g.filter != nil {
+		all = append(all, func(g *programSpec) { g.filter = nil })
+	}
+	if g.plans > 1 && g.loss == nil {
+		all = append(all, func(g *programSpec) { g.plans-- })
+	}
+	if g.loss != nil {
+		all = append(all, func(g *programSpec) { g.loss = nil })
+	}
+	if g.swap != nil {
+		all = append(all, func(g *programSpec) { g.swap = nil })
+	}
+	if len(g.named) > 0 {
+		all = append(all, func(g *programSpec) { g.named = nil })
 	}
 	return all
 }
@@ -135,15 +167,17 @@ func (s *scenario) describe() []string {
 	if s.staleReads > 0 {
 		lines = append(lines, fmt.Sprintf("reads are stale for %v after a push", s.staleReads))
 	}
-	if s.filter != nil {
-		lines = append(lines, "filter: "+s.filter.String())
+	if s.slowPuts > 0 {
+		lines = append(lines, fmt.Sprintf("journal writes take up to %v", s.slowPuts))
 	}
+	lines = appendAll(lines, s.programs)
 	lines = appendAll(lines, s.orders)
 	lines = appendAll(lines, s.windows)
 	lines = appendAll(lines, s.faults)
 	lines = appendAll(lines, s.storms)
 	lines = appendAll(lines, s.actions)
 	lines = appendAll(lines, s.crashes)
+	lines = appendAll(lines, s.suspensions)
 	if s.ties {
 		lines = append(lines, fmt.Sprintf("both systems return equal rows in a new order each time, %d requests per page",
 			s.tiesPage))

@@ -16,7 +16,7 @@ import (
 // Config configures a simulation. The zero value simulates this library's own planner, Runner, clients and
 // journal in 500 worlds.
 //
-// Each hook is called once for each process, that is each time that a world starts or restarts the program,
+// Each hook is called once for each process, that is each time that a world starts or restarts a program,
 // and concurrently for different worlds. Its argument is complete: the hook replaces or wraps what it tests.
 type Config struct {
 	// Seeds is the number of worlds. Default 500.
@@ -34,17 +34,17 @@ type Config struct {
 	Plan func(*Process, *resubmit.PlanConfig)
 	// Runner changes how the plan is applied.
 	Runner func(*Process, *resubmit.Config)
-	// Journal opens the journal of a process, from what earlier processes left on Process.Disk or in Process.Dir.
-	// Default: a [Log] on Process.Disk. A journal in Process.Dir is not torn in a crash; the checks read it with
-	// Get, which must not wait for a timer. It is closed if it is an io.Closer.
+	// Journal opens the journal in Process.Dir, from what earlier processes left there. It is closed if it is an
+	// io.Closer. Programs that run at the same time share it. It is not torn or lost in a crash; the checks read it with
+	// Get, which must not wait for a timer. Default: a [Store], whose copies are restored and which is lost.
 	Journal func(*Process) (resubmit.Journal, error)
 
 	// rule limits the checks to one rule; "" means all.
 	rule string
 	// replays bounds the search for a shorter history; 0 means maxReplays.
 	replays int
-	// applied replaces the approved plan, to show that the checks notice.
-	applied func([]byte) []byte
+	// wrap replaces the default journal of each process, to show that the checks notice.
+	wrap func(resubmit.Journal) resubmit.Journal
 	// reported changes a report, to show that the checks notice.
 	reported func(*resubmit.Report)
 }
@@ -52,10 +52,8 @@ type Config struct {
 // Process is one process of the program in a world, from its start to its crash or end.
 type Process struct {
 	Seed uint64
-	// Disk and, with [Config.Journal], Dir survive the process. Disk holds the bytes of a [Log] and is torn in a
-	// crash; Dir is a directory for real files, empty at first.
-	Disk *Disk
-	Dir  string
+	// Dir is a directory for real files, empty at first, which survives the process. It exists with [Config.Journal].
+	Dir string
 }
 
 // Run simulates worlds until one breaks an invariant (resubmit/SAFETY.md#invariants). It returns the shortest
@@ -100,12 +98,12 @@ func Run(t *testing.T, cfg Config) (*Failure, Counts) {
 
 // result is the outcome of a world.
 type result struct {
-	violations        []Violation
-	counts            Counts
-	history           []string
-	ends              []orderEnd
-	report            *resubmit.Report
-	heldSubscriptions map[string]bool // subscriptions with an order that was held because a call failed
+	violations []Violation
+	counts     Counts
+	history    []string
+	ends       []orderEnd
+	report     *resubmit.Report
+	held       map[string]bool // tenants with an order that was held because a call failed
 }
 
 // simulate runs a scenario and, if it has a twin, compares the two ends. verbose records a history.
@@ -138,7 +136,7 @@ func simulateOnce(t *testing.T, cfg *Config, s *scenario, verbose bool) (o resul
 		w.run()
 		o = result{
 			violations: cfg.onlyRule(w.checker.violations), counts: w.counts, history: w.history,
-			ends: w.finalState(), report: w.report, heldSubscriptions: w.checker.heldSubscriptions,
+			ends: w.finalState(), report: w.programs[0].report, held: w.checker.held,
 		}
 	})
 	return o

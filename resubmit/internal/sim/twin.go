@@ -9,6 +9,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 // orderEnd is the final state of an order and its requests.
@@ -39,44 +40,50 @@ func (w *world) finalState() []orderEnd {
 // compareEnds checks I10 and I20: each order ends in faulty as in its twin quiet, which has no faults: with the same
 // status, provisioning status, failures and accepted pushes, and the same requests in Connect. Excused are
 //   - orders that the faults are about;
-//   - orders whose outcome is unknown, and later ones of their subscription: the crash lost whether the push left, and
+//   - orders whose outcome is unknown, and later ones of their tenant: the crash lost whether the push left, and
 //     the limits allow no other push;
-//   - subscriptions with an order that failed again for the same reason: if the limits allow another push, that order
+//   - tenants with an order that failed again for the same reason: if the limits allow another push, that order
 //     cannot be told from one that was never pushed.
 func compareEnds(s *scenario, faulty, quiet *result) (wrong []Violation) {
-	unknown, orders := map[string]bool{}, map[string]int{} // by subscription
+	unknown, orders := map[string]bool{}, map[string]int{} // by tenant
 	excused := map[string]bool{}                           // by number
 	for i := range faulty.ends {
-		orders[faulty.ends[i].order.Subscription]++
+		orders[faulty.ends[i].order.Tenant]++
 	}
 	for i := range faulty.ends {
 		e := &faulty.ends[i]
 		// Each crash or gateway can lose one push that the limits allow, and the request of another order of the
-		// subscription can look like the request of this push.
+		// tenant can look like the request of this push. Only Order Management shows that an order is unchanged.
 		most, _ := allowed(&s.limits, e.order.Type)
-		if faulty.outcomeOf(e) == resubmit.OutcomeUnknown && (most <= s.lostPushes() || orders[e.order.Subscription] > 1) {
-			excused[e.order.Number], unknown[e.order.Subscription] = true, true
+		lost := s.api != apiOrderManager || most <= s.lostPushes() || orders[e.order.Tenant] > 1
+		if outcome := faulty.outcomeOf(e); lost && (outcome == protocol.Unknown || outcome == protocol.NotMoved) {
+			excused[e.order.Number], unknown[e.order.Tenant] = true, true
 		}
 	}
 	for i := range faulty.ends {
-		if e := &faulty.ends[i]; faulty.outcomeOf(e) == resubmit.OutcomeSkipped && unknown[e.order.Subscription] {
-			excused[e.order.Number] = true
+		e := &faulty.ends[i]
+		switch faulty.outcomeOf(e) {
+		case protocol.Skipped, protocol.Blocked:
+			if unknown[e.order.Tenant] {
+				excused[e.order.Number] = true
+			}
 		}
 	}
 	ends := min(len(faulty.ends), len(quiet.ends))
-	repeated := map[string]bool{} // subscriptions with an order that failed again for the same reason
+	repeated := map[string]bool{} // tenants with an order that failed again for the same reason
 	for i := range ends {
 		a, b := &faulty.ends[i].order, &quiet.ends[i].order
 		most, _ := allowed(&s.limits, a.Type)
 		if a.Pushes > b.Pushes && a.Pushes <= most && b.Pushes == 1 && b.Failures > 1 {
-			repeated[a.Subscription] = true
+			repeated[a.Tenant] = true
 		}
 	}
 	for i := range ends {
 		a, b := &faulty.ends[i], &quiet.ends[i]
-		subscription := a.order.Subscription
-		if a.String() == b.String() || s.affects(a, faulty) || repeated[subscription] ||
-			excused[a.order.Number] && a.order.Pushes == 0 || unknown[subscription] && a.sameOrder(b) {
+		neither := a.order.Pushes == 0 && b.order.Pushes == 0 // it ended by itself
+		owner := a.order.Tenant
+		if a.String() == b.String() || neither || s.affects(a, faulty) || repeated[owner] ||
+			excused[a.order.Number] && a.order.Pushes == 0 || unknown[owner] && a.sameOrder(b) {
 			continue
 		}
 		wrong = append(wrong, Violation{Rule: "I10", Order: a.order.Number,
@@ -86,22 +93,23 @@ func compareEnds(s *scenario, faulty, quiet *result) (wrong []Violation) {
 }
 
 // leftUndone reports the orders that a run without any faults did not push. Excused are those that completed by
-// themselves and those of a subscription in which another order did not complete.
+// themselves and those of a tenant in which another order did not complete.
 func leftUndone(quiet *result) (wrong []Violation) {
-	stopped := map[string]bool{} // subscriptions
+	stopped := map[string]bool{} // tenants
 	for i := range quiet.ends {
 		e := &quiet.ends[i]
 		switch quiet.outcomeOf(e) {
-		case resubmit.OutcomeProgressing, resubmit.OutcomeFailedAgain, resubmit.OutcomeFalseSuccess:
-			stopped[e.order.Subscription] = true
+		case protocol.Progressing, protocol.FailedAgain, protocol.FalseSuccess:
+			stopped[e.order.Tenant] = true
 		}
 	}
 	for i := range quiet.ends {
 		e := &quiet.ends[i]
 		outcome := quiet.outcomeOf(e)
-		skipped := outcome == resubmit.OutcomeSkipped && e.order.Status == commerce.StatusProvisioningFailed &&
-			!stopped[e.order.Subscription]
-		if skipped || outcome == resubmit.OutcomeUnknown {
+		skipped := (outcome == protocol.Skipped || outcome == protocol.Blocked) &&
+			e.order.Status == commerce.StatusProvisioningFailed &&
+			!stopped[e.order.Tenant]
+		if skipped || outcome == protocol.Unknown || outcome == protocol.NotMoved {
 			wrong = append(wrong, Violation{Rule: "lost", Order: e.order.Number,
 				Text: fmt.Sprintf("is %s without any faults: %s", outcome, e)})
 		}
@@ -110,7 +118,7 @@ func leftUndone(quiet *result) (wrong []Violation) {
 }
 
 // outcomeOf is the outcome of an order in the last report; "" if it is not there.
-func (o *result) outcomeOf(e *orderEnd) resubmit.Outcome {
+func (o *result) outcomeOf(e *orderEnd) protocol.Outcome {
 	if o.report == nil {
 		return ""
 	}
@@ -132,15 +140,15 @@ func (e *orderEnd) orderString() string {
 
 func (e *orderEnd) sameOrder(other *orderEnd) bool { return e.orderString() == other.orderString() }
 
-// affects reports whether the faults are about an order or its subscription, so that it may end differently: its row or
+// affects reports whether the faults are about an order or its tenant, so that it may end differently: its row or
 // its requests cannot be read, or a panic left it unread.
 func (s *scenario) affects(e *orderEnd, o *result) bool {
-	if len(s.panics) > 0 && o.heldSubscriptions[e.order.Subscription] {
+	if len(s.panics) > 0 && o.held[e.order.Tenant] {
 		return true
 	}
 	about := func(index int) bool {
 		return slices.ContainsFunc(s.orders, func(o orderSpec) bool {
-			return o.index == index && subscription(o.subscription) == e.order.Subscription
+			return o.index == index && tenant(o.tenant) == e.order.Tenant
 		})
 	}
 	return slices.ContainsFunc(s.malformed, func(o malformedSpec) bool { return about(o.order) }) ||

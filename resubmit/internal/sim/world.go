@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
@@ -26,10 +28,10 @@ const (
 	// faultyProcesses is the number of processes after which nothing fails any more, so that every world ends.
 	faultyProcesses = 8
 	maxProcesses    = 100
-	maxDuration     = 24 * time.Hour // of a world
+	maxDuration     = 30 * time.Hour // of a world
 )
 
-// world is a running scenario: both systems and the processes of the program.
+// world is a running scenario: both systems and the programs.
 type world struct {
 	cfg     *Config
 	s       *scenario
@@ -39,9 +41,11 @@ type world struct {
 	commerce  *commercetest.System
 	connect   *connecttest.System
 	clockJump atomic.Int64 // of the clock of Commerce, in ns
-	disk      *Disk
-	dir       string    // for a journal in files; "" without one
-	start     time.Time // of the program
+	store     *Store       // the journal, unless Config.Journal opens another one
+	dir       string       // for a journal in files; "" without one
+	start     time.Time    // of the programs
+	programs  []*program
+	running   sync.WaitGroup // the programs
 
 	mu              sync.Mutex
 	ids             []string       // of the orders, by index; "" if left out
@@ -57,12 +61,16 @@ type world struct {
 	systemCalls     map[bool]int       // calls to Connect (true) and to Commerce
 	denialStarts    []startedIn        // by index of the denial
 	panicCalls      map[callKey]int
-	current         *process
-	plan            []byte
+	orderReads      map[int]int      // reads of orders by runs
+	opened          resubmit.Journal // by Config.Journal; nil if it is not open
+	users           int              // processes that have it open
+	shared          *approvedPlan    // of the first program
+	anchor          plan.Position    // of the journal, kept outside of it
+	anchorAt        time.Time
 	maintenances    int // number of maintenances in progress
+	unplanned       int // maintenances of actions
 	counts          Counts
 	history         []string
-	report          *resubmit.Report
 
 	checker checker
 
@@ -78,12 +86,16 @@ type callKey struct {
 
 func newWorld(ctx context.Context, cfg *Config, s *scenario, verbose bool) *world {
 	w := &world{
-		cfg: cfg, s: s, ctx: ctx, verbose: verbose, disk: &Disk{}, counts: Counts{}, start: time.Now().Add(beforeStart),
+		cfg: cfg, s: s, ctx: ctx, verbose: verbose, store: &Store{locked: s.locked}, counts: Counts{},
+		start: time.Now().Add(beforeStart), orderReads: map[int]int{},
 		byID: map[string]int{}, ordersByRequest: map[string][]int{}, repeatFailures: map[string]int{},
 		repeatTries: map[string]int{}, spans: map[int]span{}, callCounts: map[callKey]int{}, answers: map[callKey]answer{},
 		systemCalls: map[bool]int{}, denialStarts: make([]startedIn, len(s.denials)), panicCalls: map[callKey]int{},
 	}
-	w.checker.w, w.checker.pauses = w, map[bool]pause{}
+	w.checker.init(w)
+	for i := range s.programs {
+		w.programs = append(w.programs, &program{w: w, index: i, spec: &s.programs[i]})
+	}
 	return w
 }
 
@@ -109,31 +121,13 @@ func (w *world) run() {
 			e.do()
 		}
 	})
-	w.runProcesses(ctx)
+	w.runPrograms(ctx)
 	if w.s.twin { // both ends are compared once nothing more happens
 		_ = sleep(ctx, 15*time.Minute) // after an error it ends too
 	}
 	stop()
 	w.background.Wait()
 	w.checker.checkServers()
-}
-
-// runProcesses starts the program until it has finished.
-func (w *world) runProcesses(ctx context.Context) {
-	ctx, cancel := context.WithDeadline(ctx, w.start.Add(maxDuration))
-	defer cancel()
-	for number := 0; ; number++ {
-		if ctx.Err() != nil || number == maxProcesses {
-			w.checker.violate("end", -1, "the program has not finished after %v and %d processes",
-				time.Since(w.start).Round(time.Second), number)
-			return
-		}
-		finished, downtime := w.runProcess(ctx, number)
-		if finished {
-			return
-		}
-		_ = sleep(ctx, downtime) // an error is checked above
-	}
 }
 
 func (w *world) build() error {
@@ -180,7 +174,7 @@ func (w *world) addSubscriptions() error {
 	known := map[int]bool{}
 	add := func(o *orderSpec, request connect.RequestType, status connect.RequestStatus, reason string) error {
 		_, err := w.connect.AddRequest(connecttest.RequestSpec{
-			ExternalUID: tenant(o.subscription), ExternalID: subscription(o.subscription), ProductID: o.product,
+			ExternalUID: tenant(o.tenant), ExternalID: subscription(o.subscription), ProductID: o.product,
 			Type: request, Status: status, Reason: reason, Created: time.Now().Add(-24 * time.Hour),
 		})
 		return err
@@ -189,8 +183,8 @@ func (w *world) addSubscriptions() error {
 		if !o.existing {
 			continue
 		}
-		if !known[o.subscription] {
-			known[o.subscription] = true
+		if !known[o.tenant] {
+			known[o.tenant] = true
 			if err := add(&o, connect.TypePurchase, connect.StatusApproved, ""); err != nil {
 				return err
 			}
@@ -204,9 +198,7 @@ func (w *world) addSubscriptions() error {
 	return nil
 }
 
-func tenant(subscription int) string {
-	return fmt.Sprintf("00000000-0000-4000-8000-%012d", subscription)
-}
+func tenant(n int) string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", n) }
 
 func subscription(n int) string { return fmt.Sprint(700100 + n) }
 
@@ -257,7 +249,7 @@ func (w *world) runPast(ctx context.Context) {
 	defer w.mu.Unlock()
 	for _, o := range w.s.orders {
 		if o.repeatFailures > 0 {
-			w.repeatFailures[tenant(o.subscription)+string(requestOf(&o))] += o.repeatFailures
+			w.repeatFailures[tenant(o.tenant)+string(requestOf(&o))] += o.repeatFailures
 		}
 	}
 }
@@ -265,8 +257,8 @@ func (w *world) runPast(ctx context.Context) {
 func (w *world) place(o *orderSpec) {
 	n := commercetest.OrderSpec{
 		Type: o.kind, RequestType: o.request, VendorAccount: o.vendor, Product: o.product,
-		Customer:     fmt.Sprint(3000100 + o.subscription),
-		Subscription: subscription(o.subscription), Tenant: tenant(o.subscription),
+		Customer:     fmt.Sprint(3000100 + o.tenant),
+		Subscription: subscription(o.subscription), Tenant: tenant(o.tenant),
 	}
 	if o.cause == causeTrouble {
 		n.FailWith = o.text
@@ -303,7 +295,7 @@ func (w *world) vendor(call connecttest.PendingRequest) connecttest.VendorAnswer
 	before := 0
 	if call.Request.Type == connect.TypeCancel {
 		for _, o := range w.s.orders {
-			if tenant(o.subscription) == call.Request.Asset.ExternalUID && o.existing {
+			if tenant(o.tenant) == call.Request.Asset.ExternalUID && o.existing {
 				before += o.failedCancels
 			}
 		}
@@ -335,6 +327,15 @@ func (w *world) vendor(call connecttest.PendingRequest) connecttest.VendorAnswer
 	return connecttest.VendorAnswer{Action: connecttest.VendorApprove}
 }
 
+// restartClock makes the clock of the programs jump back at a restart.
+func (w *world) restartClock(ahead time.Duration) {
+	if ahead <= 0 || w.cfg.Journal != nil || len(w.programs) > 1 {
+		return
+	}
+	w.store.setBack(ahead)
+	w.count("clock of the program jumped back")
+}
+
 // setMaintenance starts or ends a maintenance of Connect. Maintenances can overlap.
 func (w *world) setMaintenance(on bool) {
 	w.mu.Lock()
@@ -361,12 +362,9 @@ func (w *world) tryAnnounce(n int, at span) error {
 	defer w.mu.Unlock()
 	w.spans[n] = at
 	windows := make([]maintenance.Window, 0, len(w.spans))
-	for i := range len(w.s.windows) + 1 {
-		s, ok := w.spans[i-1]
-		if !ok {
-			continue
-		}
-		win := maintenance.Window{ID: fmt.Sprintf("W%d", i), Start: s.from, End: s.to}
+	for _, i := range slices.Sorted(maps.Keys(w.spans)) {
+		s := w.spans[i]
+		win := maintenance.Window{ID: fmt.Sprintf("W%d", i+1), Start: s.from, End: s.to}
 		if s.to.IsZero() {
 			win.End, win.ActualStart = s.from.Add(time.Minute), s.from
 		}
@@ -383,6 +381,16 @@ func (w *world) calendarNow() *maintenance.Calendar {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.calendar
+}
+
+// countCall returns how many calls of a kind for an order there were before.
+func (w *world) countCall(kind callKind, order int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key := callKey{kind, order}
+	n := w.callCounts[key]
+	w.callCounts[key]++
+	return n
 }
 
 // logf adds a line to the history, if it is recorded.

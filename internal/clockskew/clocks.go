@@ -1,0 +1,85 @@
+package clockskew
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Clocks keeps how far the local clock is ahead of each of a few servers. The zero value is ready
+// to use. It is safe for concurrent use.
+type Clocks struct {
+	mu       sync.Mutex
+	readings map[string][]reading // by host, the oldest first
+}
+
+// reading is one answer.
+type reading struct {
+	ahead  time.Duration
+	server time.Time
+}
+
+const (
+	// kept is the number of answers of a host that count.
+	kept = 8
+	// tolerance is how much two answers of the same clock may differ.
+	tolerance = 2 * time.Second
+	// maxHosts limits the memory.
+	maxHosts = 16
+)
+
+// ReportDate records that the clock of host showed server when the local clock showed local. It
+// implements a method of ratelimit.Limiter.
+func (c *Clocks) ReportDate(host string, server, local time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.readings == nil {
+		c.readings = make(map[string][]reading)
+	}
+	all, known := c.readings[host]
+	if !known && len(c.readings) == maxHosts {
+		return
+	}
+	all = append(all, reading{ahead: local.Sub(server), server: server})
+	c.readings[host] = all[max(0, len(all)-kept):]
+}
+
+// Ahead returns how far the local clock is ahead of that of a host, negative if it is behind, and
+// whether that is known.
+//
+// It is the smallest of the last differences that another answer, with another Date, confirms. An
+// answer from a cache only makes the local clock seem further ahead, the more the older it is, and
+// a single proxy with a wrong clock is not confirmed.
+func (c *Clocks) Ahead(host string) (time.Duration, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return smallestConfirmed(c.readings[host])
+}
+
+func smallestConfirmed(all []reading) (time.Duration, bool) {
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(a, b reading) int { return cmp.Compare(a.ahead, b.ahead) })
+	for i, r := range all {
+		for _, other := range all[i+1:] {
+			if other.ahead-r.ahead <= tolerance && !other.server.Equal(r.server) {
+				return r.ahead, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// Worst returns the host with the largest difference, and how far the local clock is ahead of it;
+// "" if no difference is known.
+func (c *Clocks) Worst() (host string, ahead time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, all := range c.readings {
+		d, known := smallestConfirmed(all)
+		if known && (host == "" || d.Abs() > ahead.Abs() || d.Abs() == ahead.Abs() && name < host) {
+			host, ahead = name, d
+		}
+	}
+	return host, ahead
+}

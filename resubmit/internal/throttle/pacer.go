@@ -1,0 +1,312 @@
+package throttle
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/wait"
+)
+
+const (
+	// margin makes the second of the limit 6 ms longer, so that network delays do not put one call too many into it.
+	margin = 1.006
+	// catchUp is by how much late calls may catch up, without a pause between them. The limit still holds, because the
+	// calls of the last second are known.
+	catchUp = 50 * time.Millisecond
+	// raiseEvery is how often the rate is raised again, by raiseStep of the limit.
+	raiseEvery = 10 * time.Second
+	raiseStep  = 0.1
+	// slowInterval is the time between two calls from which on a push does not wait as long after the read before it:
+	// the read would be out of date.
+	slowInterval = 2 * time.Second
+)
+
+// ErrHeldBack means that a push, or the read before it, would have had to wait for a Retry-After.
+var ErrHeldBack = errors.New("held back right before the push")
+
+// Pacer limits the rate of all calls of a run, lowers the rate when servers are overloaded, and pauses all calls when a
+// server sent Retry-After. It is safe for concurrent use.
+type Pacer struct {
+	// pushes and others are locks: of each kind one call waits for its time, and the others for the lock. Pushes go
+	// first: the order was just read for them, and its state must not become stale.
+	pushes, others chan struct{}
+
+	mu      sync.Mutex
+	waiting int       // pushes; no other call is made meanwhile
+	limit   float64   // calls per second; negative for no limit
+	floor   float64   // the lowest fraction of the limit
+	share   float64   // the fraction of the limit that is in force
+	why     string    // why the fraction is not 1
+	turned  time.Time // when it last changed
+	due     time.Time // when the last call was due
+	recent  window
+	until   time.Time // no call is made before
+	changed chan struct{}
+	held    chan struct{} // closed and replaced when a server sends Retry-After
+	// notify is called with the lock held, so that changes are reported in order.
+	notify func(Change)
+}
+
+// Change is a change of the rate.
+type Change struct {
+	// Rate is the rate in force and Limit the configured one, in calls per second; -1 is no limit.
+	Rate, Limit float64
+	// Why is the reason why Rate is below Limit; "" if it is not.
+	Why string
+}
+
+// Kind says how a call waits.
+type Kind int
+
+// The kinds of calls.
+const (
+	// Any waits for its turn, and for a Retry-After.
+	Any Kind = iota
+	// BeforePush is the read before a push. It does not wait for a Retry-After, because the order has a slot for pushes.
+	BeforePush
+	// Push waits like BeforePush, but goes first. At rates of less than a call in two seconds it waits only until a
+	// second after the call before it, and later calls wait longer.
+	Push
+)
+
+// NewPacer returns a Pacer with a limit in calls per second, -1 for none, which is lowered to the fraction floor of it
+// at most.
+func NewPacer(limit, floor float64) *Pacer {
+	return &Pacer{
+		pushes: make(chan struct{}, 1), others: make(chan struct{}, 1), limit: limit, floor: floor, share: 1,
+		changed: make(chan struct{}), held: make(chan struct{}),
+	}
+}
+
+// Wait returns when one call of a kind may be made, or ErrHeldBack if it must not wait for a Retry-After.
+func (p *Pacer) Wait(ctx context.Context, k Kind) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if len(p.pushes) == 0 && len(p.others) == 0 {
+		if rest, _, _ := p.take(time.Now(), k); rest <= 0 {
+			return nil
+		}
+	}
+	held, err := p.holds(k)
+	if err != nil {
+		return err
+	}
+	line := p.others
+	if k == Push {
+		line = p.pushes
+		p.pushWaits(1)
+		defer p.pushWaits(-1)
+	}
+	if err := enter(ctx, line, held); err != nil {
+		return err
+	}
+	defer func() { <-line }()
+	for {
+		rest, hold, changed := p.take(time.Now(), k)
+		switch {
+		case rest <= 0:
+			return ctx.Err()
+		case hold && k != Any:
+			return ErrHeldBack
+		}
+		if err := wait.For(ctx, rest, changed); err != nil {
+			return err
+		}
+	}
+}
+
+// pushWaits counts the pushes that wait, and lets other calls continue when there are none.
+func (p *Pacer) pushWaits(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting += n; p.waiting == 0 {
+		p.wake()
+	}
+}
+
+// holds returns a channel that is closed when a server sends Retry-After, for calls that must not wait for that; nil
+// for others.
+func (p *Pacer) holds(k Kind) (<-chan struct{}, error) {
+	if k == Any {
+		return nil, nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Now().Before(p.until) {
+		return nil, ErrHeldBack
+	}
+	return p.held, nil
+}
+
+// enter takes the one place in c, unless held is closed before.
+func enter(ctx context.Context, c chan<- struct{}, held <-chan struct{}) error {
+	select {
+	case c <- struct{}{}:
+		return nil
+	case <-held:
+		return ErrHeldBack
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// take allows a call now, or returns how long it has to wait, whether that is for a Retry-After, and a channel that is
+// closed when this changes.
+func (p *Pacer) take(now time.Time, k Kind) (rest time.Duration, hold bool, changed <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Before(p.until) {
+		return p.until.Sub(now), true, p.changed
+	}
+	if p.limit < 0 {
+		return 0, false, nil
+	}
+	if k != Push && p.waiting > 0 {
+		return time.Hour, false, p.changed // until no push waits
+	}
+	p.raise(now)
+	due := p.due.Add(p.interval())
+	if p.due.IsZero() {
+		due = now
+	}
+	allowed := due
+	if full := p.recent.fullUntil(now, p.limit*p.share); full.After(due) {
+		due, allowed = full, full
+	}
+	if k == Push && p.interval() > slowInterval {
+		if second := p.recent.last().Add(time.Duration(margin * float64(time.Second))); second.Before(due) {
+			allowed = second
+		}
+	}
+	if now.Before(allowed) {
+		return allowed.Sub(now), false, p.changed
+	}
+	for _, late := range [...]time.Time{now.Add(-catchUp), p.until} {
+		if due.Before(late) {
+			due = late
+		}
+	}
+	p.due = due
+	p.recent.add(now)
+	return 0, false, nil
+}
+
+func (p *Pacer) interval() time.Duration {
+	const most = 1 << 62 // ns, so that it fits
+	return time.Duration(min(most, math.Ceil(float64(time.Second)*margin/(p.limit*p.share))))
+}
+
+// Late counts a call that was allowed at a time as made now.
+func (p *Pacer) Late(allowed time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); p.limit > 0 && now.After(allowed) {
+		p.recent.move(allowed, now)
+	}
+}
+
+// Hold pauses all calls for d from now, unless they are paused for longer, and returns the whole pause.
+func (p *Pacer) Hold(d time.Duration) (from, until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if until := now.Add(d); until.After(p.until) {
+		p.until = until
+		close(p.held)
+		p.held = make(chan struct{})
+		p.wake()
+	}
+	return now, p.until
+}
+
+// Rest returns how long all calls are paused; not above 0 if they are not.
+func (p *Pacer) Rest() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.until.IsZero() {
+		return 0
+	}
+	return time.Until(p.until)
+}
+
+// SlowDown halves the rate. A call that began before the last change does not count.
+func (p *Pacer) SlowDown(began time.Time, why string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.limit < 0 || p.floor >= 1 || began.Before(p.turned) && p.share < 1 {
+		return
+	}
+	now := time.Now()
+	p.turned, p.why = now, why
+	if share := max(p.floor, p.share/2); share < p.share {
+		p.set(p.limit, share)
+	}
+}
+
+// raise raises the rate again for the time that passed without trouble.
+func (p *Pacer) raise(now time.Time) {
+	if p.share >= 1 {
+		return
+	}
+	share := p.share
+	for ; now.Sub(p.turned) >= raiseEvery && share < 1; share += raiseStep {
+		p.turned = p.turned.Add(raiseEvery)
+	}
+	if share > 1-raiseStep/2 {
+		share, p.why = 1, ""
+	}
+	p.set(p.limit, share)
+}
+
+// SetLimit sets another limit. A lowered rate stays lowered, unless there is no limit any more.
+func (p *Pacer) SetLimit(limit float64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	share := p.share
+	if limit < 0 {
+		share, p.why = 1, ""
+	}
+	p.set(limit, share)
+}
+
+func (p *Pacer) set(limit, share float64) {
+	if limit == p.limit && share == p.share {
+		return
+	}
+	p.limit, p.share = limit, share
+	p.wake()
+	if p.notify != nil {
+		p.notify(Change{Rate: p.rate(), Limit: limit, Why: p.why})
+	}
+}
+
+func (p *Pacer) wake() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// rate returns the rate in force, in calls per second; -1 for no limit.
+func (p *Pacer) rate() float64 {
+	if p.limit < 0 {
+		return -1
+	}
+	return p.limit * p.share
+}
+
+// Rate returns the rate in force, in calls per second, -1 for no limit, and why it is below the limit; "" if it is not.
+func (p *Pacer) Rate() (rate float64, why string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.rate(), p.why
+}
+
+// Notify sets a function that is called with each change of the rate; nil for none. It must not call the Pacer.
+func (p *Pacer) Notify(f func(Change)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.notify = f
+}

@@ -1,0 +1,266 @@
+package journal_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+)
+
+// frames returns where the frames of a file begin, and its end.
+func frames(t testing.TB, path string) []int64 {
+	t.Helper()
+	j := open(t, path, journal.WithReadOnly())
+	defer func() { require.NoError(t, j.Close()) }()
+	return j.Frames()
+}
+
+// changed writes a changed copy of a file and returns its path.
+func changed(t testing.TB, content []byte, change func([]byte) []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "journal")
+	require.NoError(t, os.WriteFile(path, change(bytes.Clone(content)), 0o600))
+	return path
+}
+
+func content(t testing.TB, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return b
+}
+
+// TestCrashAtEveryByte cuts the last two frames off at every byte, and leaves zeros as some file systems do. Whatever
+// is left of the last frame is removed, and all frames before it are believed.
+func TestCrashAtEveryByte(t *testing.T) {
+	t.Parallel()
+	path := filled(t, 4)
+	whole, at := content(t, path), frames(t, path)
+	last := at[len(at)-1]
+	require.EqualValues(t, len(whole), last)
+	for _, zeros := range []bool{false, true} {
+		for cut := at[len(at)-3]; cut <= last; cut++ {
+			torn := changed(t, whole, func(b []byte) []byte {
+				if zeros {
+					clear(b[cut:])
+					return b
+				}
+				return b[:cut]
+			})
+			var opts []journal.Option
+			if cut%5 != 0 { // each byte is opened, but syncs take a while
+				opts = append(opts, journal.WithReadOnly())
+			}
+			j := open(t, torn, opts...)
+			kept := 4
+			if cut < last {
+				kept = 3
+			}
+			if cut < at[len(at)-2] {
+				kept = 2
+			}
+			for n := range 4 {
+				key := protocol.OrderKey(fmt.Sprint(n))
+				require.Equal(t, n < kept, get(t, j, key).Version != 0, "cut at %d, order %d", cut, n)
+			}
+			end := at[len(at)-5+kept]
+			size := cut
+			if zeros {
+				size = last
+			}
+			require.Equal(t, size-end, j.Recovered(), "cut at %d", cut)
+			if len(opts) > 0 {
+				require.NoError(t, j.Close())
+				continue
+			}
+			put(t, j, resubmit.Durable, order("after the crash"))
+			require.NoError(t, j.Close())
+			s, err := journal.Check(torn)
+			require.NoError(t, err)
+			require.Equal(t, kept+1, s.Records[protocol.KindOrder])
+			require.Zero(t, s.Torn)
+		}
+	}
+}
+
+// TestCorruptionAtEveryByte changes each byte before the last frame. It is rejected, nothing is changed, and Salvage
+// copies all frames but the damaged one.
+func TestCorruptionAtEveryByte(t *testing.T) {
+	t.Parallel()
+	path := filled(t, 6)
+	whole, at := content(t, path), frames(t, path)
+	for i := range at[len(at)-2] {
+		damaged := changed(t, whole, func(b []byte) []byte {
+			b[i] ^= 0x21
+			return b
+		})
+		var opts []journal.Option
+		if i%7 != 0 { // each byte is opened, but syncs take a while
+			opts = append(opts, journal.WithReadOnly())
+		}
+		_, err := journal.Open(damaged, opts...)
+		if i < at[0] { // the header may have become that of another program
+			require.Error(t, err, "byte %d", i)
+			continue
+		}
+		c, ok := errors.AsType[*journal.CorruptError](err)
+		require.True(t, ok, "byte %d: %v", i, err)
+		oneLine(t, err, damaged)
+		require.ErrorContains(t, err, `"journal salvage"`)
+		require.Contains(t, at, c.Offset)
+		require.LessOrEqual(t, c.Offset, i)
+		if len(opts) > 0 {
+			continue
+		}
+		to := damaged + ".salvaged"
+		s, err := journal.Salvage(damaged, to)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, s.Records[protocol.KindOrder], 5)
+		require.Positive(t, s.Skipped)
+		require.False(t, s.ForgottenBefore.IsZero())
+	}
+}
+
+func TestDamagedLastFrameIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	path := filled(t, 3)
+	j := open(t, path)
+	p := flush(t, j)
+	require.NoError(t, j.Close())
+	at := frames(t, path)
+	damaged := changed(t, content(t, path), func(b []byte) []byte {
+		b[at[len(at)-2]+20] ^= 1
+		return b
+	})
+	j = open(t, damaged)
+	require.Positive(t, j.Recovered())
+	require.Zero(t, get(t, j, protocol.OrderKey("2")).Version)
+	_, err := j.Begin(t.Context(), resubmit.JournalUse{
+		System: "ordermanager", BaseURL: "https://mn.example.net", IDSpace: "aps", After: p,
+	})
+	require.ErrorIs(t, err, resubmit.ErrJournalMismatch)
+}
+
+// TestSwappedFrames: frames that are valid, but not where they are.
+func TestSwappedFrames(t *testing.T) {
+	t.Parallel()
+	path := filled(t, 4)
+	whole, at := content(t, path), frames(t, path)
+	n := len(at)
+	for name, change := range map[string]func(b []byte) []byte{
+		"removed":  func(b []byte) []byte { return append(b[:at[1]:at[1]], b[at[2]:]...) },
+		"repeated": func(b []byte) []byte { return append(b[:at[2]:at[2]], b[at[1]:]...) },
+		"swapped": func(b []byte) []byte {
+			return append(append(b[:at[n-3]:at[n-3]], b[at[n-2]:]...), b[at[n-3]:at[n-2]]...)
+		},
+		"of another journal": func(b []byte) []byte {
+			other := filled(t, 4)
+			return append(b[:at[2]:at[2]], content(t, other)[frames(t, other)[2]:]...)
+		},
+	} {
+		_, err := journal.Open(changed(t, whole, change))
+		_, ok := errors.AsType[*journal.CorruptError](err)
+		require.True(t, ok, "%s: %v", name, err)
+	}
+}
+
+func TestSalvage(t *testing.T) {
+	t.Parallel()
+	path := filled(t, 3)
+	j := open(t, path)
+	old := order("0")
+	old.Version = get(t, j, old.Key).Version
+	old.Order.Phase = protocol.Ended
+	put(t, j, resubmit.Durable, old)
+	p := flush(t, j)
+	to := path + ".salvaged"
+	_, err := journal.Salvage(path, to)
+	require.ErrorContains(t, err, "is held by ")
+	require.NoError(t, j.Close())
+	_, err = journal.Salvage(path, path)
+	require.ErrorContains(t, err, "it exists")
+	_, err = journal.Salvage(path+".missing", to)
+	require.ErrorIs(t, err, os.ErrNotExist)
+
+	s, err := journal.Salvage(path, to)
+	require.NoError(t, err)
+	require.NotEqual(t, p.Journal, s.Position.Journal)
+	require.Equal(t, map[string]int{"claimed": 2, "ended": 1}, map[string]int{
+		"claimed": s.Orders["claimed"], "ended": s.Records[protocol.KindOrder] - s.Orders["claimed"],
+	})
+	require.Equal(t, "ordermanager", s.System)
+	require.Zero(t, s.Skipped)
+	j = open(t, to)
+	require.Equal(t, s.ForgottenBefore, begin(t, j).ForgottenBefore)
+	require.Equal(t, protocol.Ended, get(t, j, old.Key).Order.Phase)
+	_, err = j.Put(t.Context(), resubmit.Durable, protocol.Record{
+		Key: protocol.OrderKey("other"), Order: &protocol.Order{Number: "SO0"},
+	})
+	require.ErrorIs(t, err, resubmit.ErrOrderNumber)
+	_, err = j.Begin(t.Context(), resubmit.JournalUse{
+		System: "ordermanager", BaseURL: "https://mn.example.net", IDSpace: "aps", After: p,
+	})
+	require.ErrorIs(t, err, resubmit.ErrJournalMismatch)
+
+	t.Run("also without a header", func(t *testing.T) {
+		t.Parallel()
+		damaged := changed(t, content(t, path), func(b []byte) []byte { clear(b[:50]); return b })
+		s, err := journal.Salvage(damaged, damaged+".salvaged")
+		require.NoError(t, err)
+		require.Equal(t, 3, s.Records[protocol.KindOrder])
+		require.Empty(t, s.System)
+		j := open(t, damaged+".salvaged")
+		require.Equal(t, s.ForgottenBefore, begin(t, j).ForgottenBefore)
+		require.NotZero(t, get(t, j, protocol.OrderKey("1")).Version)
+		require.NoError(t, j.Close())
+		j = open(t, damaged+".salvaged")
+		require.Equal(t, s.ForgottenBefore, begin(t, j).ForgottenBefore)
+	})
+}
+
+func TestRecover(t *testing.T) {
+	t.Parallel()
+	t.Run("keeps the records and the old file", func(t *testing.T) {
+		t.Parallel()
+		path := filled(t, 3)
+		before := content(t, path)
+		kept, s, err := journal.Recover(path)
+		require.NoError(t, err)
+		require.Equal(t, before, content(t, kept))
+		require.Equal(t, 3, s.Records[protocol.KindOrder])
+		j := open(t, path)
+		l := begin(t, j)
+		require.Equal(t, s.ForgottenBefore, l.ForgottenBefore)
+		require.Equal(t, s.Position.Journal, l.Journal)
+		require.NotZero(t, get(t, j, protocol.OrderKey("1")).Version)
+		_, _, err = journal.Recover(path)
+		require.ErrorContains(t, err, "is held by ")
+	})
+	t.Run("begins anew if there is no old file", func(t *testing.T) {
+		t.Parallel()
+		path := filepath.Join(t.TempDir(), "journal")
+		kept, s, err := journal.Recover(path)
+		require.NoError(t, err)
+		require.Empty(t, kept)
+		require.False(t, s.ForgottenBefore.IsZero())
+		j := open(t, path)
+		require.Equal(t, s.ForgottenBefore, begin(t, j).ForgottenBefore)
+		require.NoError(t, j.Close())
+		j = open(t, path)
+		require.Equal(t, s.ForgottenBefore, begin(t, j).ForgottenBefore)
+	})
+	t.Run("does not take a journal of version 1 for damage", func(t *testing.T) {
+		t.Parallel()
+		path := changed(t, make([]byte, 100), func(b []byte) []byte { copy(b[16:], "\xED\xDA\x0C\xED"); return b })
+		_, _, err := journal.Recover(path)
+		require.ErrorContains(t, err, "a journal of version 1")
+	})
+}

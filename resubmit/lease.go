@@ -1,0 +1,263 @@
+package resubmit
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+)
+
+// ErrLeaseLost means that a run could not renew its lease of the journal in time, for example because the process was
+// suspended. Nothing was sent since. Apply the plan again.
+var ErrLeaseLost = errors.New("the lease of the journal is over")
+
+var errSuspended = errors.New("this process was suspended, or the journal has not answered for too long")
+
+// leaseMargin is how long before its end a lease is not trusted any more.
+const leaseMargin = 5 * time.Second
+
+// retryAfterKey is the key of the record with the last Retry-After of any system.
+var retryAfterKey = protocol.Key{Kind: protocol.KindSystem, ID: "retry-after"}
+
+// lease is the right of one run to make claims. It renews itself.
+type lease struct {
+	Lease
+	journal Journal
+	run     string
+
+	writing chan struct{} // the lock of those who write the record of the lease
+	mu      sync.Mutex
+	renewed time.Time // when the last successful renewal began
+	failed  error     // why the last renewal failed
+	version uint64    // of the record of the lease
+	record  protocol.Run
+	paused  uint64    // version of the record of the Retry-After
+	until   time.Time // as recorded
+}
+
+// beginLease begins to use the journal for a plan.
+func beginLease(ctx context.Context, c *Config, p *plan.Plan, owner string) (*lease, error) {
+	began := time.Now()
+	l := &lease{journal: c.Journal, run: p.Digest(), renewed: began, writing: make(chan struct{}, 1)}
+	var err error
+	if l.Lease, err = c.Journal.Begin(ctx, c.journalUse(p.Digest(), owner, p.Header().Journal)); err != nil {
+		return nil, fmt.Errorf("resubmit: open the journal: %w", err)
+	}
+	l.record = protocol.Run{Epoch: l.Epoch, Owner: owner, Started: began.Round(0).UTC()}
+	if err := l.markBegun(ctx); err != nil {
+		return nil, err
+	}
+	return l, l.put(ctx, time.Now())
+}
+
+// markBegun writes the record of the run, unless it was begun before.
+func (l *lease) markBegun(ctx context.Context) error {
+	_, err := l.journal.Put(ctx, Durable, protocol.Record{
+		Key: protocol.RunKey(l.run), At: l.record.Started,
+		Run: &protocol.Run{Owner: l.record.Owner, Started: l.record.Started},
+	})
+	if _, ok := errors.AsType[*ConflictError](err); err != nil && !ok {
+		return fmt.Errorf("resubmit: the journal could not record the run: %w", err)
+	}
+	return nil
+}
+
+// put writes the record of the lease, which renews it.
+func (l *lease) put(ctx context.Context, began time.Time) error {
+	select {
+	case l.writing <- struct{}{}:
+		defer func() { <-l.writing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	l.mu.Lock()
+	record, version := l.record, l.version
+	l.mu.Unlock()
+	seq, err := l.journal.Put(ctx, Durable, protocol.Record{
+		Key: protocol.LeaseKey(l.run, l.Epoch), Version: version, At: began.Round(0).UTC(), Run: &record,
+	})
+	if err != nil {
+		return fmt.Errorf("resubmit: the journal could not renew the lease: %w", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.version, l.renewed = seq, began
+	return nil
+}
+
+// valid reports whether claims may still be sent.
+func (l *lease) valid(now time.Time) bool {
+	if l.Duration == 0 {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(now.Sub(l.renewed), now.Round(0).Sub(l.renewed.Round(0))) < l.Duration-leaseMargin
+}
+
+// keep renews the lease until ctx ends, and calls lost if that fails for too long.
+func (l *lease) keep(ctx context.Context, lost func(error)) {
+	if l.Duration == 0 {
+		return
+	}
+	for sleep(ctx, l.Duration/4) == nil {
+		if l.valid(time.Now()) {
+			l.renew(ctx)
+		}
+		if err := l.lost(); err != nil && ctx.Err() == nil {
+			lost(err)
+			return
+		}
+	}
+}
+
+func (l *lease) renew(ctx context.Context) {
+	began := time.Now()
+	l.mu.Lock()
+	l.record.Renewals++
+	l.mu.Unlock()
+	err := l.put(ctx, began)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failed = err
+}
+
+// lost returns an error if the lease is over.
+func (l *lease) lost() error {
+	if l.valid(time.Now()) {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	why := cmp.Or(l.failed, errSuspended)
+	return fmt.Errorf("resubmit: %w; apply the plan again: %w", ErrLeaseLost, why)
+}
+
+// end records how the run ended.
+func (l *lease) end(ctx context.Context, end protocol.RunEnd, cause error) error {
+	l.mu.Lock()
+	l.record.Ended, l.record.End, l.record.Error = time.Now().Round(0).UTC(), end, ""
+	if cause != nil {
+		l.record.Error = cause.Error()
+	}
+	l.mu.Unlock()
+	return l.put(ctx, time.Now())
+}
+
+// leaseEnd returns when the lease of the run that wrote an order's record is over; zero if it is over.
+func (l *lease) leaseEnd(ctx context.Context, o *protocol.Order) (time.Time, error) {
+	if o == nil || o.Phase != protocol.Claimed {
+		return time.Time{}, nil
+	}
+	r, err := l.journal.Get(ctx, protocol.LeaseKey(o.Run, o.Epoch))
+	if err != nil || r.Run == nil || !r.Run.Ended.IsZero() {
+		return time.Time{}, err
+	}
+	return r.Run.LeaseEnd, nil
+}
+
+// recall returns the rest of the pause that a system asked an earlier run for. If the clock was set back, it is at
+// most the whole pause.
+func (l *lease) recall(ctx context.Context) (time.Duration, error) {
+	r, err := l.journal.Get(ctx, retryAfterKey)
+	if err != nil || r.System == nil {
+		return 0, err
+	}
+	l.paused, l.until = r.Version, r.System.RetryAfter
+	return min(time.Until(r.System.RetryAfter), r.System.RetryAfter.Sub(r.System.AskedAt)), nil
+}
+
+// retryAfterStep is the unit to which the end of a pause is rounded up in a journal, because many
+// calls in a row get the same Retry-After.
+const retryAfterStep = time.Second
+
+// remember records a pause, unless a longer one is recorded.
+func (l *lease) remember(ctx context.Context, asked, until time.Time) error {
+	asked, until = asked.Round(0).UTC(), until.Add(retryAfterStep-1).Round(0).Truncate(retryAfterStep).UTC()
+	l.mu.Lock()
+	known, version := l.until, l.paused
+	l.mu.Unlock()
+	for until.After(known) {
+		seq, err := l.journal.Put(ctx, Durable, protocol.Record{
+			Key: retryAfterKey, Version: version, At: asked,
+			System: &protocol.System{RetryAfter: until, AskedAt: asked},
+		})
+		conflict, ok := errors.AsType[*ConflictError](err)
+		if err != nil && !ok {
+			return fmt.Errorf("resubmit: the journal could not record a Retry-After, so nothing more is sent: %w", err)
+		}
+		if known, version = until, seq; ok {
+			if known, version = (time.Time{}), conflict.Current.Version; conflict.Current.System != nil {
+				known = conflict.Current.System.RetryAfter
+			}
+		}
+		l.mu.Lock()
+		l.until, l.paused = known, version
+		l.mu.Unlock()
+	}
+	return nil
+}
+
+// journalUse describes a run for the journal.
+func (s *Systems) journalUse(digest, owner string, after plan.Position) JournalUse {
+	return JournalUse{
+		System: s.Name, BaseURL: s.BaseURL, IDSpace: s.Capabilities.IDSpace, Plan: digest, Owner: owner, After: after,
+	}
+}
+
+// guardedJournal turns a panic of a journal into an error of the call.
+type guardedJournal struct {
+	to  Journal
+	log *slog.Logger
+}
+
+func (j guardedJournal) Begin(ctx context.Context, u JournalUse) (l Lease, err error) {
+	err = j.guard(func() (err error) { l, err = j.to.Begin(ctx, u); return err })
+	return l, err
+}
+
+func (j guardedJournal) Put(ctx context.Context, d Durability, records ...protocol.Record) (seq uint64, err error) {
+	err = j.guard(func() (err error) { seq, err = j.to.Put(ctx, d, records...); return err })
+	return seq, err
+}
+
+func (j guardedJournal) Get(ctx context.Context, k protocol.Key) (r protocol.Record, err error) {
+	err = j.guard(func() (err error) { r, err = j.to.Get(ctx, k); return err })
+	return r, err
+}
+
+func (j guardedJournal) Flush(ctx context.Context) (p plan.Position, err error) {
+	err = j.guard(func() (err error) { p, err = j.to.Flush(ctx); return err })
+	return p, err
+}
+
+func (j guardedJournal) Records(ctx context.Context) iter.Seq2[protocol.Record, error] {
+	return func(yield func(protocol.Record, error) bool) {
+		stopped := false
+		err := j.guard(func() error {
+			for r, err := range j.to.Records(ctx) {
+				if stopped = !yield(r, err); stopped {
+					break
+				}
+			}
+			return nil
+		})
+		if err != nil && !stopped {
+			yield(protocol.Record{}, err)
+		}
+	}
+}
+
+func (j guardedJournal) guard(f func() error) error {
+	err := protect(f)
+	callback.Log(j.log, err)
+	return err
+}

@@ -1,0 +1,115 @@
+package resubmit_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+)
+
+// frozenJournal does not return from a Put between two times, as if the process were suspended, or fails renewals of
+// the lease in that time.
+type frozenJournal struct {
+	resubmit.Journal
+	from, to time.Time
+	fails    error // of renewals, instead
+}
+
+func (j frozenJournal) Put(ctx context.Context, d resubmit.Durability, r ...protocol.Record) (uint64, error) {
+	now := time.Now()
+	switch in := !now.Before(j.from) && now.Before(j.to); {
+	case in && j.fails != nil && r[0].Kind == protocol.KindRun:
+		return 0, j.fails
+	case in && j.fails == nil:
+		<-time.After(j.to.Sub(now))
+	}
+	return j.Journal.Put(ctx, d, r...)
+}
+
+// leaseTrust is how long a lease of a minute is trusted after its last renewal began.
+const leaseTrust = 55 * time.Second
+
+func TestLeaseThatCannotBeRenewedEndsTheRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(200)
+		s := newShop(orders...)
+		start := time.Now()
+		full := errors.New("the connection to the journal is gone")
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.Journal = frozenJournal{c.Journal, start.Add(20 * time.Second), start.Add(time.Hour), full}
+			c.RateLimit = 3
+		})
+		p := planFor(t, orders...)
+		report, err := r.Apply(t.Context(), p)
+		require.ErrorIs(t, err, resubmit.ErrLeaseLost)
+		require.ErrorIs(t, err, full)
+		require.ErrorContains(t, err, "apply the plan again")
+		renewed := start.Add(15 * time.Second) // the last time that worked
+		require.NotEmpty(t, s.ledger)
+		for _, l := range s.ledger {
+			require.Less(t, l.at.Sub(renewed), leaseTrust)
+		}
+		require.Positive(t, report.Result.NotStarted)
+		require.Equal(t, 200, report.Result.Total())
+
+		<-time.After(time.Hour)
+		report, err = runnerFor(t, s, nil).Apply(t.Context(), p)
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 200}, report.Result)
+		require.Len(t, s.ledger, 200)
+	})
+}
+
+// A process that was suspended between its claim and its push does not send late. If its lease is over when it wakes, its
+// run ends.
+func TestSuspendedProcessDoesNotSendLate(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		suspended time.Duration
+		lost      bool
+	}{
+		"until the order was read too long ago": {6 * time.Second, false},
+		"until the claim is too old":            {12 * time.Second, false},
+		"until the lease is over":               {30 * time.Minute, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				o := outageOrder(1, "a")
+				s := newShop(o)
+				r := runnerFor(t, s, func(c *resubmit.Config) {
+					// The run is paused for two seconds: the first Put after that is the claim.
+					frozen := frozenJournal{c.Journal, start.Add(2 * time.Second), start.Add(2*time.Second + tt.suspended), nil}
+					c.Journal = claimJournal{frozen, s}
+				})
+				r.Pause()
+				time.AfterFunc(2*time.Second, r.Resume)
+				p := planFor(t, o)
+				report, err := r.Apply(t.Context(), p)
+				if tt.lost {
+					require.ErrorIs(t, err, resubmit.ErrLeaseLost)
+					require.Empty(t, s.ledger)
+					if rec := recordOf(t, 1); rec != nil { // else the end of the run has prevented the claim
+						require.Equal(t, protocol.Open, rec.Phase, "the claim was released")
+						require.Zero(t, rec.Attempts)
+					}
+					report, err = runnerFor(t, s, nil).Apply(t.Context(), p)
+				}
+				require.NoError(t, err)
+				require.Equal(t, resubmit.OutcomeCounts{Completed: 1}, report.Result)
+				require.Len(t, s.ledger, 1)
+				if !tt.lost {
+					require.Equal(t, []string{"read id-1", "claim id-1", "read id-1", "claim id-1", "push id-1"}, s.steps[:5])
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,751 @@
+package resubmit
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/orders"
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/throttle"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
+)
+
+// maxTokenAge is how long before a push its token of the rate limit may have been taken.
+const maxTokenAge = 250 * time.Millisecond
+
+// order is an open order: the steps that package protocol prescribes, one after the other, on one goroutine.
+type order struct {
+	x       *run
+	place   int32
+	ctx     context.Context //nolint:containedctx // of the run, or of the one call that is about the order
+	entry   *plan.Entry
+	request connect.RequestType // of its request in Connect; "": there is none
+	machine *protocol.Machine
+	item    Item
+
+	admitted  bool // it does not wait for its first permission to push; the lock of the scheduler guards it
+	step      protocol.Step
+	slot      bool      // it has a slot for pushes
+	token     time.Time // when the token for its push was taken
+	silent    bool      // the client does not report which transitions the order offers
+	drained   bool      // it ended because the run was drained, unless a last read showed otherwise
+	failing   time.Time // since when it cannot be read although Commerce may answer; zero: it can
+	deferrals int
+	denied    int               // pushes that were answered with 401 or 403
+	sent      atomic.Bool       // a push may have been sent, and its outcome is not known
+	resumed   bool              // an earlier run has begun it
+	healthy   bool              // it is in progress and was judged as good
+	health    health            // as the canary knows it; the lock of the scheduler guards it
+	blocker   string            // the order that blocks it
+	choices   []commerce.Status // the targets of the last push, the best first
+	refusal   string            // why the last push was refused
+	after     func(*order)      // is called when the order is done; nil for nothing
+}
+
+// run carries out the steps of an order until it is done.
+func (o *order) run() {
+	done := false
+	defer func() {
+		if !done { // a callback called runtime.Goexit
+			err := callback.Recovered(nil)
+			o.x.orders.Go(func() { o.exited(err) })
+		}
+	}()
+	for {
+		o.step = o.machine.Next(time.Now())
+		o.sent.Store(o.machine.InFlight())
+		if !o.beforePush() {
+			o.giveSlot()
+		}
+		if o.step.Kind == protocol.StepEnd {
+			break
+		}
+		o.perform()
+	}
+	o.finish(o.step.Outcome, o.step.Why)
+	done = true
+}
+
+// perform carries out one step.
+func (o *order) perform() {
+	switch o.step.Kind {
+	case protocol.StepWait:
+		o.wait(o.step.At)
+	case protocol.StepReload:
+		o.reload()
+	case protocol.StepAdmit:
+		o.admit()
+	case protocol.StepRead:
+		o.read()
+	case protocol.StepLookUp:
+		o.lookUp()
+	case protocol.StepClaim:
+		o.claim()
+	case protocol.StepPush:
+		o.push()
+	case protocol.StepPut:
+		o.put()
+	case protocol.StepVerify:
+		o.verify()
+	case protocol.StepLanes:
+		lanes, err := o.lanes()
+		if err != nil {
+			o.journalFailed(err)
+			return
+		}
+		o.machine.Lanes(lanes)
+	case protocol.StepEnd:
+	}
+}
+
+// exited continues on a new goroutine after a callback has ended the one of the order.
+func (o *order) exited(err error) {
+	callback.Log(o.x.cfg.Logger, err)
+	switch o.step.Kind {
+	case protocol.StepPush:
+		o.machine.Answered(protocol.Answer{Kind: protocol.NoAnswer, Why: err.Error()}, time.Now())
+	case protocol.StepRead:
+		o.readFailed(err)
+	case protocol.StepVerify:
+		o.machine.Verified(protocol.Verification{
+			Outcome: protocol.Progressing, Why: "the order could not be read: " + err.Error(),
+		}, time.Now())
+	default:
+		o.x.fail(err)
+		o.stop()
+	}
+	o.run()
+}
+
+// beforePush reports whether the order is between the re-read and the push, for which it needs a slot.
+func (o *order) beforePush() bool {
+	switch o.step.Kind {
+	case protocol.StepRead:
+		return o.step.BeforePush
+	case protocol.StepClaim, protocol.StepPush:
+		return true
+	default:
+		return false
+	}
+}
+
+func (o *order) giveSlot() {
+	if o.slot {
+		o.slot = false
+		o.x.caller.pushes.Give()
+	}
+}
+
+// stop ends the order because the run, or the call that is about the order, ends.
+func (o *order) stop() {
+	err := context.Cause(o.ctx)
+	if err == nil {
+		err = ErrDrained
+		o.drained = true
+	}
+	o.machine.Stop(err.Error())
+}
+
+// wait waits until a time. An order that is not in flight does not wait while the run is drained.
+func (o *order) wait(until time.Time) {
+	o.x.scheduler.admitted(o) // others do not wait for it
+	rest := o.x.gate.rest
+	if o.machine.InFlight() {
+		rest = sleep
+	}
+	if rest(o.ctx, time.Until(until)) != nil || !o.machine.InFlight() && o.x.stopping() {
+		o.stop()
+	}
+}
+
+// load reads the record of the order from the journal.
+func (o *order) load() (protocol.Record, time.Time, error) {
+	rec, err := o.x.cfg.Journal.Get(o.ctx, protocol.OrderKey(o.entry.OrderID))
+	if err != nil {
+		return rec, time.Time{}, err
+	}
+	end, err := o.x.lease.leaseEnd(o.ctx, rec.Order)
+	return rec, end, err
+}
+
+func (o *order) reload() {
+	o.x.scheduler.admitted(o) // others do not wait for it
+	if sleep(o.ctx, time.Until(o.step.At)) != nil {
+		o.stop()
+		return
+	}
+	rec, end, err := o.load()
+	if err != nil {
+		o.journalFailed(err)
+		return
+	}
+	o.machine.Reload(rec, end, time.Now())
+	o.recall(&rec)
+}
+
+// start reads the order's records and begins its state machine.
+func (o *order) start() error {
+	rec, end, err := o.load()
+	if err != nil {
+		return err
+	}
+	o.machine = protocol.Start(o.planned(), &o.x.cfg.Policy, o.x.owner(), rec, end, time.Now())
+	o.recall(&rec)
+	if o.machine.InFlight() || o.machine.Next(time.Now()).Kind == protocol.StepReload {
+		return nil
+	}
+	if b, blocked := o.x.scheduler.blockedBy(o); blocked {
+		o.blocker = b.root
+		o.machine.GiveUp(protocol.Blocked, "blocked by "+text.Short(b.by)+
+			", an older order of the same subscription that was not completed")
+		return nil
+	}
+	lanes, err := o.lanes()
+	if err == nil {
+		o.machine.SeeLanes(lanes)
+	}
+	return err
+}
+
+// recall notes what an earlier run did to the order.
+func (o *order) recall(rec *protocol.Record) {
+	if rec.Order == nil || rec.Order.Run != o.x.digest {
+		return
+	}
+	o.resumed = true
+	o.item.Attempts = rec.Order.Attempts
+	o.evidence("journal", fmt.Sprintf("an earlier run left it as %s", rec.Order.Phase), rec.At)
+	if o.machine.InFlight() {
+		o.x.scheduler.admitted(o)
+		o.item.Target, o.item.PushedAt = rec.Order.Target, rec.Order.SentAt
+	}
+}
+
+// startFailed ends an order whose records could not be read.
+func (o *order) startFailed(err error) {
+	if o.machine == nil {
+		p := o.planned()
+		p.Version = 0
+		o.machine = protocol.Start(p, &o.x.cfg.Policy, o.x.owner(), protocol.Record{}, time.Time{}, time.Now())
+	}
+	o.journalFailed(err)
+}
+
+// planned returns what the plan and the clients say about the order.
+func (o *order) planned() protocol.Planned {
+	e, c := o.entry, &o.x.cfg
+	keys := o.requestKeys()
+	return protocol.Planned{
+		ID: e.OrderID, Number: e.Number, Type: e.Type, Request: o.request, Fingerprint: e.Fingerprint,
+		Template: failure.Template(e.Before.Message), Version: e.Version, Lanes: e.Lanes(), PlacedAt: e.Before.PlacedAt,
+		Named:     e.Named,
+		Provable:  c.Capabilities.Failure && c.Capabilities.Transitions,
+		Connect:   len(keys) > 0,
+		NoConnect: o.request == "" || o.request == connect.TypePurchase && len(e.Subscriptions) == 0,
+	}
+}
+
+// lanes reads the records of the order's lanes from the journal.
+func (o *order) lanes() ([]protocol.Record, error) {
+	keys := o.entry.Lanes()
+	lanes := make([]protocol.Record, len(keys))
+	for i, id := range keys {
+		key := protocol.Key{Kind: protocol.KindLane, ID: id}
+		r, err := o.x.cfg.Journal.Get(o.ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		r.Key = key
+		lanes[i] = r
+	}
+	return lanes, nil
+}
+
+// journalFailed ends the run, because nothing may be sent without a journal.
+func (o *order) journalFailed(err error) {
+	if o.ctx.Err() == nil {
+		o.x.fail(fmt.Errorf("resubmit: the journal: order %s: %w; nothing more is pushed", text.Short(o.item.Number), err))
+	}
+	o.stop()
+}
+
+// admit waits until the order may be pushed: for the canary, Retry-After, the gate and a slot.
+func (o *order) admit() {
+	x := o.x
+	x.events.waitBelow(o.ctx, maxQueuedEvents)
+	if why := x.scheduler.canaryStopped(o.place); why != "" && o.item.Attempts == 0 {
+		o.machine.GiveUp(protocol.NotStarted, why)
+		return
+	}
+	if x.stopping() || x.waitWhile(o.ctx, x.caller.pace.Rest) != nil || x.gate.wait(o.ctx, o.entry.OrderID) != nil ||
+		x.caller.pushes.Take(o.ctx) != nil {
+		o.stop()
+		return
+	}
+	o.slot = true
+	x.scheduler.admitted(o)
+	o.machine.Admitted()
+}
+
+// read reads the order, right before its push or to see what became of it.
+func (o *order) read() {
+	kind := throttle.BeforePush
+	if !o.step.BeforePush {
+		if o.machine.InFlight() {
+			kind = throttle.Any
+		} else if o.x.waitWhile(o.ctx, o.x.readsRest) != nil { // unlike the pacer, it does not wait while the run is drained
+			o.stop()
+			return
+		}
+		if o.x.caller.reads.Take(o.ctx) != nil {
+			o.stop()
+			return
+		}
+		defer o.x.caller.reads.Give()
+	}
+	read, began, err := o.fetch(kind)
+	if err != nil {
+		o.readFailed(err)
+		return
+	}
+	changed := o.entry.Before.Diff(o.item.After)
+	r := protocol.Reading{Began: began, Change: changed, Status: read.Status, AtRest: orders.AtRest(read.Status)}
+	r.Targets, r.NoTarget = o.targets(read)
+	o.choices = r.Targets
+	if tried := o.machine.Tried(); len(tried) > 0 {
+		r.NoTarget = fmt.Sprintf("Commerce refused the push to %s: %s", list(tried), o.refusal)
+	}
+	o.machine.Read(r, time.Now())
+	switch rec, _ := o.machine.Record(); rec.Phase {
+	case protocol.Unanswered:
+		o.x.scheduler.judge(o, setAside)
+	case protocol.Pushed:
+		o.credited(&rec, began)
+	default:
+	}
+	if o.step.BeforePush && changed != "" {
+		o.reread(changed)
+	}
+}
+
+// credited records that a read shows that a push was accepted.
+func (o *order) credited(rec *protocol.Order, at time.Time) {
+	o.evidence("read", rec.Why, at)
+	i := &o.item
+	i.Target, i.Attempts = rec.Target, max(i.Attempts, rec.Attempts)
+	if i.PushedAt.IsZero() {
+		i.PushedAt = rec.SentAt
+	}
+}
+
+func (o *order) reread(changed string) {
+	o.x.events.emit(OrderReread{OrderID: o.item.OrderID, Number: o.item.Number, Now: o.item.After, Changed: changed})
+}
+
+// fetch reads the order and records its state.
+func (o *order) fetch(kind throttle.Kind) (*commerce.Order, time.Time, error) {
+	read, began, err := o.x.caller.read(o.ctx, o.entry.OrderID, kind, &o.failing)
+	switch {
+	case err != nil:
+	case read == nil:
+		err = errors.New("the reader returned neither an order nor an error")
+	case read.ID != o.entry.OrderID:
+		err = fmt.Errorf("the reader returned order %q instead of %q", text.Short(read.ID), text.Short(o.entry.OrderID))
+	default:
+		if err = orders.EntryIdentity(o.entry).Check(orders.IdentityOf(read)); err == nil {
+			err = orders.Unreadable(read, o.expected()...)
+		}
+	}
+	if err != nil {
+		o.noteID(err)
+		if unauthorized(err) || forbidden(err) {
+			o.x.caller.checkOrderAccess(o, &o.x.caller.readAccess, "reading order", err)
+		}
+		return nil, began, err
+	}
+	o.x.caller.readAccess.succeeded()
+	o.item.After = plan.SnapshotOf(read)
+	return read, began, nil
+}
+
+// expected returns the statuses that are meaningful for the order even if this library does not know
+// them: the one that it failed with, and those that it may be pushed to.
+func (o *order) expected() []commerce.Status {
+	return append([]commerce.Status{o.entry.Before.Status, o.entry.Target}, o.x.cfg.Targets...)
+}
+
+// noteID keeps the correlation id of an error.
+func (o *order) noteID(err error) {
+	if e, ok := errors.AsType[*commerce.Error](err); ok && e.CorrelationID != "" {
+		o.item.CorrelationID = e.CorrelationID
+	}
+}
+
+// readFailed continues after a read that failed.
+func (o *order) readFailed(err error) {
+	switch {
+	case o.ctx.Err() != nil:
+		o.stop()
+		return
+	case errors.Is(err, throttle.ErrHeldBack) && !o.step.BeforePush && !o.x.stopping():
+		return // the step is repeated
+	}
+	gone := errors.Is(err, commerce.ErrNotFound) || errors.Is(err, orders.ErrOther)
+	r := protocol.Reading{Began: time.Now(), Err: err, Gone: gone}
+	if gone {
+		r.Err = fmt.Errorf("the order does not exist any more, or is another one: %w", err)
+	}
+	o.machine.Read(r, time.Now())
+	switch {
+	case !o.step.BeforePush || errors.Is(err, throttle.ErrHeldBack) || o.machine.Next(time.Now()).Kind == protocol.StepEnd:
+	case forbidden(err):
+		o.machine.GiveUp(protocol.Skipped, "the order could not be read again: "+err.Error())
+	default:
+		o.postpone("the order could not be read again", err)
+	}
+}
+
+// postpone tries the order again after a pause, a limited number of times. A later run may try it again.
+func (o *order) postpone(what string, err error) {
+	o.giveSlot()
+	o.deferrals++
+	if o.deferrals > o.x.cfg.MaxDeferrals {
+		o.machine.GiveUp(protocol.Skipped, fmt.Sprintf("given up after %d tries: %s: %v", o.deferrals, what, err))
+		return
+	}
+	pause := max(time.Second<<min(o.deferrals-1, 6), o.x.caller.pace.Rest())
+	if o.x.gate.rest(o.ctx, pause) != nil {
+		o.stop()
+	}
+}
+
+// targets returns the transitions to try, in order of preference. It is the first of Policy.Targets
+// that the order offers. If the client cannot read what an order offers, as with Simple API, they are
+// the plan's target and Policy.Targets. There is no default, since flows differ.
+func (o *order) targets(read *commerce.Order) (targets []commerce.Status, why string) {
+	if o.silent = read.Transitions == nil; o.silent {
+		for _, t := range append([]commerce.Status{o.entry.Target}, o.x.explicit...) {
+			if rules.CanResubmit(t) {
+				targets = append(targets, t)
+			}
+		}
+		return targets, "the transitions that the order offers are unknown; set Policy.Targets to the one that resubmits it"
+	}
+	for _, t := range o.x.cfg.Targets {
+		if read.Offers(t) {
+			return []commerce.Status{t}, ""
+		}
+	}
+	offers := make([]string, 0, len(read.Transitions))
+	for _, t := range read.Transitions {
+		offers = append(offers, string(t.To))
+	}
+	return nil, fmt.Sprintf("the order offers no transition that resubmits it; it offers [%s]", strings.Join(offers, " "))
+}
+
+func list(statuses []commerce.Status) string {
+	parts := make([]string, len(statuses))
+	for i, s := range statuses {
+		parts[i] = string(s)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// claim takes a token of the rate limit and writes the claim to the journal, for the order and all its lanes.
+func (o *order) claim() {
+	if err := o.x.caller.pace.Wait(o.ctx, throttle.Push); err != nil {
+		if o.ctx.Err() != nil {
+			o.stop()
+			return
+		}
+		o.machine.Postpone()
+		return
+	}
+	o.token = time.Now()
+	lanes, err := o.lanes()
+	if err != nil {
+		o.journalFailed(err)
+		return
+	}
+	records := o.machine.Claim(lanes, time.Now())
+	if records == nil {
+		return
+	}
+	rec, _ := o.machine.Record()
+	o.x.events.emit(PushIntended{
+		OrderID: o.item.OrderID, Number: o.item.Number, Target: rec.Target, Attempt: o.item.Attempts + 1,
+	})
+	if o.ctx.Err() != nil { // also if the audit log could not be written
+		o.stop()
+		return
+	}
+	// The end of the run must not interrupt the claim: whether it was made would be unknown.
+	seq, err := o.x.cfg.Journal.Put(context.WithoutCancel(o.ctx), Durable, records...)
+	conflict, _ := errors.AsType[*ConflictError](err)
+	switch {
+	case conflict != nil:
+		o.machine.Rejected(conflict.Current)
+	case errors.Is(err, ErrOrderNumber):
+		o.machine.GiveUp(protocol.Skipped, err.Error())
+	case err != nil:
+		o.journalFailed(err)
+	default:
+		o.machine.Claimed(seq)
+	}
+}
+
+// push makes the last checks and pushes the order.
+func (o *order) push() {
+	closed := ""
+	if time.Since(o.token) > maxTokenAge {
+		if err := o.x.caller.pace.Wait(o.ctx, throttle.Push); err != nil {
+			closed = err.Error()
+		}
+		o.token = time.Now()
+	}
+	if closed == "" {
+		closed = o.x.gate.closedFor(o.entry.OrderID)
+	}
+	if o.ctx.Err() != nil { // also while the calendar was read
+		closed = "the run ended"
+	}
+	now := time.Now()
+	lost := o.x.lease.lost()
+	if !o.machine.MaySend(protocol.Check{Closed: closed, Lease: lost == nil}, now) {
+		if lost != nil {
+			o.x.fail(lost)
+		}
+		return
+	}
+	o.x.caller.pace.Late(o.token)
+	err := o.x.caller.push(o.ctx, o.entry.OrderID, o.step.Target, o.mayPush)
+	o.answered(err, time.Now())
+}
+
+// mayPush returns why the push must not be sent after all, because the client has first made other calls; "" if it may.
+func (o *order) mayPush() string {
+	if o.x.lease.lost() != nil {
+		return "the lease of the run is over"
+	}
+	return cmp.Or(o.machine.Late(time.Now()), o.x.gate.closedFor(o.entry.OrderID))
+}
+
+// answered reports what became of the push.
+func (o *order) answered(err error, now time.Time) {
+	answer := o.answerOf(err)
+	o.machine.Answered(answer, now)
+	o.reread("")
+	o.noteID(err)
+	i := &o.item
+	if answer.Kind != protocol.NotSent {
+		i.Attempts++
+		i.PushedAt = now
+	}
+	switch answer.Kind {
+	case protocol.Accepted:
+		i.Target = o.step.Target
+		o.x.caller.pushAccess.succeeded()
+		o.x.events.emit(PushAccepted{OrderID: i.OrderID, Number: i.Number, Target: o.step.Target, Attempt: i.Attempts})
+	case protocol.ByGateway, protocol.NoAnswer:
+		i.Target = o.step.Target
+		o.evidence("push", answer.Why, now)
+		o.x.caller.checkOrderAccess(o, &o.x.caller.pushAccess, "push of order", err)
+		o.x.events.emit(PushUnanswered{OrderID: i.OrderID, Number: i.Number, Target: o.step.Target, Err: err})
+	default:
+		o.evidence("push", answer.Why, now)
+		o.refusal = err.Error()
+		again := answer.Kind != protocol.Refused && o.deferrals < o.x.cfg.MaxDeferrals
+		if answer.Kind == protocol.NotOffered {
+			again = slices.ContainsFunc(o.choices, func(t commerce.Status) bool {
+				return !slices.Contains(o.machine.Tried(),
+					t)
+			})
+		}
+		o.x.events.emit(PushRefused{OrderID: i.OrderID, Number: i.Number, Target: o.step.Target, Err: err, Again: again})
+		o.refused(answer.Kind, err)
+	}
+}
+
+// refused continues after a push that was refused or not sent.
+func (o *order) refused(kind protocol.AnswerKind, err error) {
+	denied := unauthorized(err) || forbidden(err)
+	if denied { // the client has renewed its credentials if it can, so there is one further attempt
+		o.denied++
+		if o.denied > 1 || unauthorized(err) && notSent(err) {
+			o.x.caller.checkOrderAccess(o, &o.x.caller.pushAccess, "push of order", err)
+		}
+	}
+	switch {
+	case kind == protocol.Refused || kind == protocol.NotOffered || errors.Is(err, throttle.ErrHeldBack):
+	case denied && o.denied > 1:
+		o.machine.GiveUp(protocol.Skipped, "Commerce refused the push: "+err.Error())
+	case !denied:
+		o.postpone("the push was not accepted", err)
+	}
+}
+
+// answerOf returns what the error of a push means.
+func (o *order) answerOf(err error) protocol.Answer {
+	if err == nil {
+		return protocol.Answer{Kind: protocol.Accepted}
+	}
+	e, ok := errors.AsType[*commerce.Error](err)
+	a := protocol.Answer{Kind: protocol.NoAnswer, Why: "the answer to the push was lost: " + err.Error()}
+	switch {
+	case !ok:
+		return a
+	case e.Delivery == commerce.DeliveryNotSent:
+		a.Kind, a.Why = protocol.NotSent, "the push was not sent: "+err.Error()
+	case e.Delivery != commerce.DeliveryRefused && e.HTTPStatus != 0:
+		a.Kind, a.Why = protocol.ByGateway, "a gateway answered the push: "+err.Error()
+	case e.Delivery != commerce.DeliveryRefused:
+	case unauthorized(err), forbidden(err), errors.Is(err, commerce.ErrRateLimited):
+		a.Kind, a.Why = protocol.RefusedForNow, "Commerce refused the push for now: "+err.Error()
+	case o.silent && e.NotOffered():
+		a.Kind, a.Why = protocol.NotOffered, "Commerce refused the push: "+err.Error()
+	default:
+		a.Kind, a.Why = protocol.Refused, "Commerce refused the push: "+err.Error()
+	}
+	return a
+}
+
+// put writes the records of a step. The end of the run does not interrupt that.
+func (o *order) put() {
+	durability := Deferred
+	if o.step.Durable {
+		durability = Durable
+	}
+	seq, err := o.x.cfg.Journal.Put(context.WithoutCancel(o.ctx), durability, o.step.Records...)
+	if conflict, ok := errors.AsType[*ConflictError](err); ok {
+		o.machine.Rejected(conflict.Current)
+		return
+	}
+	if err != nil {
+		o.x.fail(fmt.Errorf("resubmit: the journal could not record order %s, so nothing more is pushed: %w",
+			text.Short(o.item.Number), err))
+		o.machine.Stored(0) // the next run reads the order
+		return
+	}
+	o.machine.Stored(seq)
+}
+
+// lookUp asks Connect whether another push is allowed after one without an answer.
+func (o *order) lookUp() {
+	rec, _ := o.machine.Record()
+	found, err := o.x.verifier.requests(o.ctx, o.requestKeys())
+	if o.ctx.Err() != nil {
+		o.stop()
+		return
+	}
+	l := protocol.LookUp{Err: err, Down: o.x.connectDown(rec.FirstClaimAt)}
+	if err == nil {
+		l.Request, l.Forbidden = o.made(found, rec.FirstClaimAt)
+	}
+	o.machine.LookedUp(l, time.Now())
+}
+
+// made returns the request in Connect that was certainly made since the first push, and why another push is forbidden.
+func (o *order) made(found map[connect.RequestKey][]connect.LatestRequest, since time.Time) (request,
+	forbidden string) {
+	for _, k := range o.requestKeys() {
+		for _, n := range found[k] {
+			created, id := n.Request.Created, text.Short(n.Request.ID)
+			if created.After(since.Add(failure.MaxClockSkew)) {
+				return id, ""
+			}
+			if created.After(since.Add(-failure.MaxClockSkew)) {
+				forbidden = fmt.Sprintf("in Connect %s was made at %s, so that a push may have been accepted", id,
+					created.UTC().Format(time.RFC3339))
+			}
+		}
+		d := rules.Decide(nil, rules.Facts{
+			Order:       &commerce.Order{ID: o.entry.OrderID, Type: o.entry.Type, PlacedAt: o.entry.Before.PlacedAt},
+			Attribution: failure.Attribution{Class: failure.Transient}, RequestsQueried: true, Requests: found[k],
+			Now: time.Now(),
+		})
+		if d.Action != rules.Resubmit && forbidden == "" {
+			forbidden = "a request in Connect forbids it: " + d.Why
+		}
+	}
+	return "", forbidden
+}
+
+func (o *order) evidence(kind, said string, at time.Time) {
+	said = text.Sentence(said)
+	if n := len(o.item.Evidence); n > 0 && o.item.Evidence[n-1].Text == said {
+		return // it was read again and is unchanged
+	}
+	o.item.Evidence = append(o.item.Evidence, failure.Evidence{Kind: kind, Text: said, At: at})
+}
+
+// finish ends the order with its outcome.
+func (o *order) finish(outcome protocol.Outcome, why string) {
+	o.item.Outcome, o.item.Why = outcome, text.Sentence(why)
+	rec, _ := o.machine.Record()
+	if o.item.After.Status == "" {
+		o.item.After.Status = rec.Status
+	}
+	o.judge(outcome)
+	if o.drained && (outcome == protocol.NotStarted || outcome == protocol.NotMoved || outcome == protocol.Unknown) {
+		o.x.drained.Store(true)
+	}
+	if outcome == protocol.Blocked {
+		o.blocker = cmp.Or(o.blocker, o.machine.Blocker())
+		o.x.tally.block(o.blocker)
+	}
+	o.x.tally.add(&o.item)
+	o.x.scheduler.done(o, outcome != protocol.Completed && !orders.AtRest(o.item.After.Status))
+	if o.after != nil {
+		o.after(o)
+	}
+}
+
+// judge reports the outcome to the canary and the circuit breaker. One that the end of the run left open does not
+// count.
+func (o *order) judge(outcome protocol.Outcome) {
+	h := o.healthOf(outcome)
+	if o.ctx.Err() == nil && (outcome != protocol.NotStarted || !o.x.stopping()) {
+		o.x.scheduler.judge(o, h)
+	}
+	learned := h == good || outcome == protocol.FailedAgain || outcome == protocol.FalseSuccess
+	o.x.gate.breaker.judge(verdict{
+		id: o.entry.OrderID, learned: learned && o.ctx.Err() == nil,
+		transient: outcome == protocol.FailedAgain && o.item.AfterClass == failure.Transient,
+		pushed:    o.item.PushedAt, message: o.item.After.Message,
+	})
+}
+
+func (o *order) healthOf(outcome protocol.Outcome) health {
+	switch outcome {
+	case protocol.Completed:
+		return good
+	case protocol.FailedAgain, protocol.FalseSuccess:
+		return bad
+	case protocol.Progressing:
+		if o.healthy {
+			return good
+		}
+		return setAside
+	case protocol.NotMoved, protocol.Unknown:
+		return setAside
+	case protocol.Skipped:
+		if o.item.Attempts > 0 && o.denied == 0 {
+			return bad
+		}
+		return notTried
+	default:
+		return notTried
+	}
+}

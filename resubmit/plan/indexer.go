@@ -1,0 +1,172 @@
+package plan
+
+import (
+	"cmp"
+	"hash/maphash"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+)
+
+// indexer builds an Index from the entries in the order of the plan.
+type indexer struct {
+	ix       *Index
+	kinds    map[kindKey]uint32
+	groups   map[Group]int
+	reported map[ReportGroup]int
+	lanes    [4096][]inLane // by the first 12 bits of the hash
+}
+
+// inLane is an order in a lane. Should the hashes of two lanes have equal bits, their orders are only in one chain.
+type inLane struct {
+	lane  uint32 // the last 32 bits of the hash
+	order orderRef
+}
+
+type kindKey struct {
+	vendor  string
+	typ     commerce.OrderType
+	class   failure.Class
+	channel commerce.Channel
+	verdict failure.Verdict
+}
+
+func newIndexer(p *Plan) *indexer {
+	return &indexer{
+		ix:    &Index{plan: p, seed: maphash.MakeSeed()},
+		kinds: make(map[kindKey]uint32), groups: make(map[Group]int), reported: make(map[ReportGroup]int),
+	}
+}
+
+// add appends an order, whose texts may refer to the line.
+func (x *indexer) add(e *Entry, offset int64) {
+	ix, n := x.ix, x.ix.length
+	if n%pageOrders == 0 {
+		ix.pages = append(ix.pages, make([]indexed, pageOrders))
+	}
+	ix.length++
+	*ix.at(n) = indexed{
+		id:       ix.hash(e.OrderID),
+		offset:   offset,
+		customer: ix.hashCustomer(e),
+		failedAt: secondsOf(e.Before.FailedAt),
+		kind:     x.kind(e),
+	}
+	for _, name := range e.Lanes() {
+		hash := ix.hash(name)
+		part := &x.lanes[hash>>52]
+		*part = append(*part, inLane{uint32(hash), refTo(n)}) //nolint:gosec // the last bits
+	}
+}
+
+// hashCustomer returns the number of a customer.
+func (ix *Index) hashCustomer(e *Entry) uint32 {
+	customer := cmp.Or(e.CustomerID, e.Customer)
+	if customer == "" {
+		return 0
+	}
+	return max(1, uint32(ix.hash(customer)>>32))
+}
+
+// secondsOf returns a time in seconds since 1970, or 0 if it does not fit.
+func secondsOf(t time.Time) uint32 {
+	if s := t.Unix(); s > 0 && s <= math.MaxUint32 {
+		return uint32(s)
+	}
+	return 0
+}
+
+// kind returns the number of the kind of an order. The names of a new one are copied, since they may refer to the line.
+func (x *indexer) kind(e *Entry) uint32 {
+	key := kindKey{e.VendorAccountID, e.Type, e.Attribution.Class, e.Channel, e.Attribution.Verdict}
+	if n, ok := x.kinds[key]; ok {
+		return n
+	}
+	key = kindKey{copyOf(key.vendor), copyOf(key.typ), copyOf(key.class), copyOf(key.channel), copyOf(key.verdict)}
+	n := uint32(len(x.kinds)) //nolint:gosec // there are at most as many as orders
+	x.kinds[key] = n
+	x.ix.kinds = append(x.ix.kinds, kindOf{
+		group:    numberOf(x.groups, &x.ix.groups, Group{key.vendor, key.typ, key.class}),
+		reported: numberOf(x.reported, &x.ix.reported, ReportGroup{key.class, key.vendor, key.channel}),
+		verdict:  key.verdict,
+	})
+	return n
+}
+
+func copyOf[S ~string](s S) S { return S(strings.Clone(string(s))) }
+
+// numberOf returns the number of a group in the list, to which a new group is appended.
+func numberOf[G comparable](numbers map[G]int, list *[]G, g G) int {
+	n, ok := numbers[g]
+	if !ok {
+		n = len(*list)
+		numbers[g] = n
+		*list = append(*list, g)
+	}
+	return n
+}
+
+// finish fills the buckets and links the chains. Until they are linked, next is an older order of the same chain.
+func (x *indexer) finish() *Index {
+	x.fillBuckets()
+	for _, part := range x.lanes {
+		slices.SortFunc(part, func(a, b inLane) int { return cmp.Compare(a.lane, b.lane) })
+		for i := 1; i < len(part); i++ {
+			if part[i].lane == part[i-1].lane {
+				x.join(part[i].order, part[i-1].order)
+			}
+		}
+	}
+	ix := x.ix
+	last := make([]orderRef, ix.length) // by the oldest order of a chain: the order linked last
+	for i := ix.length - 1; i >= 0; i-- {
+		o, oldest := ix.at(i), x.oldest(i)
+		if next, ok := last[oldest].number(); ok {
+			ix.at(next).previous = refTo(i)
+		}
+		o.next, last[oldest] = last[oldest], refTo(i)
+	}
+	return ix
+}
+
+// fillBuckets fills the buckets, the oldest order of each first, and joins entries of one order.
+func (x *indexer) fillBuckets() {
+	ix := x.ix
+	ix.buckets = make([]orderRef, ix.length)
+	for i := ix.length - 1; i >= 0; i-- {
+		o := ix.at(i)
+		bucket := ix.bucket(o.id)
+		o.sameHash = *bucket
+		if same, ok := ix.find(*bucket, o.id); ok {
+			x.join(refTo(i), refTo(same))
+		}
+		*bucket = refTo(i)
+	}
+}
+
+// join joins the chains of two orders.
+func (x *indexer) join(a, b orderRef) {
+	m, n := x.oldest(int(a)-1), x.oldest(int(b)-1)
+	if m != n {
+		x.ix.at(max(m, n)).next = refTo(min(m, n))
+	}
+}
+
+// oldest returns the oldest order of the chain of order n, and shortens the path to it.
+func (x *indexer) oldest(n int) int {
+	for {
+		o := x.ix.at(n)
+		older, ok := o.next.number()
+		if !ok {
+			return n
+		}
+		if oldest := x.ix.at(older).next; oldest != 0 {
+			o.next = oldest
+		}
+		n = older
+	}
+}

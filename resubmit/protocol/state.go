@@ -1,0 +1,98 @@
+package protocol
+
+import (
+	"encoding/binary"
+	"slices"
+	"time"
+)
+
+// Clone returns a copy of the machine. They share nothing that changes.
+func (m *Machine) Clone() *Machine {
+	c := *m
+	c.lanes, c.tried = slices.Clone(m.lanes), slices.Clone(m.tried)
+	return &c
+}
+
+// Encoding says how times, versions and owners are encoded, so that whoever explores the states of
+// machines can merge those that differ only in what does not matter any more.
+type Encoding interface {
+	// Age encodes how long ago a time was, and Wait how far away it is.
+	Age(t time.Time) uint64
+	Wait(t time.Time) uint64
+	Version(k Key, version uint64) uint64
+	Owner(run string, epoch uint64) uint64
+}
+
+// AppendState appends the state of the machine without its constants, which are the arguments of
+// [Start], and without texts for people.
+func (m *Machine) AppendState(b []byte, e Encoding) []byte {
+	b = appendInts(b, int(m.stage), m.releases, m.readFails, len(m.tried), len(m.put))
+	b = append(b, flag(m.claiming), flag(m.closing != nil), flag(m.lanes != nil))
+	b = appendStrings(b, string(m.outcome), string(m.target))
+	b = binary.AppendUvarint(b, e.Wait(m.at))
+	if m.stage == stageClaim || m.stage == stagePush {
+		for _, t := range []time.Time{m.readBegan, m.claimedAt, m.sentAt} {
+			b = binary.AppendUvarint(b, e.Age(t))
+		}
+	}
+	b = binary.AppendUvarint(b, e.Version(OrderKey(m.planned.ID), m.version))
+	b = m.rec.AppendState(b, e)
+	if m.before != nil && m.stage == stagePush {
+		b = m.before.AppendState(b, e)
+	}
+	if m.closing != nil {
+		b = append(b, flag(m.closing.free), flag(m.closing.always))
+	}
+	for _, l := range m.lanes {
+		b = binary.AppendUvarint(b, e.Version(l.Key, l.Version))
+		b = l.Lane.AppendState(b)
+	}
+	return b
+}
+
+// AppendState appends the state of the order, as [Machine.AppendState] does. Of FirstClaimAt it has whether it is zero.
+// It may be nil.
+func (o *Order) AppendState(b []byte, e Encoding) []byte {
+	if o == nil {
+		return append(b, 0)
+	}
+	b = appendInts(b, 1, o.Attempts, o.Forgiven, o.Resubmissions, len(o.Earlier))
+	b = append(b, flag(o.Refused), flag(o.Gateway), flag(o.Named), flag(o.FirstClaimAt.IsZero()), flag(o.DoneAt.IsZero()))
+	b = appendStrings(b, o.Fingerprint, o.Template, string(o.Phase), string(o.Outcome), string(o.Target), o.After)
+	b = appendStrings(b, o.Earlier...)
+	b = binary.AppendUvarint(b, e.Owner(o.Run, o.Epoch))
+	b = binary.AppendUvarint(b, e.Age(o.SentAt))
+	if o.Phase == Claimed {
+		b = binary.AppendUvarint(b, e.Age(o.ClaimedAt))
+	}
+	return b
+}
+
+// AppendState appends the state of the lane.
+func (l *Lane) AppendState(b []byte) []byte {
+	if l == nil {
+		return append(b, 0)
+	}
+	return appendStrings(append(b, 1, flag(l.Blocked)), l.Order, l.Newest)
+}
+
+func appendStrings(b []byte, texts ...string) []byte {
+	for _, s := range texts {
+		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
+	}
+	return b
+}
+
+func appendInts(b []byte, counts ...int) []byte {
+	for _, n := range counts {
+		b = binary.AppendVarint(b, int64(n))
+	}
+	return b
+}
+
+func flag(set bool) byte {
+	if set {
+		return 1
+	}
+	return 0
+}

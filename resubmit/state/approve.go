@@ -1,0 +1,128 @@
+package state
+
+import (
+	"cmp"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+)
+
+// ApprovalError means that a plan waits for approval. It matches [ErrApprovalRequired].
+type ApprovalError struct {
+	Run     *Run
+	Reasons []string // why an approval is needed
+	Command string   // approves the plan
+	// Err is why there is no valid approval. It matches plan.ErrUnsigned or plan.ErrBadSignature.
+	Err error
+}
+
+func (e *ApprovalError) Error() string {
+	return text.Excerpt(fmt.Sprintf("state: %v: %s (%v); review runs/%s/%s and run: %s", ErrApprovalRequired,
+		text.Sentence(strings.Join(e.Reasons, ", ")), e.Err, text.Short(e.Run.ID), planFile, e.Command), 8<<10)
+}
+
+func (e *ApprovalError) Unwrap() []error { return []error{ErrApprovalRequired, e.Err} }
+
+// admit returns an *ApprovalError if a plan is beyond the limits and was not approved. It is called whenever the plan
+// is about to be applied, so that no word in the directory can stand for an approval.
+func (s *session) admit(run *Run, p *plan.Plan) error {
+	reasons, err := s.cfg.Limits.exceeded(p)
+	if err != nil {
+		return err
+	}
+	if len(s.cfg.Runner.Require) > 0 {
+		reasons = append(reasons, "every plan must be signed")
+	}
+	if len(reasons) == 0 {
+		return nil
+	}
+	signature, err := s.approval(p)
+	if errors.Is(err, plan.ErrUnsigned) || errors.Is(err, plan.ErrBadSignature) {
+		return &ApprovalError{Run: run, Reasons: reasons, Command: s.cfg.Command + " approve " + run.Digest, Err: err}
+	}
+	if err != nil {
+		return err
+	}
+	s.log.Info("the plan is approved", "run", run.ID, "by", signature.Signer, "at", signature.SignedAt,
+		"beyond", strings.Join(reasons, ", "))
+	return nil
+}
+
+// approval returns the approval of a plan: its signature by one of the approvers.
+func (s *session) approval(p *plan.Plan) (*plan.Signature, error) {
+	keys := s.cfg.Approvers
+	if len(keys) == 0 {
+		path, err := userFile(&s.cfg.Systems, keySuffix)
+		if err != nil {
+			return nil, err
+		}
+		key, err := plan.LoadSigningKey(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if err == nil {
+			keys = []ed25519.PublicKey{publicOf(key)}
+		}
+	}
+	return p.SignedBy(keys...)
+}
+
+const keySuffix = ".approval.key"
+
+func publicOf(key ed25519.PrivateKey) ed25519.PublicKey {
+	return ed25519.PublicKey(key[ed25519.SeedSize:])
+}
+
+// Approve approves the plan with a digest, which must be the one that waits: it signs the plan file in the name of by,
+// or of the user of this process if that is "". key must be one of Config.Approvers; if there are none, it is nil, and
+// a key of this user outside of the directory is used, which is made at the first approval. The next [Dir.Once] applies
+// the plan.
+func (d *Dir) Approve(digest, by string, key ed25519.PrivateKey) error {
+	lock, err := d.takeLock()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = lock.Release() }() // the system does it at the latest when this process ends
+	run, err := d.unfinished(digest)
+	if err != nil {
+		return err
+	}
+	switch {
+	case digest == "":
+		return errors.New("state: the digest is empty; give that of the plan that was reviewed")
+	case key == nil && len(d.cfg.Approvers) > 0:
+		return errors.New("state: Config.Approvers says who approves plans; give the key of one of them")
+	case key == nil:
+		path, err := userFile(&d.cfg.Systems, keySuffix)
+		if err == nil {
+			key, err = plan.ApprovalKey(path)
+		}
+		if err != nil {
+			return failed("load the key for approvals", err)
+		}
+	case len(key) != ed25519.PrivateKeySize ||
+		!slices.ContainsFunc(d.cfg.Approvers, func(k ed25519.PublicKey) bool { return k.Equal(publicOf(key)) }):
+		return errors.New("state: the key is none of Config.Approvers; give the key of one of them")
+	}
+	p, err := d.openPlan(run) // compares the digest
+	if err != nil {
+		return err
+	}
+	defer func() { _ = p.Close() }() // only read
+	signature, err := p.Sign(key, cmp.Or(by, d.owner))
+	if err == nil {
+		err = durable.Replace(d.Path(run, planFile)+".sig", signature.Line(), 0o600)
+	}
+	if err != nil {
+		return failed("approve the plan", err)
+	}
+	d.log.Info("plan approved", "run", run.ID, "digest", digest, "by", signature.Signer)
+	return nil
+}

@@ -1,0 +1,77 @@
+package state
+
+import (
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/audit"
+)
+
+// VerifyAudit verifies the audit logs of all runs: that no line was edited, moved or removed, and that no log is
+// missing. It returns the head of the newest one; keep it where nobody who can write to the directory can change it.
+// The log of a run that is being applied is left out.
+func (d *Dir) VerifyAudit() (audit.Head, error) {
+	logs, err := d.audits()
+	if err != nil {
+		return audit.Head{}, err
+	}
+	if run, _, err := d.newest(); err == nil && run != nil && len(logs) > 0 {
+		if _, busy := durable.LockHolder(d.lockPath()); busy && logs[len(logs)-1] == d.Path(run, auditFile) {
+			logs = logs[:len(logs)-1]
+		}
+	}
+	head, err := audit.VerifyFiles(logs...)
+	if err != nil {
+		return head, fmt.Errorf("state: %w", err)
+	}
+	return head, nil
+}
+
+// audits returns the paths of the audit logs, the oldest first.
+func (d *Dir) audits() (paths []string, err error) {
+	names, err := d.runNames()
+	for _, name := range names {
+		path := d.Path(&Run{ID: name}, auditFile)
+		if _, err := os.Lstat(path); err == nil {
+			paths = append(paths, path)
+		}
+	}
+	return paths, err
+}
+
+// openAudit opens the audit log of a run. A new one begins with the head of the log before it.
+func (s *session) openAudit(run *Run) (*audit.Log, error) {
+	logs, err := s.audits()
+	if err != nil {
+		return nil, err
+	}
+	path := s.Path(run, auditFile)
+	who := audit.Who{Program: s.cfg.Program}
+	var previous audit.Head
+	if n := len(logs); n > 0 && !slices.Contains(logs, path) {
+		if previous, err = s.auditHead(logs[n-1], who); err != nil {
+			return nil, fmt.Errorf("state: the audit log of the run before was changed; verify all logs, and move that run "+
+				"away: %w", err)
+		}
+	}
+	log, err := audit.Open(path, who, audit.WithPrevious(previous))
+	return log, failed("open the audit log", err)
+}
+
+// auditHead returns the head of the log of a run that has ended. If its process was killed, it is repaired.
+func (s *session) auditHead(path string, who audit.Who) (audit.Head, error) {
+	head, err := audit.VerifyFile(path)
+	if err == nil {
+		return head, nil
+	}
+	log, opened := audit.Open(path, who)
+	if opened != nil {
+		return head, err
+	}
+	s.log.Warn("the audit log of an earlier run was repaired", "log", path, "problem", text.Short(err.Error()))
+	err = log.Close() // adds a line
+	return log.Head(), err
+}

@@ -1,0 +1,226 @@
+package state
+
+import (
+	"cmp"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+)
+
+// Action is what a command does.
+type Action string
+
+// The actions.
+const (
+	ActionPause  Action = "pause"  // sends nothing more until ActionResume, also after a restart
+	ActionResume Action = "resume" // ends a pause
+	ActionRate   Action = "rate"   // sets the rate limit
+	ActionDrain  Action = "drain"  // sends nothing more, verifies what was sent, and ends the run
+	ActionCancel Action = "cancel" // sends nothing more and ends the run
+)
+
+// Command is a command for a run, which may be applied by another process.
+type Command struct {
+	Kind    string    `json:"kind"`
+	Version int       `json:"version"`
+	Action  Action    `json:"action"`
+	Run     string    `json:"run"` // the digest of the plan; "" in Control: the current run
+	By      string    `json:"by"`  // who gives it; "" in Control: the user of this process
+	At      time.Time `json:"at"`  // set by Control
+	Why     string    `json:"why,omitempty"`
+	// Rate is the new rate limit in calls per second, up to Limits.MaxRate. For ActionRate only.
+	Rate float64 `json:"rate,omitempty"`
+}
+
+var commandFormat = jsonfile.Format[Command]{
+	Name: "state: command", MaxBytes: 64 << 10, Kind: "cloudblue-resubmit-command", Version: 1,
+	Check: func(c *Command) error {
+		switch {
+		case !slices.Contains([]Action{ActionPause, ActionResume, ActionRate, ActionDrain, ActionCancel}, c.Action):
+			return jsonfile.Errorf("action", "%q is unknown", text.Short(string(c.Action)))
+		case c.Run == "" || c.By == "" || c.At.IsZero():
+			return errors.New("run, by or at is missing")
+		case (c.Action == ActionRate) != (c.Rate != 0):
+			return jsonfile.Errorf("rate", "must be there for the action %q, and only then", ActionRate)
+		}
+		return nil
+	},
+}
+
+// ErrNoRun means that there is no run that a command or an approval could be for.
+var ErrNoRun = errors.New("no such run is unfinished")
+
+// Control gives a command to the current run. A process that applies the run obeys within about a second, otherwise
+// the next [Dir.Once] does. The error matches [ErrNoRun] if the run is not the current one or has ended.
+func (d *Dir) Control(c Command) error {
+	run, err := d.unfinished(c.Run)
+	if err != nil {
+		return err
+	}
+	c.Kind, c.Version = commandFormat.Kind, commandFormat.Version
+	c.Run, c.By, c.Why, c.At = run.Digest, cmp.Or(text.Short(c.By), d.owner), text.Short(c.Why), now()
+	if err := d.checkRate(&c); err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	name := fmt.Sprintf("%s-%s.json", c.At.Format("20060102T150405.000000000Z"), rand.Text()[:8])
+	return failed("write a command", commandFormat.WriteFile(filepath.Join(d.path, "control", name), c, 0o600))
+}
+
+func (d *Dir) checkRate(c *Command) error {
+	if c.Action != ActionRate || c.Rate >= minRate && c.Rate <= d.cfg.Limits.MaxRate {
+		return nil
+	}
+	return fmt.Errorf("the rate %v is not within the limits; give %v to %v calls per second", c.Rate, minRate,
+		d.cfg.Limits.MaxRate)
+}
+
+// unfinished returns the run that is to be continued. digest is that of its plan, or "".
+func (d *Dir) unfinished(digest string) (*Run, error) {
+	run, _, err := d.newest()
+	if err == nil && (run == nil || run.Ended() || digest != "" && run.Digest != digest) {
+		err = fmt.Errorf("state: %w: %s; see the status for the current one", ErrNoRun, cmp.Or(text.Short(digest), d.path))
+	}
+	return run, err
+}
+
+// commands returns the names of the files with commands, in their order.
+func (d *Dir) commands() ([]string, error) {
+	all, err := os.ReadDir(filepath.Join(d.path, "control"))
+	if err != nil {
+		return nil, failed("read the commands", err)
+	}
+	names := make([]string, 0, len(all))
+	for _, e := range all {
+		if !strings.HasPrefix(e.Name(), hidden) { // else it is being written
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+// readCommand reads a command. It rejects a file that others than its owner may change or read.
+func (d *Dir) readCommand(name string) (Command, error) {
+	f, err := durable.OpenFile(filepath.Join(d.path, "control", name), os.O_RDONLY, 0)
+	if err != nil {
+		return Command{}, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	info, err := f.Stat()
+	if err == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+		err = fmt.Errorf("its mode is %v, not 0600", info.Mode().Perm())
+	}
+	if err != nil {
+		return Command{}, err
+	}
+	return commandFormat.Read(f)
+}
+
+// obey executes and deletes the commands. run is the unfinished run, or nil; r applies it, or is nil. A command is
+// deleted when the state that it leads to is on disk.
+func (s *session) obey(run *Run, r runner) error {
+	names, err := s.commands()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		c, err := s.readCommand(name)
+		switch {
+		case err != nil:
+			s.log.Warn("a file in control is no command and is deleted", "file", name, "error", err)
+		case run == nil || run.Ended() || c.Run != run.Digest:
+			s.log.Warn("a command for another run is deleted", "action", c.Action, "run", text.Short(c.Run),
+				"by", text.Short(c.By))
+		default:
+			s.log.Info("command", "action", c.Action, "run", run.ID, "by", text.Short(c.By), "why", text.Short(c.Why))
+			if err := s.execute(&c, run, r); err != nil {
+				return err
+			}
+		}
+		if err := os.RemoveAll(filepath.Join(s.path, "control", name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return failed("delete a command", err)
+		}
+	}
+	return nil
+}
+
+func (s *session) execute(c *Command, run *Run, r runner) error {
+	by := "by " + text.Short(c.By)
+	switch c.Action {
+	case ActionPause:
+		run.Paused = &Pause{By: text.Short(c.By), At: c.At, Why: text.Short(c.Why)}
+	case ActionResume:
+		run.Paused = nil
+	case ActionRate:
+		if err := s.checkRate(c); err != nil {
+			s.log.Warn("a command is rejected", "error", err)
+			return nil
+		}
+		run.Rate = c.Rate
+	case ActionDrain, ActionCancel:
+		if r != nil {
+			break
+		}
+		if c.Action == ActionDrain {
+			return s.end(run, EndDrained, by)
+		}
+		return s.end(run, EndCancelled, by)
+	}
+	if err := s.save(run); err != nil || r == nil {
+		return err
+	}
+	switch c.Action {
+	case ActionPause:
+		r.Pause()
+	case ActionResume:
+		r.Resume()
+	case ActionRate:
+		return r.SetLimits(c.Rate, 0)
+	case ActionDrain:
+		r.Drain()
+	case ActionCancel:
+		r.Cancel()
+	}
+	return nil
+}
+
+// Status is what is known about a directory without its lock.
+type Status struct {
+	// Run is the newest run; nil if there is none. If it has not ended, the next Once continues it.
+	Run *Run
+	// Previous is the newest run before it that was applied; nil if there is none.
+	Previous *Run
+	// Busy reports whether a process plans or applies. Holder names it; nil if it is not known.
+	Busy   bool
+	Holder *durable.LockInfo
+	// Commands are those that were not obeyed yet.
+	Commands []Command
+}
+
+// Status returns the state of the directory. It takes no lock, and calls no system.
+func (d *Dir) Status() (Status, error) {
+	var s Status
+	var err error
+	s.Holder, s.Busy = durable.LockHolder(d.lockPath())
+	names, err := d.commands()
+	if err != nil {
+		return s, err
+	}
+	for _, name := range names {
+		if c, err := d.readCommand(name); err == nil { // else it is deleted soon
+			s.Commands = append(s.Commands, c)
+		}
+	}
+	s.Run, s.Previous, err = d.newest()
+	return s, err
+}

@@ -1,0 +1,264 @@
+package state
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+)
+
+// Dir is the state directory of one Commerce installation. Create it with [Open]. It is safe for concurrent use, also
+// by several processes: those that plan or apply exclude each other by a lock.
+type Dir struct {
+	path  string
+	cfg   Config
+	log   *slog.Logger
+	owner string // user, host and program
+
+	// Replaced by tests.
+	openJournal func(path string, readOnly bool) (resubmit.Journal, func() error, error)
+	writePlan   func(ctx context.Context, cfg resubmit.PlanConfig, path string) (plan.ActionCounts, error)
+	newRunner   func(cfg resubmit.Config) (runner, error)
+	step        func(name string) error // is called before a file is changed
+}
+
+// runner is a *resubmit.Runner.
+type runner interface {
+	Apply(ctx context.Context, p *plan.Plan) (*resubmit.Report, error)
+	Status() resubmit.Status
+	Pause()
+	Resume()
+	Drain()
+	Cancel()
+	SetLimits(rate float64, concurrency int) error
+}
+
+// Open opens a state directory, and creates it if needed. It must be on a local file system and must not be writable
+// for others. The error matches [resubmit.ErrJournalMismatch] if the journal is missing, is an older copy, or is
+// another one than the one that was used last; see [Recover]. Open takes no lock.
+func Open(ctx context.Context, dir string, cfg Config) (*Dir, error) {
+	d, err := open(dir, cfg)
+	if err != nil {
+		return nil, err
+	}
+	_, closeJournal, err := d.useJournal(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	return d, failed("close the journal", closeJournal())
+}
+
+// open is Open without a look at the journal.
+func open(dir string, cfg Config) (*Dir, error) {
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		err = cfg.setDefaults(dir)
+	}
+	if err == nil && cfg.Anchor == nil {
+		var path string
+		path, err = AnchorPath(&cfg.Systems)
+		cfg.Anchor = FileAnchor(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	me := durable.ThisProcess(cfg.Program)
+	d := &Dir{
+		path: dir, cfg: cfg, log: cfg.Logger, owner: text.Short(me.User + "@" + me.Host + " " + me.Program),
+		writePlan: resubmit.WritePlanFile,
+		openJournal: func(path string, readOnly bool) (resubmit.Journal, func() error, error) {
+			return openJournal(path, cfg.Program, readOnly)
+		},
+		newRunner: func(c resubmit.Config) (runner, error) { return resubmit.NewRunner(c) },
+		step:      func(string) error { return nil },
+	}
+	for _, path := range []string{dir, filepath.Join(dir, "control"), filepath.Join(dir, "runs")} {
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return nil, failed("create the directory", err)
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, failed("open the directory", err)
+		}
+		if mode := info.Mode().Perm(); mode&0o022 != 0 && runtime.GOOS != "windows" {
+			return nil, fmt.Errorf("state: others may write to %s, its mode is %v; run chmod 700 on it", path, mode)
+		}
+	}
+	return d, failed("open the directory", durable.CheckLocal(dir))
+}
+
+// LockedError means that another process plans or applies.
+type LockedError = durable.LockedError
+
+// lockWait is how long a lock is waited for: enough for a process that was just killed, and for one that looks who has
+// the lock.
+const lockWait = 200 * time.Millisecond
+
+func (d *Dir) lockPath() string { return filepath.Join(d.path, "lock") }
+
+// takeLock takes the lock, or returns a *LockedError.
+func (d *Dir) takeLock() (*durable.Lock, error) {
+	lock, err := durable.AcquireLock(d.lockPath(), d.cfg.Program, lockWait)
+	return lock, failed("take the lock", err)
+}
+
+// session is the time in which this process has the lock of a directory.
+type session struct {
+	*Dir
+	lock     *durable.Lock
+	journal  resubmit.Journal
+	closing  func() error  // of the journal
+	anchored plan.Position // as stored in the anchor by this session
+}
+
+func (d *Dir) begin(ctx context.Context) (*session, error) {
+	lock, err := d.takeLock()
+	if err != nil {
+		return nil, err
+	}
+	s := &session{Dir: d, lock: lock}
+	if err = d.sweep(); err == nil {
+		s.journal, s.closing, err = d.useJournal(ctx, false)
+	}
+	if err != nil {
+		_ = lock.Release() // err says more
+		return nil, err
+	}
+	return s, nil
+}
+
+// close ends the session.
+func (s *session) close(ctx context.Context) error {
+	return cmp.Or(s.anchor(ctx), failed("close the journal", s.closing()), failed("release the lock", s.lock.Release()))
+}
+
+// anchor stores the position of the journal in the anchor, also after ctx has ended.
+func (s *session) anchor(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	at, err := s.journal.Flush(ctx)
+	if err != nil {
+		return failed("write the journal", err)
+	}
+	if at == s.anchored {
+		return nil
+	}
+	if err := s.cfg.Anchor.Store(ctx, at); err != nil {
+		return failed("write the anchor of the journal", err)
+	}
+	s.anchored = at
+	return nil
+}
+
+// useJournal opens the journal and compares it with the anchor. A journal that does not exist yet is created; if
+// readOnly, it is nil.
+func (d *Dir) useJournal(ctx context.Context, readOnly bool) (j resubmit.Journal, closing func() error, err error) {
+	anchor, err := d.cfg.Anchor.Load(ctx) // before the journal, which may be in use
+	if err != nil {
+		return nil, nil, failed("read the anchor of the journal", err)
+	}
+	j, closing = d.cfg.Journal, func() error { return nil }
+	if j == nil {
+		path := d.journalPath()
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			if anchor != (plan.Position{}) {
+				return nil, nil, d.mismatch("is missing", resubmit.ErrJournalMismatch)
+			}
+			if readOnly {
+				return nil, closing, nil
+			}
+		}
+		if j, closing, err = d.openJournal(path, readOnly); err != nil {
+			return nil, nil, failed("open the journal", err)
+		}
+	}
+	if err := d.compare(ctx, j, anchor, readOnly); err != nil {
+		_ = closing() // err says more
+		return nil, nil, err
+	}
+	return j, closing, nil
+}
+
+// openJournal opens a journal file.
+func openJournal(path, program string, readOnly bool) (resubmit.Journal, func() error, error) {
+	opts := []journal.Option{journal.WithOwner(program)}
+	if readOnly {
+		opts = append(opts, journal.WithReadOnly())
+	}
+	f, err := journal.Open(path, opts...)
+	if err != nil {
+		return nil, nil, err
+	}
+	return f, f.Close, nil
+}
+
+// compare compares a journal with its anchor.
+func (d *Dir) compare(ctx context.Context, j resubmit.Journal, anchor plan.Position, readOnly bool) error {
+	lease, err := j.Begin(ctx, d.use(anchor))
+	if errors.Is(err, resubmit.ErrJournalMismatch) {
+		return d.mismatch("was replaced, or is an older copy", err)
+	}
+	if err != nil {
+		return failed("open the journal", err)
+	}
+	if anchor != (plan.Position{}) {
+		return nil
+	}
+	for _, err := range j.Records(ctx) {
+		if err != nil {
+			return failed("read the journal", err)
+		}
+		if again, err := d.cfg.Anchor.Load(ctx); readOnly && (err != nil || again != (plan.Position{})) {
+			return failed("read the anchor of the journal", err) // another process has just made the journal
+		}
+		return d.mismatch("has no anchor, so it may be an older copy", resubmit.ErrJournalMismatch)
+	}
+	if readOnly {
+		return nil
+	}
+	return failed("write the anchor of the journal", d.cfg.Anchor.Store(ctx, lease.Position))
+}
+
+// mismatch says what is wrong with the journal and how to continue.
+func (d *Dir) mismatch(what string, err error) error {
+	return fmt.Errorf("state: the journal of %s %s, so it is not known which orders were sent: %w; put the newest copy "+
+		"of journal and anchor back, or use the directory that was used last; if the journal is lost, run: %s recover",
+		d.path, what, err, d.cfg.Command)
+}
+
+// use describes this process for the journal.
+func (d *Dir) use(after plan.Position) resubmit.JournalUse {
+	s := &d.cfg.Systems
+	return resubmit.JournalUse{
+		System: s.Name, BaseURL: s.BaseURL, IDSpace: s.Capabilities.IDSpace, Owner: d.owner, After: after,
+	}
+}
+
+func (d *Dir) journalPath() string { return filepath.Join(d.path, "journal") }
+
+// failed returns an error that says what failed and, for some errors, what to do; nil for nil.
+func failed(what string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("state: %s: %w; free space on the disk and repeat the command", what, err)
+	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("state: %s: %w; make it writable for this user and repeat the command", what, err)
+	default:
+		return fmt.Errorf("state: %s: %w", what, err)
+	}
+}

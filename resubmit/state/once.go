@@ -1,0 +1,355 @@
+package state
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/internal/wait"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+)
+
+// OnceOptions are the options of [Dir.Once].
+type OnceOptions struct {
+	// Plan replaces Config.Plan for a plan that the call makes, for example with the orders that an operator named.
+	Plan *resubmit.PlanConfig
+	// Deadline is until when the call waits for orders that become due, and then plans again. It does not interrupt a
+	// run. Zero: it does not wait.
+	Deadline time.Time
+}
+
+// Result is what a call of [Dir.Once] did.
+type Result struct {
+	// Runs are the runs that the call continued or planned, the oldest first. Those that it applied have a Report.
+	Runs []*Run
+	// Previous is the newest run before them that was applied; nil if there is none.
+	Previous *Run
+}
+
+// String describes the result in a few lines, without the reports.
+func (r *Result) String() string {
+	var lines []string
+	applied := false
+	for _, run := range r.Runs {
+		lines = append(lines, run.String())
+		applied = applied || run.Report != nil
+	}
+	if r.Previous != nil && !applied {
+		lines = append(lines, "nothing was sent by this call; the one before was "+r.Previous.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// The errors of Once that say why a run does not begin. Each is one line with the command that continues.
+var (
+	ErrPaused           = errors.New("the run is paused")
+	ErrApprovalRequired = errors.New("the plan needs an approval")
+)
+
+// Once is the nightly job: it continues the unfinished run, or else makes a plan and applies it within Limits. It can
+// be started at any time, and repeated after any error or crash. The result is not nil, and is that of this call only.
+//
+// It returns at once, with an error that matches
+//   - [*LockedError] if another process plans or applies,
+//   - [ErrPaused] if an operator paused the run,
+//   - [ErrApprovalRequired] if the plan is beyond Limits,
+//   - [*resubmit.TooEarlyError] if all orders wait (see OnceOptions.Deadline),
+//   - [resubmit.ErrJournalMismatch] if the journal is not the one that was used last (see [Recover]).
+//
+// Other errors are those of planning and applying.
+func (d *Dir) Once(ctx context.Context, o OnceOptions) (*Result, error) {
+	r := new(Result)
+	for {
+		due, err := d.once(ctx, o, r)
+		next := later(due, time.Now().Add(minWait))
+		_, early := errors.AsType[*resubmit.TooEarlyError](err)
+		if due.IsZero() || next.After(o.Deadline) || err != nil && !early {
+			return r, err
+		}
+		d.log.Info("orders wait", "due", due, "next", next)
+		if err := wait.For(ctx, time.Until(next), nil); err != nil {
+			return r, fmt.Errorf("state: wait for orders that are due %s: %w", clock(due), err)
+		}
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// minWait is the least time between two plans of a call.
+const minWait = 10 * time.Second
+
+// once works on one run, or on two if the first one is stale. It returns when the next order is due.
+func (d *Dir) once(ctx context.Context, o OnceOptions, r *Result) (due time.Time, err error) {
+	s, err := d.begin(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer func() { err = cmp.Or(err, s.close(ctx)) }()
+	run, previous, err := s.newest()
+	if err == nil {
+		err = s.obey(run, nil)
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	continues, err := s.continues(run)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if !continues && run.applied() {
+		previous = run
+	}
+	if len(r.Runs) == 0 {
+		r.Previous = previous
+	}
+	if continues {
+		if err := s.work(ctx, run, r); !errors.Is(err, resubmit.ErrStalePlan) {
+			return run.Due, err
+		}
+	}
+	if run, err = s.plan(ctx, o.Plan); err != nil {
+		return time.Time{}, err
+	}
+	return run.Due, s.work(ctx, run, r)
+}
+
+// continues reports whether a run is to be continued. It ends one that waited too long for an approval.
+func (s *session) continues(run *Run) (bool, error) {
+	switch {
+	case run == nil || run.Ended():
+		return false, nil
+	case !run.StartedAt.IsZero() || run.Paused != nil || time.Since(run.PlannedAt) < s.cfg.Limits.ApprovalTime:
+		return true, nil
+	}
+	p, err := s.openPlan(run)
+	if err == nil {
+		_, err = s.approval(p)
+		_ = p.Close() // only read
+	}
+	if err == nil {
+		return true, nil
+	}
+	return false, s.end(run, EndStale, "it was not applied in time: "+err.Error())
+}
+
+// plan makes a plan. Its run appears in runs/ when it is complete.
+func (s *session) plan(ctx context.Context, o *resubmit.PlanConfig) (*Run, error) {
+	cfg := s.planConfig(o, s.journal)
+	draft := filepath.Join(s.path, "runs", hidden+"plan")
+	if err := os.Mkdir(draft, 0o700); err != nil {
+		return nil, failed("make a plan", err)
+	}
+	defer func() { _ = os.RemoveAll(draft) }() // else the next session does
+	err := s.step("write " + planFile)
+	if err == nil {
+		_, err = s.writePlan(ctx, cfg, filepath.Join(draft, planFile))
+	}
+	if err != nil {
+		return nil, failed("make a plan", err)
+	}
+	p, err := plan.Open(filepath.Join(draft, planFile))
+	if err != nil {
+		return nil, err
+	}
+	run := &Run{
+		Kind: runFormat.Kind, Version: runFormat.Version, Digest: p.Digest(), Counts: p.Counts(), Due: p.Due(),
+		PlannedAt: p.Header().CreatedAt, Owner: s.owner,
+	}
+	_ = p.Close() // only read
+	if run.ID, err = s.newID(run); err != nil {
+		return nil, err
+	}
+	if err := runFormat.WriteFile(filepath.Join(draft, runFile), *run, 0o600); err != nil {
+		return nil, failed("write "+runFile, err)
+	}
+	if err := s.step("add the run"); err != nil {
+		return nil, failed("add the run", err)
+	}
+	return run, failed("add the run", durable.Rename(draft, filepath.Join(s.path, "runs", run.ID)))
+}
+
+// planConfig returns the configuration of the planner. plan may be nil.
+func (d *Dir) planConfig(plan *resubmit.PlanConfig, j resubmit.Journal) resubmit.PlanConfig {
+	cfg := *cmp.Or(plan, &d.cfg.Plan)
+	cfg.Systems, cfg.Policy, cfg.Journal, cfg.Calendar = d.cfg.Systems, d.cfg.Policy, j, d.cfg.Calendar()
+	return cfg
+}
+
+// openPlan opens the plan of a run.
+func (d *Dir) openPlan(run *Run) (*plan.Plan, error) {
+	p, err := plan.Open(d.Path(run, planFile))
+	if err == nil && p.Digest() != run.Digest {
+		_ = p.Close() // only read
+		err = fmt.Errorf("the plan was replaced: its digest is %s, and was %s", p.Digest(), run.Digest)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("state: run %s: %w; put the file back, or end the run: %s cancel", run.ID, err, d.cfg.Command)
+	}
+	return p, nil
+}
+
+// work applies the plan of a run, if it may be applied now.
+func (s *session) work(ctx context.Context, run *Run, r *Result) error {
+	r.Runs = append(r.Runs, run)
+	if run.Paused != nil {
+		return fmt.Errorf("state: %w: by %s %s (%s); to continue, run: %s resume", ErrPaused, text.Short(run.Paused.By),
+			clock(run.Paused.At), cmp.Or(text.Short(run.Paused.Why), "no reason given"), s.cfg.Command)
+	}
+	p, err := s.openPlan(run)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = p.Close() }() // only read
+	switch n := p.Counts(); {
+	case n.Resubmit == 0 && n.Wait == 0:
+		return s.end(run, EndNothing, "")
+	case n.Resubmit == 0:
+		return cmp.Or(s.end(run, EndTooEarly, ""), error(&resubmit.TooEarlyError{Due: run.Due, Wait: n.Wait}))
+	}
+	if err := s.admit(run, p); err != nil {
+		return err
+	}
+	return s.apply(ctx, run, p)
+}
+
+// apply applies the plan of a run and writes the report.
+func (s *session) apply(ctx context.Context, run *Run, p *plan.Plan) error {
+	cfg := s.cfg.Runner
+	cfg.Systems, cfg.Policy, cfg.Journal, cfg.Calendar = s.cfg.Systems, s.cfg.Policy, s.journal, s.cfg.Calendar
+	if planned := p.Header().Policy; planned != nil { // Config.Policy may have changed since
+		cfg.Policy = resubmit.Policy{Classifier: s.cfg.Policy.Classifier}
+		if err := json.Unmarshal(planned, &cfg.Policy); err != nil {
+			return fmt.Errorf("state: the policy of the plan: %w", err)
+		}
+	}
+	cfg.RateLimit = cmp.Or(run.Rate, cfg.RateLimit)
+	if run.StartedAt.IsZero() {
+		run.StartedAt = now()
+	}
+	if err := s.save(run); err != nil {
+		return err
+	}
+	if err := s.anchor(ctx); err != nil {
+		return err
+	}
+	log, err := s.openAudit(run)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }() // a second time, except after an error
+	r, err := s.newRunner(log.Wrap(cfg))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := s.attend(ctx, cancel, run, r)
+	report, err := r.Apply(ctx, p)
+	err = cmp.Or(stop(), err, failed("close the audit log", log.Close()))
+	run.Report = report
+	if err := s.report(run); err != nil {
+		return err
+	}
+	return s.finish(run, err)
+}
+
+// attend obeys commands and keeps the anchor up to date while a run is applied. An error ends the run, and is returned
+// by stop.
+func (s *session) attend(ctx context.Context, cancel context.CancelCauseFunc, run *Run, r runner) (stop func() error) {
+	done := make(chan struct{})
+	var all sync.WaitGroup
+	var first error
+	var once sync.Once
+	every := func(d time.Duration, f func() error) {
+		all.Go(func() {
+			for wait.For(context.WithoutCancel(ctx), d, done) == nil {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if err := f(); err != nil {
+					once.Do(func() { first = err })
+					cancel(err)
+					return
+				}
+			}
+		})
+	}
+	every(500*time.Millisecond, func() error { return s.anchor(ctx) })
+	every(time.Second, func() error {
+		if err := s.obey(run, r); err != nil {
+			return err
+		}
+		now := r.Status()
+		if run.Live != nil && reflect.DeepEqual(now, *run.Live) {
+			return nil
+		}
+		run.Live = &now
+		return s.save(run)
+	})
+	return func() error {
+		close(done)
+		all.Wait()
+		return first
+	}
+}
+
+// report writes the report of a run.
+func (s *session) report(run *Run) error {
+	if run.Report == nil {
+		return nil
+	}
+	run.Result = run.Report.Result
+	err := s.step("write " + reportFile)
+	if err != nil {
+		return failed("write "+reportFile, err)
+	}
+	f, err := durable.Create(s.Path(run, reportFile), 0o600)
+	if err != nil {
+		return failed("write "+reportFile, err)
+	}
+	defer f.Abort()
+	if err := run.Report.WriteJSON(f); err != nil {
+		return failed("write "+reportFile, err)
+	}
+	return failed("write "+reportFile, f.Commit())
+}
+
+// finish records how applying ended. After other errors than these the run is to be continued.
+func (s *session) finish(run *Run, err error) error {
+	var saved error
+	switch {
+	case err == nil:
+		return s.end(run, EndFinished, "")
+	case errors.Is(err, resubmit.ErrDrained):
+		saved = s.end(run, EndDrained, err.Error())
+	case errors.Is(err, resubmit.ErrCancelled):
+		saved = s.end(run, EndCancelled, err.Error())
+	case errors.Is(err, resubmit.ErrStalePlan):
+		saved = s.end(run, EndStale, err.Error())
+	default:
+		run.Why, run.Live = text.Sentence(err.Error()), nil
+		saved = s.save(run)
+	}
+	if saved != nil {
+		s.log.Error("the end of a run could not be recorded", "run", run.ID, "error", saved)
+	}
+	return err
+}

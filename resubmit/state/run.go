@@ -1,0 +1,265 @@
+package state
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+)
+
+// Run is a plan and what was done with it: the content of run.json.
+type Run struct {
+	Kind    string `json:"kind"`
+	Version int    `json:"version"`
+	// ID is the name of the run's directory in runs/: the time of the plan and the start of its digest.
+	ID string `json:"id"`
+	// Digest is that of the plan, and the name of the run in the journal.
+	Digest    string            `json:"digest"`
+	Counts    plan.ActionCounts `json:"counts"`
+	PlannedAt time.Time         `json:"plannedAt"`
+	// Due is when the first order that waits is due; zero if that is not known, or if none waits.
+	Due time.Time `json:"due,omitzero"`
+	// StartedAt is when the plan was first applied; zero if it was not.
+	StartedAt time.Time `json:"startedAt,omitzero"`
+	// Owner names the last process that worked on the run.
+	Owner string `json:"owner"`
+	// EndedAt is when the run ended, and End how; zero while it is to be continued. Why is the reason, for people.
+	EndedAt time.Time `json:"endedAt,omitzero"`
+	End     End       `json:"end,omitempty"`
+	Why     string    `json:"why,omitempty"`
+	// Paused says who paused the run. It is continued after a resume.
+	Paused *Pause `json:"paused,omitempty"`
+	// Rate is the rate limit that a command has set, in calls per second; 0 if none has.
+	Rate float64 `json:"rate,omitempty"`
+	// Result counts the outcomes, as of the last time that the plan was applied.
+	Result resubmit.OutcomeCounts `json:"result"`
+	// Live is the status of a run that is being applied, at most a few seconds old; nil otherwise.
+	Live *resubmit.Status `json:"live,omitempty"`
+
+	// Report is set in a [Result] if the call applied the plan.
+	Report *resubmit.Report `json:"-"`
+}
+
+// Pause is an order of an operator to send nothing more.
+type Pause struct {
+	By  string    `json:"by"`
+	At  time.Time `json:"at"`
+	Why string    `json:"why,omitempty"`
+}
+
+// End is how a run ended.
+type End string
+
+// The ends of a run.
+const (
+	EndFinished  End = "finished"
+	EndNothing   End = "nothing"   // no order is to be resubmitted
+	EndTooEarly  End = "tooEarly"  // no order is to be resubmitted yet
+	EndDrained   End = "drained"   // by a command
+	EndCancelled End = "cancelled" // by a command
+	EndStale     End = "stale"     // too old to be applied, or the maintenance windows have changed since
+	EndLost      End = "lost"      // the journal was lost
+)
+
+const (
+	planFile   = "plan.jsonl"
+	runFile    = "run.json"
+	auditFile  = "audit.jsonl"
+	reportFile = "report.json"
+
+	hidden = "." // starts the names of directories in runs/ that are not complete
+)
+
+var runFormat = jsonfile.Format[Run]{
+	Name: "state: run", MaxBytes: 16 << 20, Kind: "cloudblue-resubmit-run", Version: 1, AllowNull: true,
+	Check: func(r *Run) error {
+		switch {
+		case r.ID == "" || strings.ContainsAny(r.ID, `/\`):
+			return jsonfile.Errorf("id", "is not the name of a run")
+		case !strings.HasPrefix(r.Digest, "sha256:"):
+			return jsonfile.Errorf("digest", "is not the digest of a plan")
+		case r.EndedAt.IsZero() != (r.End == ""):
+			return jsonfile.Errorf("end", "must be there if endedAt is, and only then")
+		}
+		return nil
+	},
+}
+
+// Ended reports whether the run is over.
+func (r *Run) Ended() bool { return r.End != "" }
+
+// applied reports whether the plan was applied, at least in part.
+func (r *Run) applied() bool { return r != nil && !r.StartedAt.IsZero() && r.End != EndStale }
+
+// String describes the run on one line, without its report.
+func (r *Run) String() string {
+	line := fmt.Sprintf("run %s: %s", r.ID, r.Counts)
+	switch {
+	case r.End == EndTooEarly:
+		line += "; too early, the first order is due " + clock(r.Due)
+	case r.End == EndNothing:
+		line += "; nothing to do"
+	case r.Ended():
+		line += fmt.Sprintf("; %s %s: %s", r.End, clock(r.EndedAt), r.Result)
+	case r.Paused != nil:
+		line += fmt.Sprintf("; paused by %s %s", r.Paused.By, clock(r.Paused.At))
+	case r.StartedAt.IsZero():
+		line += "; not applied yet"
+	case r.Live != nil:
+		line += "; " + r.Live.String()
+	default:
+		line += "; not finished"
+	}
+	if r.Why != "" {
+		line += ": " + r.Why
+	}
+	return text.OneLine(line)
+}
+
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return "at an unknown time"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// Runs returns all runs, the oldest first.
+func (d *Dir) Runs() ([]Run, error) {
+	names, err := d.runNames()
+	if err != nil {
+		return nil, err
+	}
+	runs := make([]Run, 0, len(names))
+	for _, name := range names {
+		run, err := d.readRun(name)
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, *run)
+	}
+	return runs, nil
+}
+
+// Path returns the path of a file of a run, such as "plan.jsonl" or "report.json". The file may not exist.
+func (d *Dir) Path(run *Run, file string) string { return filepath.Join(d.path, "runs", run.ID, file) }
+
+// runNames returns the names of all runs, the oldest first.
+func (d *Dir) runNames() ([]string, error) {
+	all, err := os.ReadDir(filepath.Join(d.path, "runs"))
+	if err != nil {
+		return nil, failed("list the runs", err)
+	}
+	var names []string
+	for _, e := range all {
+		if _, ok := plannedAt(e.Name()); ok && e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+const timeForm = "20060102T150405.000Z" // in the names of runs
+
+// plannedAt returns the time in the name of a run.
+func plannedAt(name string) (time.Time, bool) {
+	start, _, _ := strings.Cut(name, "-")
+	t, err := time.Parse(timeForm, start)
+	return t, err == nil
+}
+
+// newID returns the name of a new run, which is sorted behind all others even if the clock was set back.
+func (d *Dir) newID(run *Run) (string, error) {
+	names, err := d.runNames()
+	if err != nil {
+		return "", err
+	}
+	at := run.PlannedAt
+	if len(names) > 0 {
+		if last, _ := plannedAt(names[len(names)-1]); at.Truncate(time.Millisecond).Compare(last) <= 0 {
+			at = last.Add(time.Millisecond)
+		}
+	}
+	return at.UTC().Format(timeForm) + "-" + strings.TrimPrefix(run.Digest, "sha256:")[:12], nil
+}
+
+func (d *Dir) readRun(name string) (*Run, error) {
+	path := filepath.Join(d.path, "runs", name, runFile)
+	run, err := runFormat.ReadFile(path)
+	if err == nil && run.ID != name {
+		err = fmt.Errorf("%s is the file of the run %s; move it back", path, run.ID)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w; or move the directory of the run away", err)
+	}
+	return &run, nil
+}
+
+// newest returns the newest run, and the newest one before it that was applied; nil if there is none.
+func (d *Dir) newest() (run, applied *Run, err error) {
+	names, err := d.runNames()
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, name := range slices.Backward(names) {
+		r, err := d.readRun(name)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case i == len(names)-1:
+			run = r
+		case r.applied():
+			return run, r, nil
+		}
+	}
+	return run, nil, nil
+}
+
+// save writes run.json.
+func (d *Dir) save(run *Run) error {
+	if err := d.step("write " + runFile); err != nil {
+		return failed("write "+runFile, err)
+	}
+	run.Owner = d.owner
+	return failed("write "+runFile, runFormat.WriteFile(d.Path(run, runFile), *run, 0o600))
+}
+
+// end ends a run.
+func (d *Dir) end(run *Run, how End, why string) error {
+	run.End, run.EndedAt, run.Why, run.Live = how, now(), text.Sentence(why), nil
+	return d.save(run)
+}
+
+func now() time.Time { return time.Now().Round(0).UTC() }
+
+// sweep removes what a crash has left, and runs that ended too long ago. A run is first hidden, so that it is never
+// seen incomplete. The newest one is kept.
+func (d *Dir) sweep() error {
+	names, err := d.runNames()
+	if err != nil {
+		return err
+	}
+	runs := filepath.Join(d.path, "runs")
+	for _, name := range names[:max(0, len(names)-1)] {
+		run, err := d.readRun(name)
+		if err != nil || d.cfg.Retention == -1 || !run.Ended() || time.Since(run.EndedAt) < d.cfg.Retention {
+			continue
+		}
+		if err := durable.Rename(filepath.Join(runs, name), filepath.Join(runs, hidden+name)); err != nil {
+			return failed("remove an old run", err)
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(runs, hidden+"*"))
+	for _, path := range left {
+		err = cmp.Or(err, os.RemoveAll(path))
+	}
+	return failed("remove an old run", err)
+}
