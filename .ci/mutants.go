@@ -1,0 +1,176 @@
+//go:build ignore
+
+// Mutants applies the edits of .ci/mutants.txt to a copy of the repository, one at a time, and reports which of them no
+// test notices.
+//
+//	go run .ci/mutants.go [-run REGEXP]
+//
+// The file has blocks, separated by empty lines:
+//
+//	claim after the push
+//	file resubmit/order.go
+//	- the lines that are replaced, which occur once
+//	+ the lines instead
+//	test ./resubmit -run TestApply
+//
+// A "test" line is the arguments of a run of go test; the defaults follow. "equivalent REASON" says that no test can
+// notice the edit.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// tests are the runs of go test that must notice a mutant, the fastest first.
+var tests = []string{
+	"./resubmit/protocol ./resubmit/plan -short",
+	"./resubmit/journal ./resubmit/internal/journaltest -short",
+	"./resubmit/internal/explore -short",
+	"./resubmit ./resubmit/watch ./resubmit/state -short",
+	"./resubmit/internal/sim -run ^TestSimulation$ -seeds 500",
+}
+
+type mutant struct {
+	name, file, old, new, test, equivalent string
+}
+
+func main() {
+	run := flag.String("run", "", "only the mutants whose name matches")
+	flag.Parse()
+	if err := mutate(*run); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+}
+
+func mutate(run string) error {
+	only, err := regexp.Compile(run)
+	if err != nil {
+		return err
+	}
+	mutants, err := read(".ci/mutants.txt")
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "mutants")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if out, err := exec.Command("git", "clone", "-q", ".", dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("clone: %w: %s", err, out)
+	}
+	killed, equivalent, alive := 0, 0, []string{}
+	for _, m := range mutants {
+		switch {
+		case !only.MatchString(m.name):
+		case m.equivalent != "":
+			equivalent++
+			fmt.Printf("equivalent  %s: %s\n", m.name, m.equivalent)
+		default:
+			by, err := try(dir, m)
+			if err != nil {
+				return fmt.Errorf("%s: %w", m.name, err)
+			}
+			if by == "" {
+				alive = append(alive, m.name)
+				fmt.Println("ALIVE      ", m.name)
+				continue
+			}
+			killed++
+			fmt.Printf("killed      %s, by %s\n", m.name, by)
+		}
+	}
+	fmt.Printf("%d killed, %d equivalent, %d alive\n", killed, equivalent, len(alive))
+	if len(alive) > 0 {
+		return fmt.Errorf("no test notices: %s", strings.Join(alive, "; "))
+	}
+	return nil
+}
+
+// try applies a mutant and returns which test noticed it, and how fast.
+func try(dir string, m mutant) (by string, err error) {
+	path := filepath.Join(dir, m.file)
+	source, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	if n := bytes.Count(source, []byte(m.old)); n != 1 {
+		return "", fmt.Errorf("the old lines occur %d times in %s", n, m.file)
+	}
+	edited := bytes.Replace(source, []byte(m.old), []byte(m.new), 1)
+	if err := os.WriteFile(path, edited, 0o600); err != nil {
+		return "", err
+	}
+	defer os.WriteFile(path, source, 0o600)
+	if out, err := goTool(dir, "vet", "./"+filepath.Dir(m.file)); err != nil {
+		return "", fmt.Errorf("it does not compile: %s", out)
+	}
+	began := time.Now()
+	for _, test := range append([]string{m.test}, tests...) {
+		if test == "" {
+			continue
+		}
+		args := append([]string{"test", "-count=1", "-timeout=4m"}, strings.Fields(test)...)
+		if _, err := goTool(dir, args...); err != nil {
+			return fmt.Sprintf("%s after %v", test, time.Since(began).Round(time.Second)), nil
+		}
+	}
+	return "", nil
+}
+
+func goTool(dir string, args ...string) (string, error) {
+	c := exec.Command("go", args...)
+	c.Dir = dir
+	out, err := c.CombinedOutput()
+	return string(out), err
+}
+
+// read reads the mutants.
+func read(path string) ([]mutant, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var all []mutant
+	for _, block := range strings.Split(strings.TrimSpace(string(b)), "\n\n") {
+		lines := strings.Split(block, "\n")
+		m := mutant{name: lines[0]}
+		var old, replaced []string
+		for _, line := range lines[1:] {
+			kind, rest, _ := strings.Cut(line, " ")
+			switch kind {
+			case "file":
+				m.file = rest
+			case "test":
+				m.test = rest
+			case "equivalent":
+				m.equivalent = rest
+			case "-":
+				old = append(old, rest)
+			case "+":
+				replaced = append(replaced, rest)
+			default:
+				return nil, fmt.Errorf("%s: %q: unknown line %q", path, m.name, line)
+			}
+		}
+		m.old, m.new = strings.Join(old, "\n")+"\n", strings.Join(replaced, "\n")+"\n"
+		if replaced == nil {
+			m.new = ""
+		}
+		if m.file == "" || old == nil {
+			return nil, errors.New(path + ": " + m.name + ": has no file or no old lines")
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
