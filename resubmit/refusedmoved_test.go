@@ -170,6 +170,9 @@ func TestRefusedPushIsReadBeforeItIsReportedAsSkipped(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			orders := manyOrders(5)
+			for i, o := range orders {
+				o.FailedAt = time.Now().Add(-time.Hour + time.Duration(i)*time.Second)
+			}
 			for _, o := range orders[1:] {
 				o.fates = []fate{{after: time.Second, status: "PF", reason: "Vendor has failed request PR-1"}}
 			}
