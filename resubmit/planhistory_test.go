@@ -315,7 +315,7 @@ func TestPlannerHoldsWhatALostJournalForgot(t *testing.T) {
 		}
 		source.orders[3].PlacedAt = lost.Add(time.Second)
 		older, newer := storedOrder(source.orders[1], protocol.Open, ""), storedOrder(source.orders[2], protocol.Open, "")
-		older.At, newer.At = lost.Add(-time.Minute), lost.Add(time.Minute)
+		older.Order.ClaimedAt, newer.Order.ClaimedAt = lost.Add(-time.Minute), lost.Add(time.Minute)
 		put(t, j, older, newer)
 		cfg := resubmit.PlanConfig{
 			Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, Journal: j,

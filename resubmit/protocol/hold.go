@@ -36,7 +36,7 @@ type History struct {
 func WaitUntil(last Record, f Failure, h History, leaseEnd time.Time, p *Policy) time.Time {
 	o := last.Order
 	switch {
-	case h.forgot(last, f):
+	case h.forgot(o, f):
 		return h.ForgottenBefore.Add(p.MaxClaimAge + p.PushTimeout + p.longestSpacing())
 	case o == nil || !o.InFlight():
 		return time.Time{}
@@ -55,7 +55,7 @@ func Hold(last Record, f Failure, h History, p *Policy) (why string) {
 	switch {
 	case h.Named:
 		return ""
-	case h.forgot(last, f):
+	case h.forgot(o, f):
 		return fmt.Sprintf("the journal lost what was done before %s, so it may have been pushed; name it to resubmit it",
 			h.ForgottenBefore.UTC().Format(time.RFC3339))
 	case o == nil || o.InFlight() && o.Fingerprint == f.Fingerprint:
@@ -72,9 +72,10 @@ func Hold(last Record, f Failure, h History, p *Policy) (why string) {
 	}
 }
 
-// forgot reports whether the journal may have lost what was done to an order.
-func (h *History) forgot(last Record, f Failure) bool {
-	return f.PlacedAt.Before(h.ForgottenBefore) && !last.At.After(h.ForgottenBefore)
+// forgot reports whether the journal may have lost what was done to an order: there was no claim since the loss, apart
+// from claims that were released.
+func (h *History) forgot(o *Order, f Failure) bool {
+	return f.PlacedAt.Before(h.ForgottenBefore) && (o == nil || !o.ClaimedAt.After(h.ForgottenBefore))
 }
 
 // lastPush returns when the last push ended, or was claimed if that is not known.

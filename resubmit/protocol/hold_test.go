@@ -76,8 +76,14 @@ func TestHold(t *testing.T) {
 			last: ended(protocol.Skipped), h: protocol.History{ForgottenBefore: noon.Add(time.Hour)},
 			why: "the journal lost what was done",
 		},
-		"placed before a loss, newer record": {last: ended(protocol.Skipped), h: protocol.History{ForgottenBefore: noon}},
-		"placed before a loss, named":        {last: nil, h: protocol.History{ForgottenBefore: noon, Named: true}},
+		"placed before a loss, claimed since": {
+			last: with(ended(protocol.Skipped), func(o *protocol.Order) { o.ClaimedAt = noon.Add(1) }),
+			h:    protocol.History{ForgottenBefore: noon},
+		},
+		"placed before a loss, claim released since": {
+			last: ended(""), h: protocol.History{ForgottenBefore: noon}, why: "the journal lost what was done",
+		},
+		"placed before a loss, named": {last: nil, h: protocol.History{ForgottenBefore: noon, Named: true}},
 		"placed after a loss": {
 			last: nil, h: protocol.History{ForgottenBefore: noon},
 			f: protocol.Failure{Fingerprint: "f", Template: "t", PlacedAt: noon},

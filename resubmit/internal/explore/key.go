@@ -92,7 +92,7 @@ func (h *hasher) journal(b []byte, j *journal) []byte {
 		if rec.Order == nil {
 			continue
 		}
-		b = append(b, h.since(o, rec.Order), bits(rec.At.After(j.forgotten)))
+		b = append(b, h.since(o, rec.Order), bits(rec.Order.ClaimedAt.After(j.forgotten)))
 		end := j.owners[o].leaseEnd
 		if j == h.w.journal {
 			end = h.w.leaseEnd(o)
