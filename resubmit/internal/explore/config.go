@@ -9,6 +9,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // Config says what is explored. The zero value explores one order and one process with the default policy.
@@ -123,9 +124,9 @@ func (c *Config) prepare() error {
 	c.machines = c.Policy
 	switch c.without {
 	case ruleGatewayEnd:
-		c.machines.PushTimeout = 1
+		c.machines.PushTimeout = 0
 	case ruleSettle:
-		c.machines.SettleDelay = 1
+		c.machines.SettleDelay = 0
 	case ruleLimit:
 		c.machines.MaxResubmissions = 100
 	default:
@@ -144,13 +145,15 @@ func (c *Config) setTimes() {
 	}
 	switch request, _ := p.RequestType(c.OrderType); request {
 	case connect.TypeCancel:
-		c.most, c.spacing = min(c.most, 4), max(c.spacing, 300*time.Second)
+		c.most, c.spacing = min(c.most, rules.CancelLimit), max(c.spacing, rules.CancelRetryAge)
 	case connect.TypeResume:
-		c.spacing = max(c.spacing, 300*time.Second)
+		c.spacing = max(c.spacing, rules.CancelRetryAge)
 	default:
 	}
 	c.oldest = max(c.spacing, p.SettleDelay) + p.PushTimeout + p.MaxClaimAge
-	for _, d := range []time.Duration{p.SettleDelay, p.PushTimeout, p.MaxClaimAge, c.spacing, c.Lease} {
+	for _, d := range []time.Duration{
+		p.SettleDelay, p.PushTimeout, p.MaxClaimAge, max(0, p.Retry.Spacing), c.spacing, c.Lease, rules.CancelRetryAge,
+	} {
 		c.unit = gcd(d, c.unit)
 	}
 }

@@ -50,6 +50,7 @@ func TestExploreOtherPolicies(t *testing.T) {
 			ByType: map[commerce.OrderType]protocol.RetryPolicy{commerce.TypeSales: {MaxAttempts: 1, Spacing: -1}},
 		}}},
 		"with a short spacing": {Policy: protocol.Policy{Retry: protocol.RetryPolicy{Spacing: time.Second}}},
+		"with tiny times":      {Policy: protocol.Policy{SettleDelay: 8 * time.Millisecond}, Lease: 10 * time.Second},
 		"with one target":      {Policy: protocol.Policy{Targets: []commerce.Status{"RB"}}},
 	} {
 		t.Run(name, func(t *testing.T) {

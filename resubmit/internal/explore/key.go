@@ -168,18 +168,18 @@ func (h *hasher) process(b []byte, p int) []byte {
 	return b
 }
 
-// Age returns an age in seconds, at least 1, or 0 for the zero time.
+// Age returns an age in units, at least 1, or 0 for the zero time.
 func (h *hasher) Age(t time.Time) uint64 { return h.ageUpTo(t, h.w.cfg.oldest) }
 
 func (h *hasher) ageUpTo(t time.Time, most time.Duration) uint64 {
 	if t.IsZero() {
 		return 0
 	}
-	return 1 + uint64(max(0, min(most, h.w.now.Sub(t)))/time.Second)
+	return 1 + uint64(max(0, min(most, h.w.now.Sub(t))/h.w.cfg.unit))
 }
 
-// Wait returns in how many seconds a time is.
-func (h *hasher) Wait(t time.Time) uint64 { return uint64(max(0, t.Sub(h.w.now)) / time.Second) }
+// Wait returns in how many units a time is.
+func (h *hasher) Wait(t time.Time) uint64 { return uint64(max(0, t.Sub(h.w.now)/h.w.cfg.unit)) }
 
 // Version returns how a version compares with the current one.
 func (h *hasher) Version(k protocol.Key, version uint64) uint64 {
