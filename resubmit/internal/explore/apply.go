@@ -34,7 +34,7 @@ func (w *world) apply(e event) {
 		w.lookUp(a, b, "it was down")
 	case evVerify, evVerifyTimeout:
 		w.verify(a, b, e.kind == evVerifyTimeout)
-	case evComplete, evFail, evPanelResubmit, evPanelComplete, evPanelCancel:
+	case evComplete, evFail, evPanelResubmit, evPanelComplete, evPanelCancel, evReplace:
 		w.applyToOrder(e.kind, a, e.b)
 	case evOutage:
 		w.left.Outages--
@@ -95,9 +95,12 @@ func (w *world) applyToOrder(k eventKind, o int, text int8) {
 	case evPanelComplete:
 		w.left.Panel--
 		w.move(o, completed)
-	default:
+	case evPanelCancel:
 		w.left.Panel--
 		w.move(o, cancelled)
+	default:
+		w.left.Panel--
+		w.move(o, replaced)
 	}
 }
 
@@ -164,10 +167,11 @@ func (w *world) describe(e event) string {
 		return onWire("a gateway answers the push of %s")
 	case evNotSent:
 		return onWire("the push of %s was not sent")
-	case evComplete, evFail, evPanelResubmit, evPanelComplete, evPanelCancel:
+	case evComplete, evFail, evPanelResubmit, evPanelComplete, evPanelCancel, evReplace:
 		return orderNames[p] + [...]string{
 			" completes", " fails with the text " + string(rune('1'+e.b)),
 			" is resubmitted in the panel", " is completed in the panel", " is cancelled in the panel",
+			" is replaced by another order with its id",
 		}[e.kind-evComplete]
 	case evResolve:
 		return "the operator resolves " + orderNames[p] + " as not moved"

@@ -14,7 +14,7 @@ func (w *world) arrive(i int, state pushState) {
 	}
 	w.wire[i].state = state
 	if state == accepted {
-		w.accepts(o, w.wire[i].text)
+		w.accepts(o, &w.wire[i])
 	}
 	w.say("  " + [...]string{
 		"", "Commerce accepts it", "Commerce refuses it", "Commerce defers it", "Commerce lacks the transition",
@@ -22,14 +22,15 @@ func (w *world) arrive(i int, state pushState) {
 	w.cleanWire()
 }
 
-// accepts lets Commerce move an order because of a push of ours for a failure.
-func (w *world) accepts(o int, text int8) {
+// accepts lets Commerce move an order because of a push of ours.
+func (w *world) accepts(o int, sent *push) {
 	order := &w.orders[o]
-	order.template = template(text)
+	order.template = template(sent.text)
 	w.move(o, processing)
 	order.ours, order.pushed = true, true
 	for i := range w.plans {
-		w.plans[i].entries[o].accepted = true
+		e := &w.plans[i].entries[o]
+		e.accepted, e.foreign = true, e.foreign || w.plans[i].run != sent.run
 	}
 }
 

@@ -94,6 +94,9 @@ const (
 	ruleAnchorEarly        // the anchor is written before the first push, and each second
 	ruleSharedAnchor       // a shared journal has a shared anchor
 	ruleForgotten          // after a loss of records orders are held
+	ruleApproved           // only orders of the plan are pushed
+	ruleIdentity           // reads recognize another order with the same id
+	ruleLanes              // after a restart the lanes of an order are read
 	ruleHold               // what failed again with the same text is held
 )
 

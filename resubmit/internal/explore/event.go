@@ -46,6 +46,7 @@ const (
 	evPanelResubmit
 	evPanelComplete
 	evPanelCancel
+	evReplace
 	evOutage
 	evBackup
 	evRestore
@@ -62,9 +63,10 @@ func (w *world) fault(e event) bool {
 	switch e.kind {
 	case evNoAnswer:
 		return w.now.Before(w.wire[e.a].deadline)
-	case evCrash, evCrashLoses, evStop, evReadFails, evHoldBack, evLookUpDown, evVerifyTimeout, evRefuse, evDefer,
-		evNotOffered, evGateway, evNotSent, evFail, evPanelResubmit, evPanelComplete, evPanelCancel, evOutage, evBackup,
-		evRestore:
+	case evVerifyTimeout:
+		return w.orders[e.b].status != replaced
+	case evCrash, evCrashLoses, evStop, evReadFails, evHoldBack, evLookUpDown, evRefuse, evDefer, evNotOffered, evGateway,
+		evNotSent, evFail, evPanelResubmit, evPanelComplete, evPanelCancel, evReplace, evOutage, evBackup, evRestore:
 		return true
 	default:
 		return false
@@ -249,7 +251,7 @@ func (w *world) orderEvents(o int, list []event) []event {
 			add(evFail, t)
 		}
 	}
-	if w.left.Panel == 0 || order.atRest() {
+	if w.left.Panel == 0 || order.atRest() || order.status == replaced {
 		return list
 	}
 	if order.status == failed {
@@ -258,6 +260,9 @@ func (w *world) orderEvents(o int, list []event) []event {
 	add(evPanelComplete, 0)
 	if !w.cfg.Leases {
 		add(evPanelCancel, 0)
+	}
+	if !w.cfg.Leases && w.cfg.Orders == 1 {
+		add(evReplace, 0)
 	}
 	return list
 }

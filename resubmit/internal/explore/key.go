@@ -33,6 +33,7 @@ func (h *hasher) key(w *world) key {
 	for i := range w.wire {
 		q := &w.wire[i]
 		b = ints(b, int(q.order), int(q.proc), int(q.state), int(q.text), int(q.counted))
+		b = append(b, bits(q.run == w.plans[0].run, q.run == w.plans[1].run))
 		b = uints(b, h.Age(q.deadline), h.Wait(q.deadline), h.Age(q.lastEnd))
 	}
 	b = append(b, 0xff)
@@ -135,7 +136,7 @@ func (h *hasher) plan(b []byte, pl *plan) []byte {
 	}
 	for o := range pl.entries {
 		e := &pl.entries[o]
-		b = append(b, bits(e.planned, e.named, e.accepted, e.older, e.repeated))
+		b = append(b, bits(e.planned, e.named, e.accepted, e.older, e.repeated, e.foreign))
 		b = ints(b, int(e.text), int(e.sent))
 		if e.planned {
 			b = uints(b, h.Version(protocol.OrderKey(orderNames[o]), e.version))

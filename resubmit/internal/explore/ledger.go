@@ -14,6 +14,9 @@ func (w *world) checkSend(p, o int, m *protocol.Machine) {
 	if !e.planned {
 		w.breaks("I12", "the order is not in the plan")
 	}
+	if order.status == replaced && w.now.Sub(order.changedAt) > protocol.MaxReadAge {
+		w.breaks("I17", "the id is that of another order")
+	}
 	if (order.status != failed || order.text != e.text) && w.now.Sub(order.changedAt) > protocol.MaxReadAge {
 		w.breaks("I13", "the order was changed since the plan was made, and that was not noticed")
 	}
@@ -50,6 +53,9 @@ func (w *world) checkOnce(p, o int) {
 	}
 	if e.accepted {
 		w.breaks("I1", "a push of the order was accepted since the plan was made")
+	}
+	if e.foreign {
+		w.breaks("I14", "a push of another run was accepted since the plan was made")
 	}
 	if e.repeated && !e.named {
 		w.breaks("hold", "the order had failed again with the same text when the plan was made, and nothing had changed")

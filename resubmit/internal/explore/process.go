@@ -30,7 +30,7 @@ func (w *world) open(p int) {
 	for o := range w.orders {
 		t := &proc.orders[o]
 		switch {
-		case !pl.entries[o].planned || t.outcome != "":
+		case !pl.entries[o].planned && w.cfg.without != ruleApproved || t.outcome != "" || o >= w.cfg.Orders:
 			continue
 		case t.machine != nil:
 			return // the next one waits
@@ -130,7 +130,11 @@ func (w *world) perform(p, o int) {
 				return
 			}
 		case protocol.StepLanes:
-			t.machine.Lanes(w.lanes(p))
+			lanes := w.lanes(p)
+			if w.cfg.without == ruleLanes {
+				lanes = nil
+			}
+			t.machine.Lanes(lanes)
 		case protocol.StepEnd:
 			if w.trace != nil {
 				w.say(fmt.Sprintf("  %s ends as %s: %s", orderNames[o], step.Outcome, step.Why))
@@ -228,7 +232,10 @@ func (w *world) read(p, o int) {
 	w.step(p, o)
 }
 
-var errRead = errors.New("read failed")
+var (
+	errRead     = errors.New("read failed")
+	errReplaced = errors.New("it is another order")
+)
 
 func (w *world) readFails(p, o int) {
 	m := w.machine(p, o)
@@ -248,6 +255,9 @@ func (w *world) reading(p, o int) protocol.Reading {
 		r.Began = w.now.Add(time.Hour)
 	}
 	switch {
+	case now.status == replaced && w.cfg.without == ruleIdentity:
+	case now.status == replaced:
+		r.Err, r.Gone = errReplaced, true
 	case now.status != failed:
 		r.Change, r.Targets = "it is "+now.status.String(), nil
 	case now.text != e.text:
@@ -291,7 +301,9 @@ func (w *world) send(p, o int, closed string) {
 	w.checkSend(p, o, m)
 	order, e := &w.orders[o], &w.planOf(p).entries[o]
 	deadline := w.now.Add(w.cfg.Policy.PushTimeout)
-	sent := push{order: small(o), proc: small(p), text: e.text, deadline: deadline, lastEnd: order.lastEnd}
+	sent := push{
+		order: small(o), proc: small(p), run: w.planOf(p).run, text: e.text, deadline: deadline, lastEnd: order.lastEnd,
+	}
 	if order.status == failed && order.text == e.text {
 		sent.counted = 1
 	}
@@ -346,6 +358,8 @@ func (w *world) lookUp(p, o int, down string) {
 func (w *world) verification(p, o int) (v protocol.Verification, from time.Time, ok bool) {
 	now, e := &w.orders[o], &w.planOf(p).entries[o]
 	switch now.status {
+	case replaced: // the verification ends without a result
+		return v, from, false
 	case completed:
 		return protocol.Verification{Outcome: protocol.Completed, AtRest: true, Why: "completed"}, w.now, true
 	case cancelled:

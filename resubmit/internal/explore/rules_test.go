@@ -21,7 +21,7 @@ func TestEachRuleIsNeeded(t *testing.T) {
 		"after a release the version of another run is not adopted": {
 			ruleOwnVersion, Config{
 				Policy: soon, Processes: 2, Leases: true, Texts: []int8{0}, Faults: Faults{Named: 1, Releases: 1},
-			}, "I1", 21,
+			}, "I14", 21,
 		},
 		"planners read the blockers of their lanes again": {
 			ruleBlockers, Config{Orders: 2, Faults: Faults{Crashes: 1, Panel: 1}}, "I20", 8,
@@ -67,6 +67,12 @@ func TestEachRuleIsNeeded(t *testing.T) {
 		},
 		"orders before a loss are held": {
 			ruleForgotten, Config{Faults: Faults{Crashes: 1, Restores: 1}}, "I15", 13,
+		},
+		"only orders of the plan are pushed": {
+			ruleApproved, Config{Orders: 2, Filters: [2]uint8{1}}, "I12", 12,
+		},
+		"another order with the same id is recognized": {
+			ruleIdentity, Config{Faults: Faults{Panel: 1}}, "I17", 9,
 		},
 		"what failed again is held": {
 			ruleHold, Config{}, "hold", 18,

@@ -41,10 +41,11 @@ const (
 	processing
 	completed
 	cancelled
+	replaced // the id is that of another order
 )
 
 func (s status) String() string {
-	return [...]string{"failed", "processing", "completed", "cancelled"}[s]
+	return [...]string{"failed", "processing", "completed", "cancelled", "another order"}[s]
 }
 
 // order is an order in Commerce and Connect, and what the ledger knows about it.
@@ -81,6 +82,7 @@ func template(text int8) int8 {
 // push is a push that has not acted yet, or whose answer is awaited.
 type push struct {
 	order, proc int8 // proc is -1 if nobody waits for the answer
+	run         string
 	text        int8 // of the failure that it is for
 	state       pushState
 	deadline    time.Time
@@ -113,6 +115,7 @@ type entry struct {
 	// The ledger: a push of ours was accepted since the plan was made; pushes by this plan; the older order of the
 	// lane was failed when the plan was made, and has not changed since; the order was order.repeated then.
 	accepted bool
+	foreign  bool // that was a push of another run
 	sent     int8
 	older    bool
 	repeated bool
