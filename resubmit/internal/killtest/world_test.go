@@ -43,17 +43,24 @@ const (
 		"https://connect-extension.example.com/tenant'"
 )
 
-func newWorld(t *testing.T, seed uint64, orders int, quick bool) *world {
+// size is how much there is to do.
+type size struct {
+	quick         bool // the delays are short
+	orders, chain int  // chain is the number of orders of some subscriptions
+	slow          time.Duration
+}
+
+func newWorld(t *testing.T, seed uint64, of size) *world {
 	t.Helper()
 	end := time.Now().Add(-2 * time.Hour).UTC().Truncate(time.Second)
 	w := &world{
 		hopeless: make(map[string]bool), never: make(map[string]bool), once: make(map[string]bool),
 		program: program{
-			Dir: t.TempDir(), Quick: quick, Window: maintenance.Window{ID: "W", Start: end.Add(-2 * time.Hour), End: end},
+			Dir: t.TempDir(), Quick: of.quick, Window: maintenance.Window{ID: "W", Start: end.Add(-2 * time.Hour), End: end},
 		},
 	}
 	w.clock.Set(w.program.Window.Start)
-	w.connect = connecttest.New(connecttest.Config{Seed: seed, Now: w.clock.Now, Vendor: w.vendor(seed)})
+	w.connect = connecttest.New(connecttest.Config{Seed: seed, Now: w.clock.Now, Vendor: w.vendor(seed, of.slow)})
 	var err error
 	w.program.Connect, err = w.connect.Start()
 	require.NoError(t, err)
@@ -62,7 +69,7 @@ func newWorld(t *testing.T, seed uint64, orders int, quick bool) *world {
 		Seed: seed, Now: w.clock.Now, ConnectURL: w.program.Connect, ConnectKey: connecttest.DefaultKey,
 		InMaintenance: w.connect.InMaintenance, PollInterval: 3 * time.Second, StaleReadsFor: 20 * time.Second,
 	}
-	if quick {
+	if of.quick {
 		config.PollInterval, config.StaleEventFor, config.StaleReadsFor = 50*time.Millisecond, quickSettle, quickSettle/4
 	}
 	w.commerce, err = commercetest.New(config)
@@ -73,8 +80,8 @@ func newWorld(t *testing.T, seed uint64, orders int, quick bool) *world {
 	w.program.Commerce = server.URL
 
 	w.connect.SetMaintenance(true)
-	for i := range orders {
-		w.place(t, i)
+	for i := range of.orders {
+		w.place(t, i, of.chain)
 	}
 	w.clock.Set(w.program.Window.End)
 	w.connect.SetMaintenance(false)
@@ -83,41 +90,46 @@ func newWorld(t *testing.T, seed uint64, orders int, quick bool) *world {
 	return w
 }
 
-// vendor returns the vendors, who take from no time at all to half a minute.
-func (w *world) vendor(seed uint64) func(connecttest.PendingRequest) connecttest.VendorAnswer {
+// vendor returns the vendors.
+func (w *world) vendor(seed uint64, slow time.Duration) func(connecttest.PendingRequest) connecttest.VendorAnswer {
 	return func(r connecttest.PendingRequest) connecttest.VendorAnswer {
-		a := connecttest.VendorAnswer{Action: connecttest.VendorApprove}
-		random := testkit.Random(seed, r.Request.ID)
-		switch slow := r.Request.Asset.ProductID == productSlow; {
-		case w.program.Quick && slow:
-			a.After = 500 * time.Millisecond
-		case w.program.Quick:
-		case slow:
-			a.After = 10*time.Second + time.Duration(random.Int64N(int64(15*time.Second)))
-		default:
-			a.After = time.Duration(random.Int64N(int64(5 * time.Second)))
+		a := connecttest.VendorAnswer{Action: connecttest.VendorApprove, After: slow / 8}
+		if r.Request.Asset.ProductID == productSlow {
+			a.After = slow/2 + time.Duration(testkit.Random(seed, r.Request.ID).Int64N(int64(slow/2)))
 		}
 		return a
 	}
 }
 
-// place makes an order fail in the maintenance.
-func (w *world) place(t *testing.T, i int) {
+// The orders are placed in blocks of twelve.
+const (
+	placeNever     = 3 // in a block: no resubmission can help
+	chainFrom      = 4 // in a block: the first order of a subscription, which others change
+	chainTo        = 8
+	placeHopeless  = 9  // fails again, with the same reason
+	placeFailsOnce = 11 // fails once more, with another reason
+)
+
+// place makes an order fail in the maintenance. A chain has so many orders of one subscription.
+func (w *world) place(t *testing.T, i, chain int) {
 	t.Helper()
 	w.clock.Add(time.Minute)
 	spec := commercetest.OrderSpec{Subscription: strconv.Itoa(2_000_000 + i), Customer: strconv.Itoa(3_000_000 + i)}
-	kind := i % 12
 	if i%2 == 0 {
 		spec.Product = productSlow
 	}
-	if i%3 == 0 {
+	kind := i % 12
+	switch {
+	case i > chainTo && i < 12: // so few that the canary does not wait for those that fail again
+		spec.VendorAccount = "1000102"
+	case i/12%2 == 1:
 		spec.VendorAccount = "1000101"
 	}
-	switch kind {
-	case 2, 5, 8: // changes what was bought just before
-		spec.Type, spec.Product = commerce.TypeChange, ""
-		spec.Subscription, spec.Customer = strconv.Itoa(2_000_000+i-1), strconv.Itoa(3_000_000+i-1)
-	case 3:
+	if link := kind - chainFrom; link >= 0 && kind <= chainTo && link%chain > 0 {
+		spec.Type = commerce.TypeChange
+		spec.Subscription, spec.Customer = strconv.Itoa(2_000_000+i-link%chain), strconv.Itoa(3_000_000+i-link%chain)
+	}
+	if kind == placeNever {
 		spec.FailWith = testkit.FailInvalidValue
 	}
 	o := w.commerce.Place(spec)
@@ -125,14 +137,14 @@ func (w *world) place(t *testing.T, i int) {
 	o, _ = w.commerce.Order(o.ID)
 	require.Equal(t, commerce.StatusProvisioningFailed, o.Status)
 	switch {
-	case kind == 3:
+	case kind == placeNever:
 		w.never[o.ID] = true
 		require.NoError(t, w.commerce.ForbidPush(o.ID, "no resubmission can help"))
-	case i == 9:
-		w.hopeless[o.ID] = true // with the same text
+	case i == placeHopeless:
+		w.hopeless[o.ID] = true
 		_, reason, _ := strings.Cut(o.Failure, "Reason: ")
 		require.NoError(t, w.commerce.FailWith(o.ID, strings.TrimSuffix(reason, ".")))
-	case i == 11:
+	case i == placeFailsOnce:
 		w.once[o.ID] = true
 		require.NoError(t, w.commerce.FailWith(o.ID, failTransient))
 	}
