@@ -84,7 +84,7 @@ func (f *File) rewrite(h header, limit time.Time) error {
 		if err := out.addMarks(c.marks); err != nil {
 			return err
 		}
-		if err := c.copyTo(out, limit); err != nil {
+		if err := c.copyTo(out, limit, nil); err != nil {
 			return err
 		}
 		return c.file.Close() // before it is replaced
@@ -109,8 +109,8 @@ func (o *output) addMarks(marks map[uint64]mark) error {
 	return nil
 }
 
-// copyTo writes the live records to another file.
-func (c *contents) copyTo(out *output, limit time.Time) error {
+// copyTo writes the live records to another file. latest, if not nil, is the latest time that they may have.
+func (c *contents) copyTo(out *output, limit time.Time, latest *time.Time) error {
 	return c.frames(func(fr frame, _ int64) error {
 		return eachRecord(fr.records, fr.at, func(r record, at int64) error {
 			if !c.index.has(c.index.hash(r.kind, r.id), at) {
@@ -122,6 +122,10 @@ func (c *contents) copyTo(out *output, limit time.Time) error {
 			}
 			if removable(p, limit) {
 				return nil
+			}
+			if latest != nil && p.At.After(*latest) {
+				p.At = *latest
+				r.fields = encode(nil, func(c *coder) { fields(c, &p) })
 			}
 			return out.add(r)
 		})

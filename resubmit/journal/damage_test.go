@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -243,6 +244,20 @@ func TestRecover(t *testing.T) {
 		require.NotZero(t, get(t, j, protocol.OrderKey("1")).Version)
 		_, _, err = journal.Recover(path)
 		require.ErrorContains(t, err, "is held by ")
+	})
+	t.Run("keeps no record that is later than the loss", func(t *testing.T) {
+		t.Parallel()
+		path := filled(t, 3)
+		j := open(t, path)
+		r := get(t, j, protocol.OrderKey("1"))
+		r.At = time.Now().Add(time.Hour)
+		put(t, j, resubmit.Durable, r)
+		require.NoError(t, j.Close())
+		_, s, err := journal.Recover(path)
+		require.NoError(t, err)
+		kept := get(t, open(t, path), r.Key)
+		require.Equal(t, s.ForgottenBefore, kept.At)
+		require.Equal(t, r.Order, kept.Order)
 	})
 	t.Run("begins anew if there is no old file", func(t *testing.T) {
 		t.Parallel()
