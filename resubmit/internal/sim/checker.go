@@ -96,7 +96,8 @@ type processState struct {
 	readings map[int]reading
 	claims   map[int]time.Time // when the last claim of an order was made
 
-	deniedAt      time.Time // when its credentials were first refused
+	deniedAt      time.Time // when its credentials were first refused, and not accepted since
+	deniedBy      bool      // by Connect
 	lateCallFound bool      // a later call was reported
 
 	failedAgain     map[int]bool // orders that failed again for a transient reason
@@ -394,8 +395,11 @@ func (ch *checker) noteAnswer(p *process, c *call, t *inFlight, ans *answer, err
 	}
 	p.state.mu.Lock()
 	defer p.state.mu.Unlock()
-	if ans.denied && p.state.deniedAt.IsZero() && (p.applying.Load() || ans.status == http.StatusUnauthorized) {
-		p.state.deniedAt = time.Now() // while planning, Connect may forbid the look-up of some orders only
+	switch denied := ans.denied && (p.applying.Load() || ans.status == http.StatusUnauthorized); {
+	case denied && p.state.deniedAt.IsZero(): // while planning, Connect may forbid the look-up of some orders only
+		p.state.deniedAt, p.state.deniedBy = time.Now(), c.connect
+	case !ans.denied && p.state.deniedBy == c.connect: // the client has renewed its credentials, and got another answer
+		p.state.deniedAt = time.Time{}
 	}
 	if !p.applying.Load() {
 		return

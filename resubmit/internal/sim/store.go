@@ -230,6 +230,9 @@ func (s *Store) recover(now time.Time) {
 	s.reset()
 	s.forgotten = now
 	for _, r := range kept {
+		if r.At.After(now) { // the clock was set back
+			r.At = now
+		}
 		s.puts = append(s.puts, storePut{at: s.start.at, durable: true, records: []protocol.Record{r}})
 		s.apply([]protocol.Record{r})
 	}
