@@ -10,7 +10,7 @@ import (
 // Config configures [Simulate]. The zero value simulates this library's own planner, Runner, clients and journal in
 // 500 worlds.
 //
-// The functions are called each time that a world starts or restarts the program, and concurrently for different
+// The functions are called each time that a world starts or restarts a program, and concurrently for different
 // worlds. Each gets a complete value, and replaces or wraps what it tests. nil changes nothing.
 type Config struct {
 	// Worlds is the number of simulated worlds. Default 500.
@@ -25,14 +25,14 @@ type Config struct {
 	Plan func(*resubmit.PlanConfig)
 	// Runner changes how the plan is applied: Reader, Pusher, Requests, OnEvent.
 	Runner func(*resubmit.Config)
-	// Journal opens the journal in a directory that survives the crashes of its world; it is empty at first.
-	// The journal's Get must not wait for a timer. It is closed if it is an [io.Closer].
-	// Default: a journal in memory, whose last write is torn in a crash.
+	// Journal opens the journal in a directory that survives the crashes of its world; it is empty at first. Programs
+	// that run at the same time share it. Its Get must not wait for a timer. It is closed if it is an [io.Closer].
+	// Default: a journal in memory, which loses writes in a crash and is restored from older copies.
 	Journal func(dir string) (resubmit.Journal, error)
 }
 
-// Simulate runs the planner and the Runner in simulated worlds, in which calls fail, the program crashes and others
-// change the same orders. It fails t with the shortest history found that breaks an invariant
+// Simulate runs the planner and the Runner in simulated worlds, in which calls fail, programs crash, two of them share a
+// journal, and others change the same orders. It fails t with the shortest history found that breaks an invariant
 // (resubmit/SAFETY.md#invariants), and returns how often each event happened.
 //
 // One seed determines a world. Worlds run concurrently, one per processor, each in a [testing/synctest] bubble,

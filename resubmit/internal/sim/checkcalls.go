@@ -208,8 +208,7 @@ func (ch *checker) checkAttempts(p *process, c *call, a *approvedOrder, now time
 	counted := ch.countTries(p, tries, own, a)
 	switch rest := max(ch.w.s.limits.SettleDelay, spacing) - now.Sub(last.at); {
 	case counted >= most:
-		ch.violate(rule, c.order, "is pushed, though %d pushes of it may have been accepted and %d are allowed", counted,
-			most)
+		ch.violate(rule, c.order, "is pushed, though %d pushes of it may have been accepted and %d are allowed", counted, most)
 	case rest > 0:
 		ch.violate(rule, c.order, "is pushed %v too early after a push that may have been accepted", rest)
 	case last.plan != own.plan:
@@ -230,7 +229,7 @@ func (ch *checker) countTries(p *process, tries []attempt, own attempt, a *appro
 	for _, t := range tries {
 		switch {
 		case t.plan != own.plan:
-			if t.accepted && t.template == own.template && !a.entry.Named && !ch.lifted(t, p.state.approval) {
+			if t.accepted && t.template == own.template && !a.entry.Named && !ch.lifted(p, t) {
 				ch.violate("held", ch.w.indexOf(a.entry.OrderID), "is pushed, though it failed again for the same reason after "+
 					"the push at %v, and nothing has changed since", t.at.Sub(ch.w.start))
 			}
@@ -243,12 +242,14 @@ func (ch *checker) countTries(p *process, tries []attempt, own attempt, a *appro
 	return counted
 }
 
-// lifted reports whether something has changed between a push and a plan: a window has ended, or the run of the push
-// ended
-// because Connect was down.
-func (ch *checker) lifted(t attempt, a *approval) bool {
-	return slices.ContainsFunc(a.outages, func(end time.Time) bool { return end.After(t.at) }) ||
-		ch.w.store.endedByOutage(t.plan)
+// lifted reports whether something has changed between a push and the plan of a process: a window has ended, or the run of
+// the push ended because Connect was down.
+func (ch *checker) lifted(p *process, t attempt) bool {
+	return slices.ContainsFunc(p.state.approval.outages, func(end time.Time) bool { return end.After(t.at) }) ||
+		slices.ContainsFunc(ch.records(p), func(r protocol.Record) bool {
+			down := r.Run != nil && (r.Run.End == protocol.RunCircuitOpen || r.Run.End == protocol.RunCanaryStopped)
+			return down && strings.HasPrefix(r.ID, t.plan)
+		})
 }
 
 // allowed is the number of attempts and their spacing for an order type (resubmit/SAFETY.md#f6).

@@ -257,6 +257,19 @@ func (ch *checker) durable(p *process, k protocol.Key) protocol.Record {
 	return r
 }
 
+// records are all records of the journal.
+func (ch *checker) records(p *process) (all []protocol.Record) {
+	if ch.w.cfg.Journal == nil {
+		return ch.w.store.all()
+	}
+	for r, err := range p.journal.inner.Records(context.Background()) {
+		if err == nil {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
 // endProcess keeps the Retry-After values of a process for the next one, unless the process could not store them.
 func (ch *checker) endProcess(p *process) {
 	ch.mu.Lock()

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -8,7 +9,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -281,17 +281,11 @@ func (s *Store) durable(k protocol.Key) protocol.Record {
 	return protocol.Record{}
 }
 
-// endedByOutage reports whether a run ended because the circuit was open or the canary stopped.
-func (s *Store) endedByOutage(run string) bool {
+// all returns all records.
+func (s *Store) all() []protocol.Record {
 	s.lock()
 	defer s.mu.Unlock()
-	for k, r := range s.current {
-		if k.Kind == protocol.KindRun && strings.HasPrefix(k.ID, run) &&
-			(r.Run.End == protocol.RunCircuitOpen || r.Run.End == protocol.RunCanaryStopped) {
-			return true
-		}
-	}
-	return false
+	return slices.SortedFunc(maps.Values(s.current), func(a, b protocol.Record) int { return compareKeys(a.Key, b.Key) })
 }
 
 // storeUser is the store as one process uses it.
@@ -401,19 +395,13 @@ func (u *storeUser) Records(ctx context.Context) iter.Seq2[protocol.Record, erro
 	return func(yield func(protocol.Record, error) bool) {
 		u.lock()
 		u.secure(func(p *storePut) bool { return p.owner != u.process })
-		all := slices.SortedFunc(maps.Values(u.current), func(a, b protocol.Record) int {
-			return compareKeys(a.Key, b.Key)
-		})
-		for i := range all {
-			all[i] = all[i].Clone()
-		}
 		u.mu.Unlock()
-		for _, r := range all {
+		for _, r := range u.all() {
 			if err := ctx.Err(); err != nil {
 				yield(protocol.Record{}, err)
 				return
 			}
-			if !yield(r, nil) {
+			if !yield(r.Clone(), nil) {
 				return
 			}
 		}
@@ -421,10 +409,7 @@ func (u *storeUser) Records(ctx context.Context) iter.Seq2[protocol.Record, erro
 }
 
 func compareKeys(a, b protocol.Key) int {
-	if a.Kind != b.Kind {
-		return len(a.Kind) - len(b.Kind)
-	}
-	return slices.Compare([]byte(a.ID), []byte(b.ID))
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
 }
 
 // Flush implements [resubmit.Journal].
