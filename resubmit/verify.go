@@ -245,7 +245,7 @@ func (o *order) inConnect() (outcome protocol.Outcome, why string, lag bool) {
 				o.evidence("request", fmt.Sprintf("%s is %s: %s", r.ID, r.Status, brief(r.Reason)), r.Updated)
 				rec, _ := o.machine.Record()
 				return protocol.FalseSuccess, fmt.Sprintf("%s, but in Connect %s is %s: %s", done, r.ID, r.Status, brief(r.Reason)),
-					!failure.RequestChangedAt(&r).After(rec.FirstClaimAt)
+					rec.FirstClaimAt.IsZero() || !failure.RequestChangedAt(&r).After(rec.FirstClaimAt)
 			default:
 				waiting = requestWaits(r)
 			}

@@ -40,6 +40,8 @@ func (m *Machine) resolveRead(r Reading, now time.Time) {
 		m.unchanged(now)
 	case !m.planned.Connect:
 		m.unknown("Connect cannot be asked about the order")
+	case m.rec.FirstClaimAt.IsZero():
+		m.unknown("when it was pushed first is not known, because the clock was set back since")
 	default:
 		m.stage, m.at, m.readFails = stageLookUp, now, 0
 	}

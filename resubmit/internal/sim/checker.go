@@ -308,6 +308,9 @@ func (o *processState) start(p *process, a *approval) {
 		if r.Run != a.digest {
 			p.w.count("intents of another plan without an outcome")
 		}
+		for k := range ch.attempts[i] {
+			ch.attempts[i][k].accepted = false // the program has forgotten that
+		}
 		at := time.Now()
 		if r.ClaimedAt.Before(at) {
 			at = r.ClaimedAt

@@ -45,6 +45,7 @@ type process struct {
 	ctx    context.Context //nolint:containedctx // a process lives as long as its context
 	stop   context.CancelCauseFunc
 	dead   chan struct{} // closed by kill
+	ended  chan struct{} // closed when it has ended, whatever it has left behind
 	once   sync.Once     // for kill
 	steps  atomic.Int64
 	pushes atomic.Int64
@@ -64,7 +65,7 @@ type process struct {
 func newProcess(ctx context.Context, g *program, number int) *process {
 	p := &process{
 		w: g.w, program: g, number: number, id: 1000*g.index + number + 1, dead: make(chan struct{}),
-		startedAt: time.Now(),
+		ended: make(chan struct{}), startedAt: time.Now(),
 	}
 	p.ctx, p.stop = context.WithCancelCause(rest.Steady(ctx))
 	if number >= faultyProcesses {
@@ -99,6 +100,8 @@ func (p *process) runToEnd() error {
 	w := p.w
 	w.setCurrent(p.program, p)
 	err := p.run()
+	_ = p.pause() // a suspended process does not end; if it is killed, it has
+	close(p.ended)
 	w.setCurrent(p.program, nil)
 	w.checker.checkEnd(p, err)
 	w.checker.endProcess(p)
@@ -187,10 +190,14 @@ func (p *process) pause() error {
 			return err
 		}
 	}
-	if p.killed() {
+	select {
+	case <-p.dead:
 		return errKilled
+	case <-p.ended:
+		return errKilled
+	default:
+		return nil
 	}
-	return nil
 }
 
 // wait waits for d, or until the call or the process ends.
@@ -203,6 +210,8 @@ func (p *process) wait(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-p.dead:
+		return errKilled
+	case <-p.ended:
 		return errKilled
 	}
 }

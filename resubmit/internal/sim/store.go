@@ -26,6 +26,9 @@ var (
 // leaseTime is how long a lease of a Store is valid, unless its processes lock it.
 const leaseTime = time.Minute
 
+// deferral is how long it takes at most until a Deferred record is durable.
+const deferral = 5 * time.Second
+
 // Store is the journal that all processes of a world share. It does what [resubmit.Journal] allows, and no better: a
 // crash loses Deferred records, all later ones of the same key with them, and nothing else. It can be restored from a
 // copy, replaced and recovered. Safe for concurrent use.
@@ -45,7 +48,8 @@ type Store struct {
 // storePut is a write, or the begin of a lease.
 type storePut struct {
 	at      plan.Position // behind it
-	owner   int           // the process
+	made    time.Time
+	owner   int // the process
 	durable bool
 	records []protocol.Record
 }
@@ -78,7 +82,7 @@ func (s *Store) last() *storePut {
 
 // append adds a write.
 func (s *Store) append(owner int, records []protocol.Record) *storePut {
-	p := storePut{owner: owner, at: s.last().at}
+	p := storePut{owner: owner, made: time.Now(), at: s.last().at}
 	p.at.Sequence++
 	h := sha256.New()
 	_, _ = fmt.Fprintf(h, "%s %d %d", p.at.Hash, p.at.Sequence, owner) // a hash takes every write
@@ -88,10 +92,7 @@ func (s *Store) append(owner int, records []protocol.Record) *storePut {
 			r.Version = p.at.Sequence
 		}
 		if r.Run != nil {
-			r.Run.LeaseEnd = time.Now()
-			if r.Run.Ended.IsZero() {
-				r.Run.LeaseEnd = time.Now().Add(leaseTime)
-			}
+			r.Run.LeaseEnd = s.leaseEnd(r.Run)
 		}
 		p.records = append(p.records, r)
 		_, _ = fmt.Fprintf(h, " %q", r.Key) // see above
@@ -100,6 +101,17 @@ func (s *Store) append(owner int, records []protocol.Record) *storePut {
 	s.puts = append(s.puts, p)
 	s.apply(p.records)
 	return s.last()
+}
+
+func (s *Store) leaseEnd(r *protocol.Run) time.Time {
+	switch {
+	case !r.Ended.IsZero():
+		return time.Now()
+	case s.locked:
+		return time.Now().Add(maxDuration) // until the process ends
+	default:
+		return time.Now().Add(leaseTime)
+	}
 }
 
 func (s *Store) apply(records []protocol.Record) {
@@ -139,6 +151,7 @@ func (s *Store) seenBy(process int, k protocol.Key) {
 func (s *Store) crash(process int, lose func() bool) (lost int) {
 	s.lock()
 	defer s.mu.Unlock()
+	s.secure(func(p *storePut) bool { return time.Since(p.made) > deferral })
 	gone := make(map[protocol.Key]bool)
 	kept := s.puts[:0:0]
 	for _, p := range s.puts {
@@ -252,7 +265,10 @@ func (s *Store) setBack(ahead time.Duration) {
 				times = append(times, &o.ClaimedAt, &o.FirstClaimAt, &o.SentAt)
 			}
 			if n := r.Run; n != nil {
-				times = append(times, &n.LeaseEnd, &n.Started, &n.Ended)
+				times = append(times, &n.Started, &n.Ended)
+				if !s.locked {
+					times = append(times, &n.LeaseEnd)
+				}
 			}
 			if n := r.System; n != nil {
 				times = append(times, &n.RetryAfter, &n.AskedAt)
