@@ -81,16 +81,25 @@ func (l *lease) put(ctx context.Context, began time.Time) error {
 	l.mu.Lock()
 	record, version := l.record, l.version
 	l.mu.Unlock()
-	seq, err := l.journal.Put(ctx, Durable, protocol.Record{
-		Key: protocol.LeaseKey(l.run, l.Epoch), Version: version, At: began.Round(0).UTC(), Run: &record,
-	})
-	if err != nil {
-		return fmt.Errorf("resubmit: the journal could not renew the lease: %w", err)
+	for {
+		seq, err := l.journal.Put(ctx, Durable, protocol.Record{
+			Key: protocol.LeaseKey(l.run, l.Epoch), Version: version, At: began.Round(0).UTC(), Run: &record,
+		})
+		conflict, ok := errors.AsType[*ConflictError](err)
+		switch {
+		case ok && conflict.Current.Version > version: // an earlier write succeeded, but there was no answer
+			version = conflict.Current.Version
+		case ok:
+			return fmt.Errorf("resubmit: the journal lost the record of the lease: %w", ErrJournalMismatch)
+		case err != nil:
+			return fmt.Errorf("resubmit: the journal could not renew the lease: %w", err)
+		default:
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.version, l.renewed = seq, began
+			return nil
+		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.version, l.renewed = seq, began
-	return nil
 }
 
 // valid reports whether claims may still be sent.
@@ -132,11 +141,15 @@ func (l *lease) renew(ctx context.Context) {
 
 // lost returns an error if the lease is over.
 func (l *lease) lost() error {
-	if l.valid(time.Now()) {
-		return nil
-	}
+	valid := l.valid(time.Now())
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if errors.Is(l.failed, ErrJournalMismatch) {
+		return l.failed
+	}
+	if valid {
+		return nil
+	}
 	why := cmp.Or(l.failed, errSuspended)
 	return fmt.Errorf("resubmit: %w; apply the plan again: %w", ErrLeaseLost, why)
 }

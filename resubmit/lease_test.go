@@ -67,6 +67,64 @@ func TestLeaseThatCannotBeRenewedEndsTheRun(t *testing.T) {
 	})
 }
 
+// mutedJournal writes the first renewal of a lease, but returns an error.
+type mutedJournal struct {
+	resubmit.Journal
+	err error
+}
+
+func (j *mutedJournal) Put(ctx context.Context, d resubmit.Durability, r ...protocol.Record) (uint64, error) {
+	seq, err := j.Journal.Put(ctx, d, r...)
+	if err == nil && r[0].Run != nil && r[0].Run.Renewals == 1 {
+		return 0, j.err
+	}
+	return seq, err
+}
+
+func TestLeaseSurvivesARenewalWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(100)
+		s := newShop(orders...)
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.Journal, c.RateLimit = &mutedJournal{c.Journal, errors.New("the connection was lost during the commit")}, 1
+		})
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 100}, report.Result)
+	})
+}
+
+// replacedJournal is replaced by another one after a while.
+type replacedJournal struct {
+	resubmit.Journal
+	other resubmit.Journal
+	at    time.Time
+}
+
+func (j *replacedJournal) Put(ctx context.Context, d resubmit.Durability, r ...protocol.Record) (uint64, error) {
+	if time.Now().Before(j.at) {
+		return j.Journal.Put(ctx, d, r...)
+	}
+	return j.other.Put(ctx, d, r...)
+}
+
+func TestJournalThatIsReplacedEndsTheRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(100)
+		s := newShop(orders...)
+		start := time.Now()
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.Journal, c.RateLimit = &replacedJournal{c.Journal, new(resubmit.MemoryJournal), start.Add(20 * time.Second)}, 1
+		})
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.ErrorIs(t, err, resubmit.ErrJournalMismatch)
+		require.Less(t, time.Since(start), 40*time.Second)
+		require.Positive(t, report.Result.NotStarted)
+	})
+}
+
 // A process that was suspended between its claim and its push does not send late. If its lease is over when it wakes, its
 // run ends.
 func TestSuspendedProcessDoesNotSendLate(t *testing.T) {

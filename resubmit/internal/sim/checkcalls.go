@@ -181,11 +181,17 @@ func (ch *checker) checkLoss(c *call) {
 
 // sameReason reports whether an order failed as planned. The plan has the start of a very long reason only.
 func (w *world) sameReason(order int, truth *commercetest.Order, e *plan.Entry) bool {
-	long := func(o malformedSpec) bool { return o.order == order && o.kind == malformedReasonLong }
-	if slices.ContainsFunc(w.s.malformed, long) {
-		return strings.HasPrefix(e.Before.Message, truth.Failure)
+	shown := truth.Failure == e.Before.Message
+	for _, o := range w.s.malformed {
+		switch {
+		case o.order != order:
+		case o.kind == malformedReasonList: // it shows none
+			shown = shown || e.Before.Message == ""
+		case o.kind == malformedReasonLong:
+			shown = shown || strings.HasPrefix(e.Before.Message, truth.Failure)
+		}
 	}
-	return truth.Failure == e.Before.Message
+	return shown
 }
 
 // checkAttempts checks I3 and I6: after a push that may have moved the order there is another one only within the
@@ -242,13 +248,13 @@ func (ch *checker) countTries(p *process, tries []attempt, own attempt, a *appro
 	return counted
 }
 
-// lifted reports whether something has changed between a push and the plan of a process: a window has ended, or the run of
-// the push ended because Connect was down.
+// lifted reports whether something has changed between a push and the plan of a process: a window has ended, or a run
+// because Connect was down.
 func (ch *checker) lifted(p *process, t attempt) bool {
 	return slices.ContainsFunc(p.state.approval.outages, func(end time.Time) bool { return end.After(t.at) }) ||
 		slices.ContainsFunc(ch.records(p), func(r protocol.Record) bool {
 			down := r.Run != nil && (r.Run.End == protocol.RunCircuitOpen || r.Run.End == protocol.RunCanaryStopped)
-			return down && strings.HasPrefix(r.ID, t.plan)
+			return down && r.Run.Ended.After(t.at)
 		})
 }
 

@@ -53,9 +53,11 @@ func compareEnds(s *scenario, faulty, quiet *result) (wrong []Violation) {
 	for i := range faulty.ends {
 		e := &faulty.ends[i]
 		// Each crash or gateway can lose one push that the limits allow, and the request of another order of the
-		// tenant can look like the request of this push. Only Order Management shows that an order is unchanged.
+		// tenant can look like the request of this push. Only Order Management shows that an order is unchanged, and only
+		// if the clock says when it was pushed.
 		most, _ := allowed(&s.limits, e.order.Type)
-		lost := s.api != apiOrderManager || most <= s.lostPushes() || orders[e.order.Tenant] > 1
+		jumps := slices.ContainsFunc(s.crashes, func(c crashSpec) bool { return c.clockAhead > 0 })
+		lost := s.api != apiOrderManager || jumps || most <= s.lostPushes() || orders[e.order.Tenant] > 1
 		if outcome := faulty.outcomeOf(e); lost && (outcome == protocol.Unknown || outcome == protocol.NotMoved) {
 			excused[e.order.Number], unknown[e.order.Tenant] = true, true
 		}
