@@ -1,6 +1,8 @@
 package resubmit_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -162,4 +164,45 @@ func TestLaneKeys(t *testing.T) {
 			})
 		})
 	}
+}
+
+// lanelessJournal cannot read lanes.
+type lanelessJournal struct {
+	resubmit.Journal
+	fails error
+}
+
+func (j lanelessJournal) Get(ctx context.Context, k protocol.Key) (protocol.Record, error) {
+	if k.Kind == protocol.KindLane {
+		return protocol.Record{}, j.fails
+	}
+	return j.Journal.Get(ctx, k)
+}
+
+func TestResumedOrderWhoseLanesCannotBeReadEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "a")
+		s := newShop(o)
+		p := planFor(t, o)
+		ctx, cancel := context.WithCancel(t.Context())
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.OnEvent = func(e resubmit.Event) {
+				if _, ok := e.(resubmit.PushAccepted); ok {
+					cancel()
+				}
+			}
+		})
+		_, err := r.Apply(ctx, p)
+		require.ErrorIs(t, err, context.Canceled)
+		fails := errors.New("the disk is gone")
+		r = runnerFor(t, s, func(c *resubmit.Config) { c.Journal = lanelessJournal{c.Journal, fails} })
+		report, err := r.Apply(t.Context(), p)
+		require.ErrorIs(t, err, fails)
+		require.Equal(t, 1, report.Result.Completed)
+		report, err = runnerFor(t, s, nil).Apply(t.Context(), p)
+		require.NoError(t, err)
+		require.Equal(t, 1, report.Result.Completed)
+		require.Len(t, s.ledger, 1)
+	})
 }

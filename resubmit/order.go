@@ -100,12 +100,7 @@ func (o *order) perform() {
 	case protocol.StepVerify:
 		o.verify()
 	case protocol.StepLanes:
-		lanes, err := o.lanes()
-		if err != nil {
-			o.journalFailed(err)
-			return
-		}
-		o.machine.Lanes(lanes)
+		o.end()
 	case protocol.StepEnd:
 	}
 }
@@ -212,7 +207,7 @@ func (o *order) start() error {
 			", an older order of the same subscription that was not completed")
 		return nil
 	}
-	lanes, err := o.lanes()
+	lanes, err := o.lanes(o.ctx, o.entry.Lanes())
 	if err == nil {
 		o.machine.SeeLanes(lanes)
 	}
@@ -257,13 +252,12 @@ func (o *order) planned() protocol.Planned {
 	}
 }
 
-// lanes reads the records of the order's lanes from the journal.
-func (o *order) lanes() ([]protocol.Record, error) {
-	keys := o.entry.Lanes()
-	lanes := make([]protocol.Record, len(keys))
-	for i, id := range keys {
+// lanes reads the records of lanes from the journal.
+func (o *order) lanes(ctx context.Context, ids []string) ([]protocol.Record, error) {
+	lanes := make([]protocol.Record, len(ids))
+	for i, id := range ids {
 		key := protocol.Key{Kind: protocol.KindLane, ID: id}
-		r, err := o.x.cfg.Journal.Get(o.ctx, key)
+		r, err := o.x.cfg.Journal.Get(ctx, key)
 		if err != nil {
 			return nil, err
 		}
@@ -271,6 +265,18 @@ func (o *order) lanes() ([]protocol.Record, error) {
 		lanes[i] = r
 	}
 	return lanes, nil
+}
+
+// end reads the lanes of an order that has ended, so that they are recorded with the end. The end of the run does not
+// interrupt that.
+func (o *order) end() {
+	lanes, err := o.lanes(context.WithoutCancel(o.ctx), o.step.Lanes)
+	if err != nil {
+		o.x.fail(fmt.Errorf("resubmit: the journal: order %s: %w; nothing more is pushed", text.Short(o.item.Number), err))
+		o.stop()
+		return
+	}
+	o.machine.Lanes(lanes)
 }
 
 // journalFailed ends the run, because nothing may be sent without a journal.
@@ -474,7 +480,7 @@ func (o *order) claim() {
 		return
 	}
 	o.token = time.Now()
-	lanes, err := o.lanes()
+	lanes, err := o.lanes(o.ctx, o.step.Lanes)
 	if err != nil {
 		o.journalFailed(err)
 		return

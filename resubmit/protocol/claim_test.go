@@ -253,6 +253,18 @@ func TestEndIsRepeatedIfALaneChanges(t *testing.T) {
 	require.Equal(t, "9", s.lane().Order, "the lane of another order is left alone")
 }
 
+func TestOrderIsGivenUpBeforeItsLanesAreKnown(t *testing.T) {
+	s := newStand(t).start().pushes(protocol.Accepted)
+	s.wants(protocol.StepVerify)
+	s.restart()
+	s.wants(protocol.StepVerify)
+	s.m.Verified(protocol.Verification{Outcome: protocol.FailedAgain, Why: "verified"}, s.now)
+	require.Equal(t, protocol.StepLanes, s.m.Next(s.now).Kind)
+	s.m.Stop("the journal cannot be read")
+	s.ends(protocol.FailedAgain, "verified")
+	require.Equal(t, protocol.Pushed, s.record().Phase, "a later run verifies it again")
+}
+
 func TestLostOutcomeIsNotRewritten(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change  func(*protocol.Order)

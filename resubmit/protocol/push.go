@@ -360,6 +360,7 @@ func (m *Machine) GiveUp(o Outcome, why string) {
 	if m.claiming { // whether the claim is in the journal is not known, but nothing was sent
 		m.rec, m.put, m.claiming = *m.before, nil, false
 	}
+	m.closing = nil // its end is not recorded, so that a later run finds it out again
 	switch {
 	case m.stage == stageEnd:
 	case m.stage == stageReload:

@@ -411,7 +411,7 @@ func (ch *checker) noteAnswer(p *process, c *call, t *inFlight, ans *answer, err
 	}
 	p.state.mu.Lock()
 	defer p.state.mu.Unlock()
-	switch denied := ans.denied && (p.applying.Load() || ans.status == http.StatusUnauthorized); {
+	switch denied := ans.denied && !c.optional && (p.applying.Load() || ans.status == http.StatusUnauthorized); {
 	case denied && p.state.deniedAt.IsZero(): // while planning, Connect may forbid the look-up of some orders only
 		p.state.deniedAt, p.state.deniedBy = time.Now(), c.connect
 	case !ans.denied && p.state.deniedBy == c.connect: // the client has renewed its credentials, and got another answer

@@ -31,6 +31,8 @@ type call struct {
 	to      commerce.Status
 	connect bool
 	n       int // of its kind and order
+	// optional means that the client can do without its answer: it asks how long a page may be.
+	optional bool
 }
 
 func (c *call) String() string {
@@ -43,6 +45,7 @@ func (w *world) identify(r *http.Request, body []byte) call {
 	if c.connect && !strings.Contains(r.URL.Path, "/requests") {
 		c.kind = callProbe
 	}
+	c.optional = c.kind == callLookUp && !strings.Contains(r.URL.RawQuery, "type")
 	if !c.connect {
 		w.identifyOrder(&c, r, body)
 	}
