@@ -56,14 +56,14 @@ func (b BreakerConfig) withDefaults() BreakerConfig {
 
 func (b BreakerConfig) validate(bad func(string, ...any)) {
 	set := b.withDefaults()
-	if set.Failures < -1 || set.SampleSize < 1 || set.Failures > set.SampleSize {
+	if set.Failures < -1 || set.SampleSize < 1 || set.SampleSize > mostCount || set.Failures > set.SampleSize {
 		bad("Config.Breaker opens at %d of %d orders; give counts, the first not above the second, 0 for the defaults, or "+
 			"Failures -1 for no breaker",
 			set.Failures, set.SampleSize)
 	}
-	if b.Wait < 0 || b.MaxOpens < -1 {
-		bad("Config.Breaker.Wait is %v and MaxOpens is %d; give a time and a count, 0 for the defaults, or MaxOpens -1 "+
-			"for any number", b.Wait, b.MaxOpens)
+	if !plausible(b.Wait) || b.MaxOpens < -1 {
+		bad("Config.Breaker.Wait is %v and MaxOpens is %d; give %v to %v and a count, 0 for the defaults, or MaxOpens -1 "+
+			"for any number", b.Wait, b.MaxOpens, leastTime, mostTime)
 	}
 }
 

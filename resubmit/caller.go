@@ -131,7 +131,7 @@ func (c *caller) requests(ctx context.Context, keys []connect.RequestKey) (
 		found, err = c.cfg.Requests.LatestRequests(ctx, keys)
 		return err
 	})
-	if err != nil && ctx.Err() == nil && len(found) == 0 {
+	if err != nil && ctx.Err() == nil && saysDown(err) {
 		c.seenDown("a look-up failed: " + text.Short(err.Error()))
 	}
 	c.checkAccess("Connect", "looking up requests", err)
@@ -179,6 +179,18 @@ func (c *caller) probe(ctx context.Context) (p connect.Probe, err error) {
 		c.seenDown("a probe found it " + string(p.Class))
 	}
 	return p, err
+}
+
+// saysDown reports whether the error of a look-up says that Connect was down, and not only something about its keys.
+func saysDown(err error) bool {
+	if errors.Is(err, connect.ErrUnavailable) {
+		return true
+	}
+	if e, ok := errors.AsType[*connect.Error](err); ok {
+		return e.HTTPStatus >= 500
+	}
+	_, keyed := errors.AsType[keyError](err)
+	return !keyed
 }
 
 func (c *caller) seenDown(why string) { c.connectDown.Store(&sighting{time.Now(), why}) }

@@ -58,7 +58,7 @@ func (c CanaryConfig) withDefaults() CanaryConfig {
 
 func (c CanaryConfig) validate(bad func(string, ...any)) {
 	for _, n := range c.Steps {
-		if n < 1 {
+		if n < 1 || n > mostCount {
 			bad("Config.Canary.Steps is %v; give counts of at least 1, nil for the default or none at all for no canary",
 				c.Steps)
 			break

@@ -100,6 +100,16 @@ const (
 	defaultMaxRetryAfter = 24 * time.Hour
 )
 
+// The limits of what is taken for a setting, and not for a mistake in its unit.
+const (
+	leastTime = time.Millisecond
+	mostTime  = 366 * 24 * time.Hour
+	mostCount = 1_000_000
+)
+
+// plausible reports whether a duration is 0, or not a mistake such as a number without a unit.
+func plausible(d time.Duration) bool { return d == 0 || d >= leastTime && d <= mostTime }
+
 // WithDefaults returns the configuration with its defaults in the fields that are zero.
 func (c Config) WithDefaults() Config {
 	c.MaxPlanAge = cmp.Or(c.MaxPlanAge, 24*time.Hour)
@@ -156,8 +166,8 @@ func (c Config) validate() error {
 		{"Verify.ConnectGrace", c.Verify.ConnectGrace},
 		{"MaxRetryAfter", c.MaxRetryAfter},
 	} {
-		if d.value < -1 {
-			bad("Config.%s is %v; give a duration, 0 for the default or -1 to disable it", d.field, d.value)
+		if d.value != -1 && !plausible(d.value) {
+			bad("Config.%s is %v; give %v to %v, 0 for the default or -1 to disable it", d.field, d.value, leastTime, mostTime)
 		}
 	}
 	if c.MinRateFraction != -1 && !(c.MinRateFraction >= 0 && c.MinRateFraction <= 1) {
@@ -172,12 +182,12 @@ func (c Config) validate() error {
 	}
 	c.Canary.validate(bad)
 	c.Breaker.validate(bad)
-	if c.MaxDeferrals < -1 {
-		bad("Config.MaxDeferrals is %d; give a count, 0 for the default or -1 for none", c.MaxDeferrals)
+	if c.MaxDeferrals < -1 || c.MaxDeferrals > mostCount {
+		bad("Config.MaxDeferrals is %d; give 1 to %d, 0 for the default or -1 for none", c.MaxDeferrals, mostCount)
 	}
-	if c.Concurrency < 0 || c.MaxOpenOrders < 0 {
-		bad("Config.Concurrency is %d and Config.MaxOpenOrders is %d; give counts, or 0 for the defaults",
-			c.Concurrency, c.MaxOpenOrders)
+	if c.Concurrency < 0 || c.Concurrency > maxConcurrency || c.MaxOpenOrders < 0 || c.MaxOpenOrders > mostCount {
+		bad("Config.Concurrency is %d and Config.MaxOpenOrders is %d; give 1 to %d and 1 to %d, or 0 for the defaults",
+			c.Concurrency, c.MaxOpenOrders, maxConcurrency, mostCount)
 	}
 	if c.Targets == nil && !c.Capabilities.Transitions {
 		bad("Config.Targets is nil, and Systems.Capabilities does not report which transitions an order offers; " +

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
@@ -158,6 +159,8 @@ type events struct {
 	audit  func(Event) error // may be nil
 	failed func(error)       // is called with an error of audit
 	notify func(Event)       // may be nil
+	ctx    context.Context   //nolint:containedctx // of the run
+	hangs  atomic.Bool       // audit has not returned
 
 	mu      sync.Mutex
 	changed sync.Cond // an event was queued or delivered
@@ -167,8 +170,8 @@ type events struct {
 	closed  bool      // the last event was emitted
 }
 
-func newEvents(c *Config, failed func(error)) *events {
-	e := &events{log: c.Logger, audit: c.Audit, notify: c.OnEvent, failed: failed}
+func newEvents(ctx context.Context, c *Config, failed func(error)) *events {
+	e := &events{ctx: ctx, log: c.Logger, audit: c.Audit, notify: c.OnEvent, failed: failed}
 	e.changed.L = &e.mu
 	return e
 }
@@ -182,8 +185,9 @@ func (e *events) emit(event Event) {
 		return
 	}
 	e.write(event)
-	if e.audit != nil {
+	if e.audit != nil && !e.hangs.Load() {
 		if err := e.record(event); err != nil {
+			e.log.Error("the audit log could not be written", "error", err)
 			callback.Log(e.log, err)
 			e.failed(fmt.Errorf("resubmit: the audit log could not be written, so nothing more is pushed: %w", err))
 		}
@@ -213,9 +217,13 @@ func (e *events) accept(event Event) bool {
 	return true
 }
 
-func (e *events) record(event Event) (err error) {
-	defer callback.Recover(&err)
-	return e.audit(event)
+// record writes an event to the audit log. If that hangs, it is given up callGrace after the run has ended.
+func (e *events) record(event Event) error {
+	err := withinContext(e.ctx, func() error { return e.audit(event) })
+	if errors.Is(err, errHangs) {
+		e.hangs.Store(true)
+	}
+	return err
 }
 
 // deliver calls OnEvent with the queued events until none is left. A panic, or a call that takes too long, removes

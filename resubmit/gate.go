@@ -24,6 +24,7 @@ type gate struct {
 	guard, settle time.Duration
 	call          func() time.Duration // how long a push may take
 	clock         func() (host string, ahead time.Duration)
+	askTime       func(context.Context) // makes a call, which reports the time of a server
 	breaker       *breaker
 	events        *events
 	log           *slog.Logger
@@ -37,6 +38,7 @@ type gate struct {
 	shut     time.Time     // since when it is closed; zero when open
 	why      string
 	until    time.Time
+	asked    time.Time // when the time of a server was asked for
 }
 
 func newGate(calendar func() *maintenance.Calendar, c *Config, events *events) *gate {
@@ -65,9 +67,8 @@ func (g *gate) closed(t time.Time) (why string, until time.Time) {
 	case outage != "":
 		return outage, retry
 	}
-	if host, ahead := g.clock(); g.guard > 0 && ahead.Abs() > g.guard/2 {
-		return fmt.Sprintf("the clock of this machine differs from that of %s by %v; set it", host, ahead.Round(time.Second)),
-			time.Time{}
+	if why := g.clockDiffers(); why != "" {
+		return why, time.Time{}
 	}
 	c, err := guarded(g.calendar)
 	if err != nil {
@@ -84,6 +85,35 @@ func (g *gate) closed(t time.Time) (why string, until time.Time) {
 		return fmt.Sprintf("the maintenance %s has only just ended", w.Label()), g.reopens(w)
 	}
 	return "", time.Time{}
+}
+
+// clockDiffers returns how the clock of this machine differs from that of a server by more than half the guard time; ""
+// if it does not, as far as that is known.
+func (g *gate) clockDiffers() string {
+	host, ahead := g.clock()
+	if g.guard == 0 || ahead.Abs() <= g.guard/2 {
+		return ""
+	}
+	how := "ahead of"
+	if ahead < 0 {
+		how = "behind"
+	}
+	return fmt.Sprintf("the clock of this machine is %v %s that of %s; set it", ahead.Abs().Round(time.Second), how, host)
+}
+
+// checkClock asks a server for its time, at most once in gatePoll, because nothing else may call it while the gate is
+// closed. It reports whether it did.
+func (g *gate) checkClock(ctx context.Context) bool {
+	g.mu.Lock()
+	due := time.Since(g.asked) >= gatePoll
+	if due {
+		g.asked = time.Now()
+	}
+	g.mu.Unlock()
+	if due {
+		g.askTime(ctx)
+	}
+	return due
 }
 
 // closedFor returns why an order that has passed the gate must not be pushed after all; "" if it may.
@@ -111,6 +141,9 @@ func (g *gate) wait(ctx context.Context, orderID string) error {
 		}
 		now := time.Now()
 		why, until := g.closed(now)
+		if why != "" && why == g.clockDiffers() && g.checkClock(ctx) {
+			continue
+		}
 		if why == "" {
 			var tried bool
 			why, until, tried = g.breaker.enter(ctx, orderID)

@@ -16,7 +16,7 @@ func TestGateSleepsWhileCommerceIsTried(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		cfg := Config{}.WithDefaults()
-		g := newGate(func() *maintenance.Calendar { return nil }, &cfg, newEvents(&cfg, func(error) {}))
+		g := newGate(func() *maintenance.Calendar { return nil }, &cfg, newEvents(t.Context(), &cfg, func(error) {}))
 		g.clock = func() (string, time.Duration) { return "", 0 }
 		g.call = func() time.Duration { return 0 }
 		g.breaker = newBreaker(&cfg, g.events, func(error) {}, nil)

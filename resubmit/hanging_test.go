@@ -119,9 +119,12 @@ func TestApplyReturnsAlthoughACallHangs(t *testing.T) {
 			c.Calendar = func() *maintenance.Calendar { h.call(); return nil }
 		},
 		"OnEvent": func(c *resubmit.Config, _ *shop, h *hanging) { c.OnEvent = func(resubmit.Event) { h.call() } },
-		"reader":  func(c *resubmit.Config, s *shop, h *hanging) { c.Reader = hangingReader{s, h} },
-		"pusher":  func(c *resubmit.Config, s *shop, h *hanging) { c.Pusher = hangingPusher{s, h} },
-		"finder":  func(c *resubmit.Config, s *shop, h *hanging) { c.Requests = hangingFinder{s, h} },
+		"Audit": func(c *resubmit.Config, _ *shop, h *hanging) {
+			c.Audit = func(resubmit.Event) error { h.call(); return nil }
+		},
+		"reader": func(c *resubmit.Config, s *shop, h *hanging) { c.Reader = hangingReader{s, h} },
+		"pusher": func(c *resubmit.Config, s *shop, h *hanging) { c.Pusher = hangingPusher{s, h} },
+		"finder": func(c *resubmit.Config, s *shop, h *hanging) { c.Requests = hangingFinder{s, h} },
 	} {
 		for n := range 12 {
 			t.Run(name, func(t *testing.T) {

@@ -44,6 +44,7 @@ type order struct {
 	failing   time.Time // since when it cannot be read although Commerce may answer; zero: it can
 	deferrals int
 	denied    int               // pushes that were answered with 401 or 403
+	counted   atomic.Bool       // its outcome is counted
 	sent      atomic.Bool       // a push may have been sent, and its outcome is not known
 	resumed   bool              // an earlier run has begun it
 	healthy   bool              // it is in progress and was judged as good
@@ -665,6 +666,9 @@ func (o *order) lookUp() {
 // made returns the request in Connect that was certainly made since the first push, and why another push is forbidden.
 func (o *order) made(found map[connect.RequestKey][]connect.LatestRequest, since time.Time) (request,
 	forbidden string) {
+	if since.IsZero() {
+		return "", "when it was first pushed is not known, since the clock was set back"
+	}
 	for _, k := range o.requestKeys() {
 		for _, n := range found[k] {
 			created, id := n.Request.Created, text.Short(n.Request.ID)
@@ -711,7 +715,9 @@ func (o *order) finish(outcome protocol.Outcome, why string) {
 		o.blocker = cmp.Or(o.blocker, o.machine.Blocker())
 		o.x.tally.block(o.blocker)
 	}
-	o.x.tally.add(&o.item)
+	if o.counted.CompareAndSwap(false, true) {
+		o.x.tally.add(&o.item)
+	}
 	o.x.scheduler.done(o, outcome != protocol.Completed && !orders.AtRest(o.item.After.Status))
 	if o.after != nil {
 		o.after(o)

@@ -142,15 +142,22 @@ func (o *outage) answeredSince(t time.Time) bool {
 func (c *caller) tryCommerce(closed <-chan struct{}) {
 	for c.outage.untilTrial(c.ctx, closed) {
 		began := time.Now()
-		if err := c.outage.tried(began, c.tryOnce()); err != nil {
+		if err := c.outage.tried(began, c.tryOnce(c.ctx)); err != nil {
 			c.stop(err)
 			return
 		}
 	}
 }
 
-func (c *caller) tryOnce() error {
-	ctx, cancel := context.WithTimeout(c.ctx, probeTimeout)
+// askTime makes a call to Commerce, with which a client may report its time.
+func (c *caller) askTime(ctx context.Context) {
+	if err := c.tryOnce(ctx); err != nil {
+		c.cfg.Logger.Warn("the clock could not be checked", "error", err)
+	}
+}
+
+func (c *caller) tryOnce(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	if c.cfg.Lister != nil {
 		return c.list(ctx, commerce.Query{Limit: 1}, 0, func(*commerce.Order) bool { return false })

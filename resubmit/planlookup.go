@@ -104,12 +104,15 @@ func (p *planner) findRequests(ctx context.Context, candidates []candidate) erro
 	return nil
 }
 
+// keyError is the error of a look-up that knows the reasons of its keys, see RequestFinder.
+type keyError interface {
+	error
+	KeyError(key connect.RequestKey) error
+}
+
 // causeOf returns why a key is unknown: its own reason in the error of the look-up, or the error.
 func causeOf(err error, key connect.RequestKey) error {
-	if e, ok := errors.AsType[interface {
-		error
-		KeyError(key connect.RequestKey) error
-	}](err); ok {
+	if e, ok := errors.AsType[keyError](err); ok {
 		return cmp.Or(e.KeyError(key), err)
 	}
 	return err

@@ -53,7 +53,7 @@ func newRun(ctx context.Context, r *Runner, p *plan.Plan, calendar func() *maint
 		hurry: make(chan struct{}), grace: callGrace,
 	}
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
-	x.events = newEvents(&x.cfg, x.fail)
+	x.events = newEvents(x.ctx, &x.cfg, x.fail)
 	x.gate = newGate(calendar, &x.cfg, x.events)
 	x.caller = &caller{
 		cfg: &x.cfg, ctx: x.ctx, pace: r.pace, pushes: throttle.NewSlots(0), reads: throttle.NewSlots(0), stop: x.fail,
@@ -67,7 +67,7 @@ func newRun(ctx context.Context, r *Runner, p *plan.Plan, calendar func() *maint
 		x.caller.reads = x.caller.pushes
 	}
 	x.gate.call = func() time.Duration { return x.caller.pushing.expected(x.cfg.PushTimeout) }
-	x.gate.clock = x.caller.clocks.Worst
+	x.gate.clock, x.gate.askTime = x.caller.clocks.Suspected, x.caller.askTime
 	x.gate.breaker = newBreaker(&x.cfg, x.events, x.fail, x.caller.probe)
 	x.gate.breaker.wake = func() { x.gate.set(func(*gate) bool { return true }) }
 	x.verifier = newVerifier(x.ctx, x.caller)
@@ -376,6 +376,9 @@ func (x *run) countRest() (left bool) {
 		why = ErrDrained.Error()
 	}
 	for _, o := range open { // a call has not returned
+		if !o.counted.CompareAndSwap(false, true) {
+			continue
+		}
 		item := newItem(o.entry)
 		item.Outcome, item.Why = protocol.NotStarted, "a call has not returned, and was given up: "+text.Sentence(why)
 		if o.sent.Load() {
@@ -385,7 +388,7 @@ func (x *run) countRest() (left bool) {
 	}
 	for _, place := range places {
 		outcome, what := protocol.NotStarted, "not started: "
-		switch x.scheduler.progress[place] {
+		switch x.scheduler.progressOf(place) {
 		case inFlight:
 			outcome, what = protocol.Unknown, "the push got no answer, and that was not resolved before the run ended: "
 		case accepted:

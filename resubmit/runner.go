@@ -12,6 +12,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/internal/throttle"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
@@ -209,7 +210,10 @@ func (r *Runner) start(ctx context.Context, p *plan.Plan, planned *maintenance.C
 		}
 		return nil
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, errHangs):
+		return nil, fmt.Errorf("resubmit: a call of the journal or of Config.Calendar: %w", err)
+	case err != nil:
 		return nil, err
 	}
 	if pause > 0 {
@@ -228,22 +232,24 @@ func (r *Runner) start(ctx context.Context, p *plan.Plan, planned *maintenance.C
 	return x, nil
 }
 
-// withinContext calls a function that may hang, and gives it up callGrace after ctx has ended.
+// errHangs means that a function of the configuration has not returned after its context has ended.
+var errHangs = errors.New("it has not returned")
+
+// withinContext calls a function that may hang, and gives it up with errHangs callGrace after ctx has ended.
 func withinContext(ctx context.Context, f func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- protect(f) }()
+	done := callback.Start(func() (struct{}, error) { return struct{}{}, f() })
 	select {
-	case err := <-done:
-		return err
+	case r := <-done:
+		return r.Err
 	case <-ctx.Done():
 	}
 	late := time.NewTimer(callGrace)
 	defer late.Stop()
 	select {
-	case err := <-done:
-		return err
+	case r := <-done:
+		return r.Err
 	case <-late.C:
-		return fmt.Errorf("resubmit: the journal has not answered: %w", context.Cause(ctx))
+		return fmt.Errorf("%w: %w", errHangs, context.Cause(ctx))
 	}
 }
 

@@ -312,6 +312,13 @@ func (s *scheduler) mark(place int32, p progress) {
 	s.progress[place] = p
 }
 
+// progressOf returns how far an earlier run got with an order.
+func (s *scheduler) progressOf(place int32) progress {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.progress[place]
+}
+
 // recount counts an order that an earlier run has judged.
 func (s *scheduler) recount(place int32, h health) {
 	s.mu.Lock()

@@ -172,6 +172,44 @@ func TestVerifyChecksBothSystems(t *testing.T) {
 	}
 }
 
+// The failed request of a false success is visible in Connect at once. Only one that failed before the push may be
+// followed by another, since Connect may be some minutes behind.
+func TestVerifySeesAFalseSuccessAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		after time.Duration // the push, when the request fails
+		took  time.Duration
+	}{
+		"failed since the push":  {3 * time.Second, 10 * time.Second},
+		"failed before the push": {-time.Hour, 310 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				o := outageOrder(1, "s")
+				s := newShop(o)
+				s.onPush = func(context.Context, string) {
+					time.AfterFunc(max(0, tt.after), func() {
+						s.answer("s", connect.StatusFailed, "no credit")
+						s.mu.Lock()
+						defer s.mu.Unlock()
+						s.requests[connect.RequestKey{SubscriptionID: "s", Type: connect.TypePurchase}][0].Request.Updated =
+							start.Add(tt.after)
+					})
+				}
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.Requests = s })
+				report, err := r.Apply(t.Context(), planFor(t, o))
+				require.NoError(t, err)
+				item := itemOf(t, report, 1)
+				require.Equal(t, protocol.FalseSuccess, item.Outcome)
+				require.Contains(t, item.Why, "in Connect PR-s is failed: no credit")
+				require.Equal(t, tt.took, time.Since(start).Truncate(time.Second))
+			})
+		})
+	}
+}
+
 func TestVerifyEndsIfTheOrderCannotBeRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -70,6 +70,23 @@ func smallestConfirmed(all []reading) (time.Duration, bool) {
 	return 0, false
 }
 
+// Suspected returns the host with the largest difference that may be real, and how far the local clock is ahead of it; ""
+// if nothing is known. Unlike Worst it counts a difference that no other answer confirms, unless one contradicts it.
+func (c *Clocks) Suspected() (host string, ahead time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, all := range c.readings {
+		d, known := smallestConfirmed(all)
+		if !known {
+			d = slices.MinFunc(all, func(a, b reading) int { return cmp.Compare(a.ahead.Abs(), b.ahead.Abs()) }).ahead
+		}
+		if host == "" || d.Abs() > ahead.Abs() || d.Abs() == ahead.Abs() && name < host {
+			host, ahead = name, d
+		}
+	}
+	return host, ahead
+}
+
 // Worst returns the host with the largest difference, and how far the local clock is ahead of it;
 // "" if no difference is known.
 func (c *Clocks) Worst() (host string, ahead time.Duration) {

@@ -65,6 +65,34 @@ func TestAhead(t *testing.T) {
 	}
 }
 
+func TestSuspected(t *testing.T) {
+	t.Parallel()
+	const host = "mn.example.net"
+	for name, test := range map[string]struct {
+		answers []at
+		want    time.Duration
+	}{
+		"nothing":                            {nil, 0},
+		"one answer":                         {[]at{{0, time.Hour}}, time.Hour},
+		"one answer behind":                  {[]at{{0, -time.Hour}}, -time.Hour},
+		"two answers agree":                  {[]at{{0, time.Hour}, {2, time.Hour}}, time.Hour},
+		"the second answer contradicts it":   {[]at{{0, time.Hour}, {2, 0}}, 0},
+		"the first of two answers is right":  {[]at{{0, time.Second}, {2, time.Hour}}, time.Second},
+		"one cached answer among confirming": {[]at{{0, 0}, {1, 3 * time.Hour}, {2, 0}}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var clocks clockskew.Clocks
+			for _, a := range test.answers {
+				local := noon.Add(time.Duration(a.second) * time.Second)
+				clocks.ReportDate(host, local.Add(-a.ahead), local)
+			}
+			_, ahead := clocks.Suspected()
+			require.Equal(t, test.want, ahead)
+		})
+	}
+}
+
 func TestWorstOfManyHosts(t *testing.T) {
 	t.Parallel()
 	var clocks clockskew.Clocks

@@ -121,6 +121,14 @@ func (p *Policy) longestSpacing() time.Duration {
 	return longest
 }
 
+// The limits of what is taken for a setting, and not for a mistake such as a number without a unit.
+const (
+	leastTime = time.Millisecond
+	mostTime  = 366 * 24 * time.Hour
+)
+
+func plausible(d time.Duration) bool { return d == 0 || d >= leastTime && d <= mostTime }
+
 // Validate returns an error for each setting that is out of range. Zero fields are valid.
 func (p *Policy) Validate() []error {
 	var errs []error
@@ -138,8 +146,8 @@ func (p *Policy) Validate() []error {
 		field string
 		given time.Duration
 	}{{"SettleDelay", p.SettleDelay}, {"PushTimeout", p.PushTimeout}, {"MaxClaimAge", p.MaxClaimAge}} {
-		if d.given < 0 || 0 < d.given && d.given < time.Millisecond {
-			bad("%s is %v; give at least a millisecond, or 0 for the default", d.field, d.given)
+		if !plausible(d.given) {
+			bad("%s is %v; give %v to %v, or 0 for the default", d.field, d.given, leastTime, mostTime)
 		}
 	}
 	if full.SettleDelay > 0 && full.SettleDelay <= full.PushTimeout+full.MaxClaimAge {
@@ -164,7 +172,8 @@ func (p *RetryPolicy) validate(where string, bad func(string, ...any)) {
 	if p.MaxAttempts < 0 {
 		bad("%s.MaxAttempts is %d; give a count, or 0 for the default", where, p.MaxAttempts)
 	}
-	if p.Spacing < -1 {
-		bad("%s.Spacing is %v; give a duration, 0 for the default or -1 for twice the settle delay", where, p.Spacing)
+	if p.Spacing != -1 && !plausible(p.Spacing) {
+		bad("%s.Spacing is %v; give %v to %v, 0 for the default or -1 for twice the settle delay", where, p.Spacing, leastTime,
+			mostTime)
 	}
 }
