@@ -183,7 +183,7 @@ func TestRefusedPushIsReadBeforeItIsReportedAsSkipped(t *testing.T) {
 			})
 			moved.Status = commerce.StatusProvisioning
 			r := runnerFor(t, s, func(c *resubmit.Config) {
-				c.Canary.Steps, c.Verify.Timeout = []int{1, 1, 1}, time.Minute
+				c.Canary.Steps, c.Verify.Timeout, c.Verify.HealthyAfter = []int{1, 1, 1}, time.Minute, -1
 			})
 			report, err := r.Apply(t.Context(), p)
 			require.NoError(t, err)

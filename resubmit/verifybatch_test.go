@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +22,7 @@ import (
 // lister lists the orders of a shop in pages by offset, each of which is a call.
 type lister struct {
 	shop    *shop
+	mu      sync.Mutex
 	page    int
 	faults  []fault                // of the pages
 	old     time.Duration          // how old what it shows may be; 0 for never
@@ -38,7 +40,9 @@ type shownBefore struct {
 
 func (l *lister) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
+		l.mu.Lock()
 		l.queries = append(l.queries, q)
+		l.mu.Unlock()
 		for start := 0; ; start += l.page {
 			if err := ratelimit.Wait(ctx); err != nil {
 				yield(nil, err)
