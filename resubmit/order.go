@@ -145,13 +145,16 @@ func (o *order) giveSlot() {
 }
 
 // stop ends the order because the run, or the call that is about the order, ends.
-func (o *order) stop() {
+func (o *order) stop() { o.machine.Stop(o.stopped()) }
+
+// stopped returns why the order is not continued.
+func (o *order) stopped() string {
 	err := context.Cause(o.ctx)
 	if err == nil {
 		err = ErrDrained
 		o.drained = true
 	}
-	o.machine.Stop(err.Error())
+	return err.Error()
 }
 
 // wait waits until a time. An order that is not in flight does not wait while the run is drained.
@@ -236,7 +239,8 @@ func (o *order) startFailed(err error) {
 		p.Version = 0
 		o.machine = protocol.Start(p, &o.x.cfg.Policy, o.x.owner(), protocol.Record{}, time.Time{}, time.Now())
 	}
-	o.journalFailed(err)
+	o.noJournal(err)
+	o.machine.GiveUp(o.x.scheduler.progressOf(o.place).left(o.stopped()))
 }
 
 // planned returns what the plan and the clients say about the order.
@@ -282,10 +286,14 @@ func (o *order) end() {
 
 // journalFailed ends the run, because nothing may be sent without a journal.
 func (o *order) journalFailed(err error) {
+	o.noJournal(err)
+	o.stop()
+}
+
+func (o *order) noJournal(err error) {
 	if o.ctx.Err() == nil {
 		o.x.fail(fmt.Errorf("resubmit: the journal: order %s: %w; nothing more is pushed", text.Short(o.item.Number), err))
 	}
-	o.stop()
 }
 
 // admit waits until the order may be pushed: for the canary, Retry-After, the gate and a slot.

@@ -387,15 +387,11 @@ func (x *run) countRest() (left bool) {
 		x.tally.add(&item)
 	}
 	for _, place := range places {
-		outcome, what := protocol.NotStarted, "not started: "
-		switch x.scheduler.progressOf(place) {
-		case inFlight:
-			outcome, what = protocol.Unknown, "the push got no answer, and that was not resolved before the run ended: "
-		case accepted:
-			outcome, what = protocol.Progressing, "pushed, and not verified before the run ended: "
-		default:
+		outcome, left := x.scheduler.progressOf(place).left(text.Sentence(why))
+		if outcome == protocol.NotStarted {
+			left = "not started: " + left
 		}
-		x.countOne(place, outcome, what+text.Sentence(why))
+		x.countOne(place, outcome, left)
 	}
 	return len(open)+len(places) > 0
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 // scheduler decides which order of the plan is opened next. The orders of a chain, which share lanes, are opened one
@@ -43,6 +44,18 @@ const (
 	accepted             // it was pushed, and its outcome is not known
 	finished             // its outcome is known
 )
+
+// left returns the outcome of an order with this progress if the run ends before it, and why.
+func (p progress) left(why string) (protocol.Outcome, string) {
+	switch p {
+	case inFlight:
+		return protocol.Unknown, "the push got no answer, and that was not resolved before the run ended: " + why
+	case accepted:
+		return protocol.Progressing, "pushed, and not verified before the run ended: " + why
+	default:
+		return protocol.NotStarted, why
+	}
+}
 
 // chain is what the orders of a chain know of the ones before them.
 type chain struct {
