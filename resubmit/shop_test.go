@@ -43,6 +43,7 @@ const (
 	notSent     fault = "not sent"
 	broken      fault = "read broken"
 	missing     fault = "404"
+	stale       fault = "read stale"
 )
 
 // fate is what becomes of an order after an accepted push.
@@ -65,7 +66,8 @@ type shopOrder struct {
 
 	pending    *fate
 	due        time.Time
-	generation int // how often it has failed
+	generation int            // how often it has failed
+	first      commerce.Order // what a stale read returns
 }
 
 // pushed is one line of the ledger: a push that reached the shop.
@@ -101,7 +103,7 @@ func newShop(orders ...*shopOrder) *shop {
 		requests: make(map[connect.RequestKey][]connect.LatestRequest), retryAfter: 30 * time.Second,
 	}
 	for _, o := range orders {
-		o.generation = 1
+		o.generation, o.first = 1, o.Order
 		s.orders[o.ID] = o
 	}
 	return s
@@ -184,7 +186,11 @@ func (s *shop) Order(ctx context.Context, id string) (*commerce.Order, error) {
 	if o == nil {
 		return nil, s.fail("read order", missing)
 	}
-	if f := take(&o.readFaults); f != fine {
+	switch f := take(&o.readFaults); f {
+	case fine:
+	case stale:
+		return &o.first, nil
+	default:
 		return nil, s.fail("read order", f)
 	}
 	s.advance(o)

@@ -58,6 +58,7 @@ type verification struct {
 	read     time.Time // when the order was last read, and not only listed
 	pushedAt time.Time
 	left     bool      // the order was seen to leave its failure
+	back     bool      // and was then seen in the same failure
 	done     time.Time // when the order was first seen as provisioned in Commerce; zero before
 	last     bool      // there is no further poll
 }
@@ -149,9 +150,11 @@ func (o *order) assess(v *verification, err error) (protocol.Outcome, string) {
 	case err != nil:
 		return protocol.Progressing, "the order could not be read: " + err.Error()
 	case failed(o.entry.Before, now):
-		if v.left || failedAnew(o.entry.Before, now) || time.Since(v.pushedAt) >= o.x.cfg.SettleDelay {
+		again := v.left && v.back // once, the answer may be stale
+		if again || failedAnew(o.entry.Before, now) || time.Since(v.pushedAt) >= o.x.cfg.SettleDelay {
 			return protocol.FailedAgain, o.failedAgain()
 		}
+		v.back = v.left
 		return protocol.Progressing, fmt.Sprintf("Commerce accepted the push, but the order is still %s", now.Status)
 	case now.Status.Provisioned():
 		v.left = true

@@ -227,6 +227,28 @@ func TestVerifyEndsIfTheOrderCannotBeRead(t *testing.T) {
 	})
 }
 
+func TestVerifyTakesNoStaleAnswerForAnotherFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "s")
+		o.fates = []fate{{time.Hour, commerce.StatusCompleted, ""}}
+		o.readFaults = []fault{fine, fine, stale}
+		r := runnerFor(t, newShop(o), nil)
+		report, err := r.Apply(t.Context(), planFor(t, o))
+		require.NoError(t, err)
+		require.Equal(t, protocol.Progressing, itemOf(t, report, 1).Outcome)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "s")
+		o.fates = []fate{{15 * time.Second, commerce.StatusProvisioningFailed, outage}}
+		start := time.Now()
+		report, err := runnerFor(t, newShop(o), nil).Apply(t.Context(), planFor(t, o))
+		require.NoError(t, err)
+		require.Equal(t, protocol.FailedAgain, itemOf(t, report, 1).Outcome)
+		require.Equal(t, 70*time.Second, time.Since(start).Truncate(10*time.Second), "two polls see the same failure")
+	})
+}
+
 func TestVerifyHonorsConnectGraceOverCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
