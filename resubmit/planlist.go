@@ -68,6 +68,9 @@ func (p *planner) list(ctx context.Context, pass func(*orderBatch) error) error 
 		if last, err = youngest(last, o); err != nil {
 			return err
 		}
+		if p.ties.has(o) {
+			continue
+		}
 		selected := selects(p.cheap, o)
 		if selected {
 			p.counters.listed.Add(1)
@@ -89,6 +92,31 @@ func (p *planner) list(ctx context.Context, pass func(*orderBatch) error) error 
 		return pass(b)
 	}
 	return nil
+}
+
+// ties finds orders that a list has twice: those with the same id and time of placing.
+type ties struct {
+	placed time.Time
+	ids    map[string]bool // of the orders placed then, so far
+	twice  []string        // the labels of orders that were there already, at most maxTwice
+	count  int             // of such orders
+}
+
+const maxTwice = 10
+
+// has reports whether the list has had an order already, the next one.
+func (t *ties) has(o *commerce.Order) bool {
+	if t.ids == nil || !o.PlacedAt.Equal(t.placed) {
+		t.placed, t.ids = o.PlacedAt, make(map[string]bool, 1)
+	}
+	if !t.ids[o.ID] {
+		t.ids[o.ID] = true
+		return false
+	}
+	if t.count++; len(t.twice) < maxTwice {
+		t.twice = append(t.twice, text.Short(o.Label()))
+	}
+	return true
 }
 
 // planQuery returns the query of the orders that a plan needs: those of the view, since an older one that the filter

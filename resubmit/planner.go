@@ -147,7 +147,8 @@ type planner struct {
 	runs      runRecords
 	probed    func() bool // whether Connect answers a probe
 
-	unmatched mismatch.Rows // listed although they do not match; used by the listing goroutine
+	unmatched mismatch.Rows // listed although they do not match; used by the listing goroutine, as is ties
+	ties      ties
 
 	readable  atomic.Bool  // an order could be read
 	forbidden atomic.Int64 // orders that may not be read
@@ -346,6 +347,10 @@ func (p *planner) report(counts plan.ActionCounts, digest string) {
 	if p.unmatched.Count() > 0 {
 		p.Logger.Warn("the list has orders that do not match the query; they are not in the plan",
 			"orders", p.unmatched.Count(), "reason", p.unmatched.String())
+	}
+	if p.ties.count > 0 {
+		p.Logger.Warn("the list has orders twice; the plan has them once", "orders", p.ties.count,
+			"first", strings.Join(p.ties.twice, " "))
 	}
 	if ahead := time.Duration(p.skew.Load()); ahead != 0 {
 		p.Logger.Warn("the local clock differs from that of Commerce, whose time was used; set the local clock",

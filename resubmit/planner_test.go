@@ -153,6 +153,24 @@ func TestPlanHasEachSelectedOrderOnceOldestFirst(t *testing.T) {
 	}
 }
 
+func TestPlanHasAnOrderOnceThatIsListedTwice(t *testing.T) {
+	t.Parallel()
+	source := failedOrders(4)
+	source.orders[1].PlacedAt = source.orders[0].PlacedAt
+	for i := range 3 {
+		again := *source.orders[i]
+		source.orders = append(source.orders, &again)
+	}
+	slices.SortStableFunc(source.orders, func(a, b *commerce.Order) int { return a.PlacedAt.Compare(b.PlacedAt) })
+	var log bytes.Buffer
+	entries := planned(t, resubmit.PlanConfig{
+		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true,
+		Filter: filter.Everything(), Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	require.Len(t, entries, 4)
+	require.Contains(t, log.String(), "the list has orders twice; the plan has them once\" orders=3 first=\"SO")
+}
+
 func TestPlanHeaderHasTheConfiguration(t *testing.T) {
 	t.Parallel()
 	cal, err := maintenance.NewCalendar(nights(t).Windows())

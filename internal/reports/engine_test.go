@@ -25,40 +25,30 @@ import (
 
 // Particular/ServiceControl#1577: an order that is in the list twice.
 func TestServiceControl1577Duplicates(t *testing.T) {
-	knownFailure(t, func(t *testing.T) {
-		s := newShop(5)
-		s.twice = true
-		p, err := resubmit.BuildPlan(within(t, 10*time.Second),
-			resubmit.PlanConfig{
-				Systems: systemsOf(s, nil), Policy: resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(),
-				IgnoreConnect: true,
-			})
-		if err != nil {
-			t.Logf("refused: %v", err) // as good
-			return
-		}
-		report, err := runnerOf(t, s, nil).Apply(within(t, 10*time.Second), p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if p.Counts().Total != 5 || report.Result.Completed != 5 {
-			t.Errorf("plan of %d, report %s", p.Counts().Total, report.Result)
-		}
-		once(t, s.pushes(), 5)
-	})
+	s, j := newShop(5), new(resubmit.MemoryJournal)
+	s.twice = true
+	p := planOf(t, j, s, filter.Everything())
+	report, err := runnerOf(t, j, s, nil).Apply(within(t, 10*time.Second), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Counts().Total != 5 || report.Result.Completed != 5 {
+		t.Errorf("plan of %d, report %s", p.Counts().Total, report.Result)
+	}
+	once(t, s.pushes(), 5)
 }
 
 // Particular/ServiceControl#4797: the same orders in two plans, applied at the same time by two runners. Each order
 // that
 // has moved already must not be pushed again.
 func TestServiceControl4797TwoPlans(t *testing.T) {
-	s := newShop(10)
-	a, b := planOf(t, s, filter.Everything()), planOf(t, s, filter.Numbers("SO000003", "SO000004"))
-	if _, err := runnerOf(t, s, nil).Apply(within(t, 10*time.Second), a); err != nil {
+	s, j := newShop(10), new(resubmit.MemoryJournal)
+	a, b := planOf(t, j, s, filter.Everything()), planOf(t, j, s, filter.Numbers("SO000003", "SO000004"))
+	if _, err := runnerOf(t, j, s, nil).Apply(within(t, 10*time.Second), a); err != nil {
 		t.Fatal(err)
 	}
-	report, err := runnerOf(t, s, nil).Apply(within(t, 10*time.Second), b)
-	if err != nil || report.Result.Skipped != 2 {
+	report, err := runnerOf(t, j, s, nil).Apply(within(t, 10*time.Second), b)
+	if err != nil || report.Result.ClaimedElsewhere != 2 {
 		t.Errorf("%v, %v", report, err)
 	}
 	once(t, s.pushes(), 10)
@@ -66,11 +56,11 @@ func TestServiceControl4797TwoPlans(t *testing.T) {
 
 // Particular/ServiceControl#178, camunda/camunda#40822: what was healed since is left alone.
 func TestServiceControl178Healed(t *testing.T) {
-	s := newShop(4)
-	p := planOf(t, s, filter.Everything())
+	s, j := newShop(4), new(resubmit.MemoryJournal)
+	p := planOf(t, j, s, filter.Everything())
 	s.orders[1].Status = commerce.StatusCompleted
 	s.orders[2].Failure = commerce.Failure{Messages: map[string]string{"en_US": "rejected by the vendor"}}
-	report, err := runnerOf(t, s, nil).Apply(within(t, 10*time.Second), p)
+	report, err := runnerOf(t, j, s, nil).Apply(within(t, 10*time.Second), p)
 	if err != nil || report.Result.Completed != 2 || report.Result.Skipped != 2 {
 		t.Errorf("%v %v", report, err)
 	}
@@ -79,13 +69,13 @@ func TestServiceControl178Healed(t *testing.T) {
 
 // sidekiq/sidekiq#6481, #3436: what fails again at once is not taken again by the same run.
 func TestSidekiq6481FailsAgainAtOnce(t *testing.T) {
-	s := newShop(20)
+	s, j := newShop(20), new(resubmit.MemoryJournal)
 	s.onPush = func(_ *shop, o *commerce.Order) error {
 		o.Failure = commerce.Failure{Messages: map[string]string{"en_US": "503 Service Unavailable"}}
 		return nil
 	}
-	p := planOf(t, s, filter.Everything())
-	report, err := runnerOf(t, s, nil).Apply(within(t, 20*time.Second), p)
+	p := planOf(t, j, s, filter.Everything())
+	report, err := runnerOf(t, j, s, nil).Apply(within(t, 20*time.Second), p)
 	if err != nil || report.Result.Completed != 0 || report.Result.Total() != 20 {
 		t.Errorf("%v %v", report, err)
 	}
@@ -94,9 +84,9 @@ func TestSidekiq6481FailsAgainAtOnce(t *testing.T) {
 
 // camunda/camunda#63192, temporalio/temporal#8125: a push that was accepted and moved nothing is no success.
 func TestCamunda63192NothingMoved(t *testing.T) {
-	s := newShop(3)
+	s, j := newShop(3), new(resubmit.MemoryJournal)
 	s.onPush = func(*shop, *commerce.Order) error { return nil }
-	report, err := runnerOf(t, s, nil).Apply(within(t, 20*time.Second), planOf(t, s, filter.Everything()))
+	report, err := runnerOf(t, j, s, nil).Apply(within(t, 20*time.Second), planOf(t, j, s, filter.Everything()))
 	if err != nil || report.Result.Completed != 0 {
 		t.Errorf("%v %v", report, err)
 	}
@@ -110,7 +100,7 @@ func TestLightNVR171Cancel(t *testing.T) {
 		"Cancel":  func(r *resubmit.Runner, _ func()) { r.Cancel() },
 		"Drain":   func(r *resubmit.Runner, _ func()) { r.Drain() },
 	} {
-		s := newShop(200)
+		s, j := newShop(200), new(resubmit.MemoryJournal)
 		ctx, cancel := context.WithCancel(t.Context())
 		var r *resubmit.Runner
 		var stopped atomic.Bool
@@ -123,8 +113,8 @@ func TestLightNVR171Cancel(t *testing.T) {
 			o.Status = commerce.StatusCompleted
 			return nil
 		}
-		r = runnerOf(t, s, nil)
-		report, err := r.Apply(ctx, planOf(t, s, filter.Everything()))
+		r = runnerOf(t, j, s, nil)
+		report, err := r.Apply(ctx, planOf(t, j, s, filter.Everything()))
 		cancel()
 		if got := len(s.pushes()); got > 14 { // two at a time are on their way
 			t.Errorf("%s: %d pushes after the tenth stopped it", name, got)
@@ -139,11 +129,14 @@ func TestLightNVR171Cancel(t *testing.T) {
 func TestServicePulse390GoesOn(t *testing.T) {
 	s := newShop(100)
 	path := filepath.Join(t.TempDir(), "journal")
-	p := planOf(t, s, filter.Everything())
+	var p *plan.Plan
 	for round := range 8 {
 		j, err := journal.Open(path)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if p == nil {
+			p = planOf(t, j, s, filter.Everything())
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		n := 0
@@ -154,7 +147,7 @@ func TestServicePulse390GoesOn(t *testing.T) {
 			o.Status = commerce.StatusCompleted
 			return nil
 		}
-		report, err := runnerOf(t, s, func(c *resubmit.Config) { c.Journal = j }).Apply(ctx, p)
+		report, err := runnerOf(t, j, s, nil).Apply(ctx, p)
 		cancel()
 		_ = j.Close()
 		if err == nil {
@@ -176,10 +169,7 @@ func TestTemporal11683ListBreaksOff(t *testing.T) {
 	s.breakAt = 6
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	if _, err := resubmit.WritePlanFile(within(t, 10*time.Second),
-		resubmit.PlanConfig{
-			Systems: systemsOf(s, nil), Policy: resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(),
-			IgnoreConnect: true,
-		}, path); err == nil {
+		planConfig(new(resubmit.MemoryJournal), s, filter.Everything()), path); err == nil {
 		t.Error("no error")
 	}
 	if _, err := os.Stat(path); err == nil {
@@ -192,10 +182,7 @@ func TestExtraSpoiltPlans(t *testing.T) {
 	s := newShop(5)
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	if _, err := resubmit.WritePlanFile(within(t, 10*time.Second),
-		resubmit.PlanConfig{
-			Systems: systemsOf(s, nil), Policy: resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(),
-			IgnoreConnect: true,
-		}, path); err != nil {
+		planConfig(new(resubmit.MemoryJournal), s, filter.Everything()), path); err != nil {
 		t.Fatal(err)
 	}
 	good, err := os.ReadFile(path)
@@ -221,7 +208,7 @@ func TestExtraSpoiltPlans(t *testing.T) {
 // future-agi/future-agi#2693, smallrye/smallrye-fault-tolerance#323: while Connect is down, one order at a time is
 // tried.
 func TestFutureAgi2693BreakerTriesOne(t *testing.T) {
-	s := newShop(2000)
+	s, j := newShop(2000), new(resubmit.MemoryJournal)
 	o := &opened{}
 	late := 0
 	s.onPush = func(_ *shop, order *commerce.Order) error {
@@ -231,11 +218,11 @@ func TestFutureAgi2693BreakerTriesOne(t *testing.T) {
 		order.Failure = commerce.Failure{Messages: map[string]string{"en_US": "503 Service Unavailable from the connector"}}
 		return nil
 	}
-	r := runnerOf(t, s, func(c *resubmit.Config) {
+	r := runnerOf(t, j, s, func(c *resubmit.Config) {
 		c.Breaker = resubmit.BreakerConfig{Failures: 3, SampleSize: 5, Wait: 30 * time.Millisecond, MaxOpens: 4}
 		c.Concurrency, c.OnEvent = 8, o.on
 	})
-	report, err := r.Apply(within(t, 30*time.Second), planOf(t, s, filter.Everything()))
+	report, err := r.Apply(within(t, 30*time.Second), planOf(t, j, s, filter.Everything()))
 	if !errors.Is(err, resubmit.ErrCircuitOpen) {
 		t.Errorf("%v", err)
 	}
@@ -248,11 +235,11 @@ func TestFutureAgi2693BreakerTriesOne(t *testing.T) {
 
 // Particular/ServiceControl#938: the rate is kept by all calls together.
 func TestServiceControl938Rate(t *testing.T) {
-	s := newShop(15)
+	s, j := newShop(15), new(resubmit.MemoryJournal)
 	began := time.Now()
-	_, err := runnerOf(t, s, func(c *resubmit.Config) { c.RateLimit, c.Concurrency = 20, 8 }).Apply(within(t,
+	_, err := runnerOf(t, j, s, func(c *resubmit.Config) { c.RateLimit, c.Concurrency = 20, 8 }).Apply(within(t,
 		30*time.Second),
-		planOf(t, s, filter.Everything()))
+		planOf(t, j, s, filter.Everything()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +252,7 @@ func TestServiceControl938Rate(t *testing.T) {
 // paolosalvatori/ServiceBusExplorer#342, dotnetcore/CAP#1078: orders of one subscription go in turn, the older first,
 // and an older one that fails stops the younger.
 func TestServiceBusExplorer342InTurn(t *testing.T) {
-	s := newShop(6)
+	s, j := newShop(6), new(resubmit.MemoryJournal)
 	for _, o := range s.orders {
 		o.SubscriptionIDs = []string{"the-same"}
 	}
@@ -277,8 +264,8 @@ func TestServiceBusExplorer342InTurn(t *testing.T) {
 		o.Status = commerce.StatusCompleted
 		return nil
 	}
-	_, err := runnerOf(t, s, func(c *resubmit.Config) { c.Concurrency = 4 }).Apply(within(t, 30*time.Second),
-		planOf(t, s, filter.Everything()))
+	_, err := runnerOf(t, j, s, func(c *resubmit.Config) { c.Concurrency = 4 }).Apply(within(t, 30*time.Second),
+		planOf(t, j, s, filter.Everything()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -360,6 +347,7 @@ func TestExtraListsOfIds(t *testing.T) {
 
 // An answer that says 200 and holds an error: the push is not taken for done, since the order is read.
 func TestExtraErrorInsideOf200(t *testing.T) {
+	j := new(resubmit.MemoryJournal)
 	var pushes atomic.Int32
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
@@ -377,7 +365,7 @@ func TestExtraErrorInsideOf200(t *testing.T) {
 		_, _ = io.WriteString(w, o)
 	})
 	c := orderClient(t, s.URL)
-	report, err := runnerOf(t, c, nil).Apply(within(t, 20*time.Second), planOf(t, c, filter.Everything()))
+	report, err := runnerOf(t, j, c, nil).Apply(within(t, 20*time.Second), planOf(t, j, c, filter.Everything()))
 	if err != nil || report.Result.Completed != 0 || pushes.Load() != 1 {
 		t.Errorf("%v %v, %d pushes", report, err, pushes.Load())
 	}
@@ -387,6 +375,7 @@ func TestExtraErrorInsideOf200(t *testing.T) {
 // only, and a 499, a 460 or a redirect is none.
 func TestMimir8815NextTarget(t *testing.T) {
 	for _, status := range []int{499, 302, 460} {
+		j := new(resubmit.MemoryJournal)
 		var pushes atomic.Int32
 		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPatch {
@@ -413,7 +402,7 @@ func TestMimir8815NextTarget(t *testing.T) {
 		}
 		p, err := resubmit.BuildPlan(within(t, 10*time.Second), resubmit.PlanConfig{
 			Systems: resubmit.Systems{Name: "a shop", Lister: c},
-			Policy:  resubmit.Policy{SettleDelay: -1, Targets: []commerce.Status{"PD", "PR"}},
+			Policy:  resubmit.Policy{SettleDelay: 2 * time.Second, Targets: []commerce.Status{"PD", "PR"}}, Journal: j,
 			Filter:  filter.Everything(), IgnoreConnect: true, Override: []string{"SO000027"},
 		})
 		if err != nil {
@@ -422,7 +411,7 @@ func TestMimir8815NextTarget(t *testing.T) {
 		if p.Counts().Resubmit != 1 {
 			t.Fatalf("%s", p.Counts())
 		}
-		report, err := runnerOf(t, c,
+		report, err := runnerOf(t, j, c,
 			func(c *resubmit.Config) { c.Targets = []commerce.Status{"PD", "PR"} }).Apply(within(t, 30*time.Second), p)
 		if n := pushes.Load(); n != 1 {
 			t.Errorf("%d: %d pushes: %v, %v", status, n, report, err)

@@ -419,25 +419,26 @@ func systemsOf(lister resubmit.OrderLister, orders caller) resubmit.Systems {
 	}
 }
 
-func planOf(t *testing.T, s resubmit.OrderLister, f filter.Filter) *plan.Plan {
+// quickPolicy lets orders settle soon.
+var quickPolicy = resubmit.Policy{SettleDelay: 2 * time.Second}
+
+func planConfig(j resubmit.Journal, s resubmit.OrderLister, f filter.Filter) resubmit.PlanConfig {
+	return resubmit.PlanConfig{Systems: systemsOf(s, nil), Policy: quickPolicy, Journal: j, Filter: f, IgnoreConnect: true}
+}
+
+func planOf(t *testing.T, j resubmit.Journal, s resubmit.OrderLister, f filter.Filter) *plan.Plan {
 	t.Helper()
-	p, err := resubmit.BuildPlan(within(t, 20*time.Second),
-		resubmit.PlanConfig{
-			Systems: systemsOf(s, nil), Policy: resubmit.Policy{SettleDelay: -1}, Filter: f, IgnoreConnect: true,
-		})
+	p, err := resubmit.BuildPlan(within(t, 20*time.Second), planConfig(j, s, f))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-func runnerOf(t *testing.T, s interface {
-	resubmit.OrderReader
-	resubmit.Pusher
-}, change func(*resubmit.Config)) *resubmit.Runner {
+func runnerOf(t *testing.T, j resubmit.Journal, s caller, change func(*resubmit.Config)) *resubmit.Runner {
 	t.Helper()
 	cfg := resubmit.Config{
-		Systems: systemsOf(nil, s), Policy: resubmit.Policy{SettleDelay: -1}, RateLimit: -1, Guard: -1,
+		Systems: systemsOf(nil, s), Policy: quickPolicy, Journal: j, RateLimit: -1, Guard: -1,
 		Canary:  resubmit.CanaryConfig{Steps: []int{}},
 		Breaker: resubmit.BreakerConfig{Failures: -1}, Verify: resubmit.VerifyConfig{InitialInterval: -1,
 			Timeout: 2 * time.Second},

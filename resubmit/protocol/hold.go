@@ -31,12 +31,12 @@ type History struct {
 // WaitUntil returns from when a new plan can decide about a failure, given the last record of the order;
 // the zero time if at once. leaseEnd is as for [Start]. A run that lives has the orders that it pushed.
 // After a push without an answer another failure is planned only when that push has settled, since it
-// may still act on the failure. So may a push that the journal has forgotten, also if the operator names
-// the order.
+// may still act on the failure. So may a push that the journal has forgotten, if the operator names the order;
+// otherwise [Hold] holds it.
 func WaitUntil(last Record, f Failure, h History, leaseEnd time.Time, p *Policy) time.Time {
 	o := last.Order
 	switch {
-	case h.forgot(o, f):
+	case h.Named && h.forgot(o, f):
 		return h.ForgottenBefore.Add(p.MaxClaimAge + p.PushTimeout + p.longestSpacing())
 	case o == nil || !o.InFlight():
 		return time.Time{}

@@ -154,13 +154,15 @@ func TestWaitUntil(t *testing.T) {
 			require.Equal(t, tc.want, protocol.WaitUntil(protocol.Record{Order: tc.last}, f, protocol.History{}, tc.lease, &p))
 			h := protocol.History{ForgottenBefore: noon, Named: true}
 			require.Equal(t, forgotten, protocol.WaitUntil(protocol.Record{Order: tc.last}, f, h, tc.lease, &p))
+			h.Named = false // it is held
+			require.Equal(t, tc.want, protocol.WaitUntil(protocol.Record{Order: tc.last}, f, h, tc.lease, &p))
 		})
 	}
 }
 
 func TestForgottenPushSettlesForTheLongestSpacing(t *testing.T) {
 	t.Parallel()
-	h := protocol.History{ForgottenBefore: noon}
+	h := protocol.History{ForgottenBefore: noon, Named: true}
 	for name, tc := range map[string]struct {
 		policy protocol.Policy
 		want   time.Duration

@@ -161,6 +161,10 @@ func TestOnceWithPlannerAndRunner(t *testing.T) {
 
 			named := cfg.Plan
 			named.Override = []string{"SO000002"}
+			_, err = d.Once(t.Context(), state.OnceOptions{Plan: &named})
+			early, ok := errors.AsType[*resubmit.TooEarlyError](err)
+			require.True(t, ok, "a lost push may still act: %v", err)
+			time.Sleep(time.Until(early.Due))
 			r, err = d.Once(t.Context(), state.OnceOptions{Plan: &named})
 			require.NoError(t, err)
 			require.Equal(t, 1, r.Runs[0].Report.Result.Completed)
