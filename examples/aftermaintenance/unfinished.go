@@ -27,8 +27,9 @@ func findUnfinished(r *resubmit.Report) unfinished {
 		}
 	}
 	for _, i := range r.Items {
+		stopped := slices.ContainsFunc(u.stops, func(why string) bool { return strings.HasSuffix(i.Why, why) })
 		switch {
-		case i.Outcome == protocol.NotStarted && slices.Contains(u.stops, i.Why):
+		case i.Outcome == protocol.NotStarted && stopped:
 			u.stopped++
 		case i.Outcome == protocol.NotStarted, i.Outcome == protocol.Skipped && i.After.Status == "": // it was not read
 			u.unsent++

@@ -403,7 +403,7 @@ func TestMimir8815NextTarget(t *testing.T) {
 		p, err := resubmit.BuildPlan(within(t, 10*time.Second), resubmit.PlanConfig{
 			Systems: resubmit.Systems{Name: "a shop", Lister: c},
 			Policy:  resubmit.Policy{SettleDelay: 2 * time.Second, Targets: []commerce.Status{"PD", "PR"}}, Journal: j,
-			Filter:  filter.Everything(), IgnoreConnect: true, Override: []string{"SO000027"},
+			Filter: filter.Everything(), IgnoreConnect: true, Override: []string{"SO000027"},
 		})
 		if err != nil {
 			t.Fatal(err)
