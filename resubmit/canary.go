@@ -162,16 +162,22 @@ const (
 
 // judge replaces the health of an order that was tried.
 func (c *canary) judge(group int, customer uint32, was, now health) {
-	g := &c.groups[group]
+	if g := &c.groups[group]; g.judge(customer, was, now) {
+		c.climb(g)
+	}
+}
+
+// judge reports whether the judgment of an order that was tried has changed and counts.
+func (g *canaryGroup) judge(customer uint32, was, now health) bool {
 	if !g.climbs() || was == now {
-		return
+		return false
 	}
 	g.count(was, -1)
 	g.count(now, 1)
 	if now == bad {
 		g.bads[customer] = true
 	}
-	c.climb(g)
+	return true
 }
 
 func (g *canaryGroup) count(h health, n int) {
@@ -206,7 +212,7 @@ func (c *canary) climb(g *canaryGroup) {
 			return
 		case many:
 			g.extra++
-			return
+			continue
 		case g.step+1 < len(c.limits):
 			g.step++
 			g.extra = max(0, judged-c.limits[g.step])

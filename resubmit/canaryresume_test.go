@@ -2,6 +2,7 @@ package resubmit_test
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -53,6 +54,60 @@ func TestCanaryResumeCountsOrdersInFlight(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestCanaryResumeJudgesAllEarlierOrdersTogether(t *testing.T) {
+	t.Parallel()
+	for name, failed := range map[string]func(i int) bool{
+		"the first failed": func(i int) bool { return i < 5 }, "the last failed": func(i int) bool { return i >= 25 },
+		"every sixth failed": func(i int) bool { return i%6 == 5 },
+	} {
+		for journal, order := range map[string]func(n, i int) int{
+			"oldest first": func(_, i int) int { return i }, "youngest first": func(n, i int) int { return n - 1 - i },
+		} {
+			t.Run(name+", "+journal, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					orders := manyOrders(35)
+					p := planFor(t, orders...)
+					for i := range 30 {
+						i = order(30, i)
+						leave(t, p, entryFor(orders[i]), func(o *protocol.Order) {
+							o.Phase, o.Outcome, o.Status = protocol.Ended, protocol.Completed, "CP"
+							if failed(i) {
+								o.Outcome, o.Status = protocol.FailedAgain, "PF"
+							}
+						})
+					}
+					s := newShop(orders...)
+					report := applyWithCanary(t, s, p, nil)
+					require.Equal(t, resubmit.OutcomeCounts{Completed: 30, FailedAgain: 5}, report.Result)
+					require.Equal(t, 5, s.pushes())
+				})
+			})
+		}
+	}
+}
+
+func TestCanaryResumeGoesOnIfOnlyOneCustomerFailed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(30)
+		for i, o := range orders {
+			o.CustomerName = strconv.Itoa(min(i, 20))
+		}
+		p := planFor(t, orders...)
+		for i := 10; i < 30; i++ {
+			leave(t, p, entryFor(orders[i]), func(o *protocol.Order) {
+				o.Phase, o.Outcome, o.Status = protocol.Ended, protocol.Completed, "CP"
+				if i >= 20 {
+					o.Outcome, o.Status = protocol.FailedAgain, "PF"
+				}
+			})
+		}
+		report := applyWithCanary(t, newShop(orders...), p, nil)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 20, FailedAgain: 10}, report.Result)
+	})
 }
 
 func TestCanaryResumeDoesNotWaitForAnOrderThatCannotBeRead(t *testing.T) {

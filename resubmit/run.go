@@ -200,6 +200,7 @@ func (x *run) recall() error {
 			return err
 		}
 	}
+	x.scheduler.recounted()
 	return x.ctx.Err()
 }
 
