@@ -109,8 +109,8 @@ func (o *output) addMarks(marks map[uint64]mark) error {
 	return nil
 }
 
-// copyTo writes the live records to another file. latest, if not nil, is the latest time that they may have.
-func (c *contents) copyTo(out *output, limit time.Time, latest *time.Time) error {
+// copyTo writes the live records to another file. loss, if not nil, is when others were lost.
+func (c *contents) copyTo(out *output, limit time.Time, loss *time.Time) error {
 	return c.frames(func(fr frame, _ int64) error {
 		return eachRecord(fr.records, fr.at, func(r record, at int64) error {
 			if !c.index.has(c.index.hash(r.kind, r.id), at) {
@@ -123,8 +123,8 @@ func (c *contents) copyTo(out *output, limit time.Time, latest *time.Time) error
 			if removable(p, limit) {
 				return nil
 			}
-			if latest != nil && p.At.After(*latest) {
-				p.At = *latest
+			if loss != nil {
+				p = p.KeptAfter(*loss)
 				r.fields = encode(nil, func(c *coder) { fields(c, &p) })
 			}
 			return out.add(r)

@@ -250,14 +250,16 @@ func TestRecover(t *testing.T) {
 		path := filled(t, 3)
 		j := open(t, path)
 		r := get(t, j, protocol.OrderKey("1"))
-		r.At = time.Now().Add(time.Hour)
+		future := time.Now().Add(time.Hour)
+		r.At, r.Order.ClaimedAt, r.Order.FirstClaimAt = future, future, future
 		put(t, j, resubmit.Durable, r)
 		require.NoError(t, j.Close())
 		_, s, err := journal.Recover(path)
 		require.NoError(t, err)
 		kept := get(t, open(t, path), r.Key)
 		require.Equal(t, s.ForgottenBefore, kept.At)
-		require.Equal(t, r.Order, kept.Order)
+		require.Equal(t, s.ForgottenBefore, kept.Order.ClaimedAt)
+		require.Zero(t, kept.Order.FirstClaimAt)
 	})
 	t.Run("begins anew if there is no old file", func(t *testing.T) {
 		t.Parallel()

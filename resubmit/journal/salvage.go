@@ -81,6 +81,5 @@ func salvageFile(file *os.File, to, kept string, h header) (skipped int64, err e
 		}
 	}
 	h.Sequence, skipped = c.sequence, c.skipped
-	// If the clock was set back, records are in the future. They must not look as if they were written after the loss.
 	return skipped, createFile(to, &h, func(out *output) error { return c.copyTo(out, time.Time{}, &h.ForgottenBefore) })
 }

@@ -173,7 +173,7 @@ func (p *RetryPolicy) validate(where string, bad func(string, ...any)) {
 		bad("%s.MaxAttempts is %d; give a count, or 0 for the default", where, p.MaxAttempts)
 	}
 	if p.Spacing != -1 && !plausible(p.Spacing) {
-		bad("%s.Spacing is %v; give %v to %v, 0 for the default or -1 for twice the settle delay", where, p.Spacing, leastTime,
-			mostTime)
+		bad("%s.Spacing is %v; give %v to %v, 0 for the default or -1 for twice the settle delay", where, p.Spacing,
+			leastTime, mostTime)
 	}
 }

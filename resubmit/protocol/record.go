@@ -74,6 +74,20 @@ func (r Record) Clone() Record {
 	return r
 }
 
+// KeptAfter returns the record as it is kept after a loss of other records. If the clock was set back since it was
+// written, it is later than the loss; it then must not look as if it was written since. It is for those who implement a
+// journal.
+func (r Record) KeptAfter(loss time.Time) Record {
+	r = r.Clone()
+	if r.At.After(loss) {
+		r.At = loss
+	}
+	if o := r.Order; o != nil && o.ClaimedAt.After(loss) {
+		o.ClaimedAt, o.FirstClaimAt = loss, time.Time{} // when it was claimed first is not known
+	}
+	return r
+}
+
 // CheckRecords returns an error if records cannot be written in one step: if one has no id, an unknown
 // kind or another field than that of its kind, or if two have the same key or the same order number.
 // It is for those who implement a journal.

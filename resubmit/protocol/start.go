@@ -26,7 +26,8 @@ func (m *Machine) start(record Record, leaseEnd, now time.Time) {
 		m.end(ClaimedElsewhere, "the journal lacks the record on which the plan is based; make a new plan")
 		return
 	}
-	m.version, rec = record.Version, m.notLater(rec, now)
+	m.version = record.Version
+	rec = m.notLater(rec, now)
 	same := rec.Fingerprint == m.planned.Fingerprint
 	own := rec.Run == m.owner.Run && same
 	switch {
@@ -40,6 +41,9 @@ func (m *Machine) start(record Record, leaseEnd, now time.Time) {
 		m.freshAfter(rec, leaseEnd, now)
 	default:
 		m.resume(rec, leaseEnd, now)
+		if rec != record.Order && rec.InFlight() { // later the times would look right
+			m.write(now, true)
+		}
 	}
 }
 

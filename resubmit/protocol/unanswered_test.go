@@ -306,4 +306,6 @@ func TestClockThatWasSetBack(t *testing.T) {
 	rec, _ := s.m.Record()
 	require.Zero(t, rec.FirstClaimAt, "when the first push was sent is not known")
 	require.Equal(t, noon, rec.ClaimedAt)
+	s.passes(2 * time.Hour).restart().reads(protocol.Reading{}).sleeps(s.now.Add(settle)).reads(protocol.Reading{})
+	s.ends(protocol.Unknown, "when it was pushed first is not known")
 }
