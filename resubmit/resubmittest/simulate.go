@@ -31,8 +31,8 @@ type Config struct {
 	Journal func(dir string) (resubmit.Journal, error)
 }
 
-// Simulate runs the planner and the Runner in simulated worlds, in which calls fail, programs crash, two of them share a
-// journal, and others change the same orders. It fails t with the shortest history found that breaks an invariant
+// Simulate runs the planner and the Runner in simulated worlds, in which calls fail, programs crash, two of them share
+// a journal, and others change the same orders. It fails t with the shortest history found that breaks an invariant
 // (resubmit/SAFETY.md#invariants), and returns how often each event happened.
 //
 // One seed determines a world. Worlds run concurrently, one per processor, each in a [testing/synctest] bubble,
@@ -41,7 +41,7 @@ func Simulate(t *testing.T, cfg Config) map[string]int {
 	t.Helper()
 	run := sim.Config{
 		Seeds: cfg.Worlds, First: cfg.FirstSeed, Limits: cfg.Limits,
-		Command: t.Name() + " with Seeds: 1, First: ",
+		Command: t.Name() + " with Worlds: 1, FirstSeed: ",
 	}
 	if cfg.Plan != nil {
 		run.Plan = func(_ *sim.Process, c *resubmit.PlanConfig) { cfg.Plan(c) }

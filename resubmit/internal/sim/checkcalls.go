@@ -214,7 +214,8 @@ func (ch *checker) checkAttempts(p *process, c *call, a *approvedOrder, now time
 	counted := ch.countTries(p, tries, own, a)
 	switch rest := max(ch.w.s.limits.SettleDelay, spacing) - now.Sub(last.at); {
 	case counted >= most:
-		ch.violate(rule, c.order, "is pushed, though %d pushes of it may have been accepted and %d are allowed", counted, most)
+		ch.violate(rule, c.order, "is pushed, though %d pushes of it may have been accepted and %d are allowed", counted,
+			most)
 	case rest > 0:
 		ch.violate(rule, c.order, "is pushed %v too early after a push that may have been accepted", rest)
 	case last.plan != own.plan:

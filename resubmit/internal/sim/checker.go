@@ -25,14 +25,15 @@ type checker struct {
 	w  *world
 	mu sync.Mutex
 
-	attempts map[int][]attempt  // pushes that may have moved the order, by all programs and plans
-	accepted map[failureKey]int // accepted pushes of the programs
-	moved    map[int]int        // number of the failure of the last accepted push, by order
-	held     map[string]bool    // tenants with an order that was held because a call failed, in the last plan
-	pauses   map[bool]pause     // those of earlier processes, by Connect (true) and Commerce
-	lostAt   time.Time          // when the journal was lost; zero if it was not
-	named    map[int]bool       // orders that the operator named
-	vouched  map[int]bool       // those that were named since the loss
+	attempts map[int][]attempt      // pushes that may have moved the order, by all programs and plans
+	accepted map[failureKey]int     // accepted pushes of the programs
+	moved    map[int]int            // number of the failure of the last accepted push, by order
+	held     map[string]bool        // tenants with an order that was held because a call failed, in the last plan
+	pauses   map[bool]pause         // those of earlier processes, by Connect (true) and Commerce
+	lostAt   time.Time              // when the journal was lost; zero if it was not
+	named    map[int]bool           // orders that the operator named
+	vouched  map[int]bool           // those that were named since the loss
+	phases   map[int]protocol.Phase // in the last records of orders
 
 	violations []Violation // the lock of the world protects it
 }
@@ -41,7 +42,7 @@ func (ch *checker) init(w *world) {
 	ch.w = w
 	ch.attempts, ch.accepted, ch.moved = map[int][]attempt{}, map[failureKey]int{}, map[int]int{}
 	ch.held, ch.pauses = map[string]bool{}, map[bool]pause{}
-	ch.named, ch.vouched = map[int]bool{}, map[int]bool{}
+	ch.named, ch.vouched, ch.phases = map[int]bool{}, map[int]bool{}, map[int]protocol.Phase{}
 }
 
 // approval is what the operator approved with a plan.
@@ -96,7 +97,7 @@ type processState struct {
 	readings map[int]reading
 	claims   map[int]time.Time // when the last claim of an order was made
 
-	deniedAt      time.Time // when its credentials were first refused, and not accepted since
+	deniedAt      time.Time // since when its credentials are refused; zero if they are not
 	deniedBy      bool      // by Connect
 	lateCallFound bool      // a later call was reported
 
@@ -212,6 +213,11 @@ func (ch *checker) noteLoss() {
 
 // noteLease records the lease of a process.
 func (ch *checker) noteLease(p *process, epoch uint64) {
+	for _, g := range ch.w.programs {
+		if other := ch.w.process(g.index); other != nil && other != p && other.applying.Load() {
+			ch.w.count("two runs at the same time")
+		}
+	}
 	p.state.mu.Lock()
 	defer p.state.mu.Unlock()
 	p.state.epoch = epoch
@@ -224,6 +230,10 @@ func (ch *checker) noteRecord(p *process, order int, r *protocol.Record, began t
 	}
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
+	if ch.phases[order] == protocol.Unanswered && r.Order.Phase != protocol.Unanswered {
+		ch.w.count("push without an answer: then " + string(r.Order.Phase))
+	}
+	ch.phases[order] = r.Order.Phase
 	switch {
 	case r.Order.Phase == protocol.Claimed:
 		p.state.mu.Lock()
@@ -414,7 +424,7 @@ func (ch *checker) noteAnswer(p *process, c *call, t *inFlight, ans *answer, err
 	switch denied := ans.denied && !c.optional && (p.applying.Load() || ans.status == http.StatusUnauthorized); {
 	case denied && p.state.deniedAt.IsZero(): // while planning, Connect may forbid the look-up of some orders only
 		p.state.deniedAt, p.state.deniedBy = time.Now(), c.connect
-	case !ans.denied && p.state.deniedBy == c.connect: // the client has renewed its credentials, and got another answer
+	case ans.served && !ans.denied && p.state.deniedBy == c.connect: // they are accepted again
 		p.state.deniedAt = time.Time{}
 	}
 	if !p.applying.Load() {

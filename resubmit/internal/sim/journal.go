@@ -199,6 +199,9 @@ func (j *faultyJournal) put(ctx context.Context, d resubmit.Durability, records 
 		return 0, errDiskFull
 	}
 	seq, err := j.inner.Put(ctx, d, records...)
+	if c, ok := errors.AsType[*resubmit.ConflictError](err); ok {
+		p.w.count("write rejected because of another version: " + string(c.Current.Kind))
+	}
 	if err == nil && f.kind == faultLostAfter {
 		p.w.count("answer to a journal write lost")
 		return 0, errCommitLost

@@ -210,7 +210,7 @@ func TestMisbehavior(t *testing.T) {
 			o := simulate(t, &Config{}, s, true)
 			require.Empty(t, o.violations, "%s", strings.Join(o.history, "\n"))
 			for _, event := range tt.events {
-				require.NotZero(t, o.counts[event], "%s\n%v", event, o.counts)
+				require.NotZero(t, o.counts[event], "%s\n%v\n%s", event, o.counts, strings.Join(o.history, "\n"))
 			}
 			require.NotZero(t, o.counts["twins compared"])
 			i := slices.IndexFunc(brokenFaultHandling, func(c brokenCase) bool { return c.name == tt.broken })

@@ -45,7 +45,7 @@ func (w *world) identify(r *http.Request, body []byte) call {
 	if c.connect && !strings.Contains(r.URL.Path, "/requests") {
 		c.kind = callProbe
 	}
-	c.optional = c.kind == callLookUp && !strings.Contains(r.URL.RawQuery, "type")
+	c.optional = c.connect && c.kind == callLookUp && !strings.Contains(r.URL.RawQuery, "type")
 	if !c.connect {
 		w.identifyOrder(&c, r, body)
 	}
@@ -336,7 +336,7 @@ func (w *world) serve(r *http.Request, body []byte, c *call, t *inFlight) *answe
 		}
 		defer func() { _ = res.Body.Close() }() // in memory
 		data, _ := io.ReadAll(res.Body)         // in memory
-		ans := answer{status: res.StatusCode, header: res.Header, body: data, at: time.Now()}
+		ans := answer{status: res.StatusCode, header: res.Header, body: data, at: time.Now(), served: true}
 		w.mu.Lock()
 		w.answers[callKey{c.kind, c.order}] = ans
 		w.mu.Unlock()
@@ -352,6 +352,7 @@ type answer struct {
 	at        time.Time
 	truncated bool
 	slow      time.Duration
+	served    bool // by the system itself
 	denied    bool // the credentials were refused
 }
 

@@ -112,6 +112,9 @@ func (g *program) runProcess(ctx context.Context, number int) (downtime time.Dur
 		g.w.restartClock(p.crash.clockAhead)
 		return p.crash.downtime, false
 	}
+	if errors.Is(err, resubmit.ErrLeaseLost) {
+		g.w.count("leases lost")
+	}
 	early, tooEarly := errors.AsType[*resubmit.TooEarlyError](err)
 	switch {
 	case err == nil:

@@ -15,8 +15,9 @@ const (
 	maxRetries = 20
 )
 
-// shortest leaves out of a scenario what it can while the same rule is still broken.
-func shortest(t *testing.T, cfg *Config, s *scenario) *Failure {
+// shortest leaves out of a scenario what it can while the same rule is still broken. broken are the violations of its
+// first run, for the case that no replay has one.
+func shortest(t *testing.T, cfg *Config, s *scenario, broken []Violation) *Failure {
 	var found result
 	for range 1 + maxRetries {
 		if found = simulate(t, cfg, s, false); len(found.violations) > 0 {
@@ -26,7 +27,8 @@ func shortest(t *testing.T, cfg *Config, s *scenario) *Failure {
 	f := &Failure{Seed: s.seed, Command: cfg.Command + fmt.Sprint(s.seed)}
 	if len(found.violations) == 0 {
 		f.World = s.describe()
-		f.Violations = []Violation{{Rule: "world", Text: fmt.Sprintf("no violation in %d replays", 1+maxRetries)}}
+		f.Violations = append(slices.Clone(broken),
+			Violation{Rule: "world", Text: fmt.Sprintf("no violation in %d replays", 1+maxRetries)})
 		return f
 	}
 	rule := found.violations[0].Rule

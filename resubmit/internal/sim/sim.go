@@ -68,6 +68,7 @@ func Run(t *testing.T, cfg Config) (*Failure, Counts) {
 	var mu sync.Mutex
 	counts := Counts{}
 	var worst *scenario
+	var broken []Violation // by worst
 	t.Run("worlds", func(t *testing.T) {
 		for i := range min(runtime.GOMAXPROCS(0), cfg.Seeds) {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
@@ -82,7 +83,7 @@ func Run(t *testing.T, cfg Config) (*Failure, Counts) {
 					mu.Lock()
 					counts.add(o.counts)
 					if len(o.violations) > 0 && (worst == nil || s.seed < worst.seed) {
-						worst = s
+						worst, broken = s, o.violations
 						next.Store(int64(cfg.Seeds)) // stops the others
 					}
 					mu.Unlock()
@@ -93,7 +94,7 @@ func Run(t *testing.T, cfg Config) (*Failure, Counts) {
 	if worst == nil {
 		return nil, counts
 	}
-	return shortest(t, &cfg, worst), counts
+	return shortest(t, &cfg, worst, broken), counts
 }
 
 // result is the outcome of a world.

@@ -243,9 +243,7 @@ func (s *Store) recover(now time.Time) {
 	s.reset()
 	s.forgotten = now
 	for _, r := range kept {
-		if r.At.After(now) { // the clock was set back
-			r.At = now
-		}
+		r = r.KeptAfter(now)
 		s.puts = append(s.puts, storePut{at: s.start.at, durable: true, records: []protocol.Record{r}})
 		s.apply([]protocol.Record{r})
 	}
@@ -257,6 +255,9 @@ func (s *Store) recover(now time.Time) {
 func (s *Store) setBack(ahead time.Duration) {
 	s.lock()
 	defer s.mu.Unlock()
+	if !s.forgotten.IsZero() {
+		s.forgotten = s.forgotten.Add(ahead)
+	}
 	for _, p := range s.puts {
 		for i := range p.records {
 			r := &p.records[i]
