@@ -137,7 +137,9 @@ func (f *fakeConnect) find(terms []rql.Expr) (rows []fakeRow, limit, offset int,
 		case t.Op == "eq":
 			keep = func(r fakeRow) bool { return r.field(name) == t.Args[1].Value }
 		case t.Op == "in":
-			keep = func(r fakeRow) bool { return slices.Contains(t.Args[1].List, r.field(name)) }
+			keep = func(r fakeRow) bool {
+				return slices.ContainsFunc(t.Args[1].List, func(v rql.Arg) bool { return v.Value == r.field(name) })
+			}
 		case t.Op == "ge":
 			keep = func(r fakeRow) bool { return r.field(name) >= t.Args[1].Value }
 		case t.Op == "lt":

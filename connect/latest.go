@@ -146,11 +146,6 @@ func (k RequestKey) check() error {
 	if (k.TenantID == "") == (k.SubscriptionID == "") {
 		return errors.New("exactly one of TenantID and SubscriptionID must be set")
 	}
-	for _, v := range []string{k.TenantID + k.SubscriptionID, string(k.Type)} {
-		if err := checkValue(v); err != nil {
-			return fmt.Errorf("%q %w", v, err)
-		}
-	}
 	_, err := rql.Format(rql.Connect, "&", k.term([]RequestKey{k}), anyOf("type", []string{string(k.Type)}))
 	return err
 }

@@ -351,7 +351,6 @@ func TestLatestRequestsWithInvalidKey(t *testing.T) {
 		"both": {connect.RequestKey{Type: connect.TypeCancel, TenantID: "t", SubscriptionID: "1"},
 			"exactly one"},
 		"both kinds of quotes": {tenantKey(`'"`), "quotes"},
-		"no value for RQL":     {tenantKey("null()"), "there is no value"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -147,8 +147,8 @@ func (q *RequestQuery) terms() ([]rql.Expr, error) {
 		{"Hubs", "asset.connection.hub.id", q.Hubs},
 	} {
 		for i, v := range f.values {
-			if err := checkValue(v); err != nil {
-				return nil, fmt.Errorf("%s[%d] %w", f.field, i, err)
+			if v == "" {
+				return nil, fmt.Errorf("%s[%d] is empty", f.field, i)
 			}
 		}
 		if len(f.values) > 0 {
@@ -165,19 +165,6 @@ func (q *RequestQuery) terms() ([]rql.Expr, error) {
 	}
 	more, err := q.condition()
 	return append(terms, more...), err
-}
-
-// checkValue rejects values that RQL reads as the absence of a value, which would select
-// other requests.
-func checkValue(v string) error {
-	switch v {
-	case "":
-		return errors.New("is empty")
-	case "null()", "empty()":
-		return fmt.Errorf("is %s, which in RQL says that there is no value: use the field RQL for that", v)
-	default:
-		return nil
-	}
 }
 
 // condition parses the RQL of the user.

@@ -136,7 +136,7 @@ func TestOrdersAsksTheServerToFilter(t *testing.T) {
 			Types: []commerce.OrderType{"SO", "CH"}, Sort: commerce.NewestFirst},
 			nil, "/aps/2/resources/88a64097/orders/?in(status,(PF)),in(type,(SO,CH)),sort(-orderDate,-internalId),limit(0,100)"},
 		{"bounds in whole seconds that let through enough", commerce.Query{PlacedFrom: at, PlacedTo: at}, nil,
-			"/aps/2/services/order-manager/orders?ge(orderDate,2026-11-01T00:00:00Z),lt(orderDate,2026-11-01T00:00:01Z)," +
+			"/aps/2/services/order-manager/orders?ge(orderDate,2026-11-01T00%3A00%3A00Z),lt(orderDate,2026-11-01T00%3A00%3A01Z)," +
 				sorted},
 		{"numbers", commerce.Query{Numbers: []string{"SO1", "SO 2"}, NumberLike: "*SO,0*"}, nil,
 			"/aps/2/services/order-manager/orders?in(orderNumber,(SO1,SO%202)),like(orderNumber,*SO%2C0*)," + sorted},

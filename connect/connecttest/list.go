@@ -162,12 +162,15 @@ func (l list[T]) narrow(e rql.Expr) []T {
 		return nil
 	}
 	find := l.indexes[e.Args[0].Value]
-	values := e.Args[1].List
-	if values == nil {
-		values = []string{e.Args[1].Value}
-	}
-	if find == nil || slices.Contains(values, "null()") || slices.Contains(values, "empty()") {
+	if find == nil {
 		return nil
+	}
+	var values []string
+	for _, v := range e.Args[1].Values() {
+		if v.Constant {
+			return nil
+		}
+		values = append(values, v.Value)
 	}
 	return find(values)
 }

@@ -54,12 +54,13 @@ type Expr struct {
 	Args []Arg
 }
 
-// Arg is exactly one of an expression, a value, or a list in brackets. The
-// values "null()" and "empty()" are RQL's constants in every dialect.
+// Arg is exactly one of an expression, a value, or a list of values in brackets.
 type Arg struct {
-	Expr  *Expr
-	Value string
-	List  []string // not nil (perhaps empty) for a list
+	Expr *Expr
+	// Value is a text, or RQL's constant "null()" or "empty()" if Constant is set.
+	Value    string
+	Constant bool
+	List     []Arg // not nil (perhaps empty) for a list
 }
 
 // Call returns the expression op(args, …).
@@ -68,11 +69,37 @@ func Call(op string, args ...Arg) Expr { return Expr{Op: op, Args: args} }
 // Val returns a value as an argument.
 func Val(s string) Arg { return Arg{Value: s} }
 
-// Vals returns a list as an argument.
-func Vals(s ...string) Arg { return Arg{List: append([]string{}, s...)} }
+// Vals returns a list of texts as an argument.
+func Vals(s ...string) Arg {
+	list := make([]Arg, len(s))
+	for i, v := range s {
+		list[i] = Val(v)
+	}
+	return Arg{List: list}
+}
+
+// Null returns the constant null(), which stands for no value.
+func Null() Arg { return Arg{Value: "null()", Constant: true} }
+
+// Empty returns the constant empty(), which stands for the empty text.
+func Empty() Arg { return Arg{Value: "empty()", Constant: true} }
+
+// Values returns the values of an argument: those of a list, or the one value.
+func (a Arg) Values() []Arg {
+	if a.List != nil {
+		return a.List
+	}
+	return []Arg{a}
+}
 
 // Sub returns an expression as an argument.
 func Sub(e Expr) Arg { return Arg{Expr: &e} }
+
+// tuple is a keyword of Connect: it can be neither a property to compare nor a value without quotes
+// (connect/WIRE.md#14.2).
+const tuple = "t"
+
+var errTuple = errors.New("t is a keyword of Connect: quote it as a value, and do not compare it as a property")
 
 func isConstant(s string) bool { return s == "null()" || s == "empty()" }
 
@@ -131,8 +158,8 @@ func isSignedProperty(s string) bool {
 // query.
 func (e *Expr) check(d Dialect, top bool) error {
 	for _, a := range e.Args {
-		if a.Expr != nil && (a.Value != "" || a.List != nil) || a.List != nil && a.Value != "" {
-			return fmt.Errorf("an argument of %s is more than one of expression, value and list", e.Op)
+		if err := a.check(); err != nil {
+			return fmt.Errorf("an argument of %s %w", e.Op, err)
 		}
 	}
 	switch {
@@ -141,30 +168,54 @@ func (e *Expr) check(d Dialect, top bool) error {
 	case isConstant(e.Op + "()"):
 		return fmt.Errorf("%s() is a value, not an expression", e.Op)
 	case isComparison(e.Op):
-		return e.checkComparison()
+		return e.checkComparison(d)
 	case isMembership(e.Op):
-		return e.checkMembership()
+		return e.checkMembership(d)
 	case isLogical(e.Op):
 		return e.checkLogical(d)
 	case isProjection(e.Op):
 		return e.checkProjection(d, top)
+	case d == Connect && e.Op == tuple:
+		return e.checkTuple()
 	default:
 		return nil
 	}
 }
 
-func (e *Expr) checkProperty() error {
+// check validates an argument, without its expression.
+func (a Arg) check() error {
+	switch {
+	case a.Expr != nil && (a.Value != "" || a.List != nil), a.List != nil && a.Value != "":
+		return errors.New("is more than one of expression, value and list")
+	case a.Constant && !isConstant(a.Value):
+		return fmt.Errorf("is %q, which is not a constant", a.Value)
+	}
+	for _, v := range a.List {
+		if v.Expr != nil || v.List != nil {
+			return errors.New("is a list of something else than values")
+		}
+		if err := v.check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Expr) checkProperty(d Dialect) error {
 	if len(e.Args) != 2 {
 		return fmt.Errorf("%s takes a property and a value or list, not %d arguments", e.Op, len(e.Args))
 	}
 	if p := e.Args[0]; p.Expr != nil || p.List != nil || !isProperty(p.Value) {
 		return fmt.Errorf("%q in %s is not a property: it must be a letter and then letters, digits, _ . or -", p.Value, e.Op)
 	}
+	if d == Connect && e.Args[0].Value == tuple {
+		return errTuple
+	}
 	return nil
 }
 
-func (e *Expr) checkComparison() error {
-	if err := e.checkProperty(); err != nil {
+func (e *Expr) checkComparison(d Dialect) error {
+	if err := e.checkProperty(d); err != nil {
 		return err
 	}
 	if e.Args[1].Expr != nil || e.Args[1].List != nil {
@@ -173,8 +224,8 @@ func (e *Expr) checkComparison() error {
 	return nil
 }
 
-func (e *Expr) checkMembership() error {
-	if err := e.checkProperty(); err != nil {
+func (e *Expr) checkMembership(d Dialect) error {
+	if err := e.checkProperty(d); err != nil {
 		return err
 	}
 	if len(e.Args[1].List) == 0 {
@@ -200,6 +251,14 @@ func (e *Expr) checkLogical(d Dialect) error {
 	default:
 		return nil
 	}
+}
+
+func (e *Expr) checkTuple() error {
+	comparison := func(a Arg) bool { return a.Expr != nil && isComparison(a.Expr.Op) }
+	if len(e.Args) == 0 || slices.ContainsFunc(e.Args, func(a Arg) bool { return !comparison(a) }) {
+		return fmt.Errorf("%s takes comparisons such as eq(a,b)", tuple)
+	}
+	return nil
 }
 
 func (e *Expr) checkProjection(d Dialect, top bool) error {

@@ -43,7 +43,7 @@ func (w *writer) term(e *Expr) error {
 			return err
 		}
 		w.b.WriteString(e.Args[0].Value + "=")
-		return w.value(e.Args[1].Value)
+		return w.value(e.Args[1])
 	}
 	return w.expr(e, 1)
 }
@@ -80,11 +80,11 @@ func (w *writer) arg(op string, a Arg, depth int) error {
 		w.b.WriteString(a.Value)
 		return nil
 	default:
-		return w.value(a.Value)
+		return w.value(a)
 	}
 }
 
-func (w *writer) list(values []string) error {
+func (w *writer) list(values []Arg) error {
 	w.b.WriteByte('(')
 	for i, v := range values {
 		if i > 0 {
@@ -98,8 +98,9 @@ func (w *writer) list(values []string) error {
 	return nil
 }
 
-func (w *writer) value(s string) error {
-	if isConstant(s) {
+func (w *writer) value(a Arg) error {
+	s := a.Value
+	if a.Constant {
 		w.b.WriteString(s)
 		return nil
 	}
@@ -158,7 +159,7 @@ func (w *writer) connectValue(s string) error {
 // isBareConnect is ^[\w\-*+\\][\w.\-:+@*\\]*$ with an ASCII \w: the server reads
 // more without quotes, but all of this for sure (connect/WIRE.md#3).
 func isBareConnect(s string) bool {
-	if s == "" || !isWord(s[0]) && !strings.ContainsRune(`-*+\`, rune(s[0])) {
+	if s == "" || s == tuple || !isWord(s[0]) && !strings.ContainsRune(`-*+\`, rune(s[0])) {
 		return false
 	}
 	for i := range len(s) {
@@ -174,9 +175,9 @@ func (w *writer) apsValue(s string) error {
 		return errors.New("the APS dialect cannot write an empty value: use empty()")
 	}
 	for i := range len(s) {
-		// A plus is encoded too, because a server that parses the query as a form
-		// reads it as a space.
-		if isUnreserved(s[i]) || s[i] == '*' || s[i] == ':' || s[i] == '/' {
+		// A plus is encoded too, because a server that parses the query as a form reads it as
+		// a space; so are : / and ~, which some parsers read as operators (commerce/WIRE.md#7.2).
+		if isUnreserved(s[i]) && s[i] != '~' || s[i] == '*' {
 			w.b.WriteByte(s[i])
 			continue
 		}

@@ -143,7 +143,7 @@ func (p *parser) short(property string) (Expr, error) {
 		return Call(op, Val(property), Arg{List: list}), err
 	}
 	v, err := p.value()
-	return Call(op, Val(property), Val(v)), err
+	return Call(op, Val(property), v), err
 }
 
 func (p *parser) call(start int, op string, depth int) (Expr, error) {
@@ -180,6 +180,9 @@ func (p *parser) arg(op string, depth int) (Arg, error) {
 	case isLogical(op):
 		e, err := p.nested(depth + 1)
 		return Sub(e), err
+	case isProjection(op):
+		property, err := p.text()
+		return Val(property), err
 	case p.peek() == '(':
 		list, err := p.list()
 		return Arg{List: list}, err
@@ -187,8 +190,7 @@ func (p *parser) arg(op string, depth int) (Arg, error) {
 		e, err := p.nested(depth + 1)
 		return Sub(e), err
 	default:
-		v, err := p.value()
-		return Val(v), err
+		return p.value()
 	}
 }
 
@@ -206,11 +208,11 @@ func (p *parser) constant(at int) bool {
 	return strings.HasPrefix(rest, "null()") || strings.HasPrefix(rest, "empty()")
 }
 
-func (p *parser) list() ([]string, error) {
+func (p *parser) list() ([]Arg, error) {
 	if !p.take('(') {
 		return nil, p.expected("a list such as (a,b)")
 	}
-	list := []string{}
+	list := []Arg{}
 	p.blanks()
 	if p.take(')') {
 		return list, nil
@@ -232,14 +234,23 @@ func (p *parser) list() ([]string, error) {
 	}
 }
 
-func (p *parser) value() (string, error) {
+func (p *parser) value() (Arg, error) {
 	if p.constant(p.pos) {
 		start := p.pos
 		p.pos += strings.IndexByte(p.in[start:], ')') + 1
-		v := p.in[start:p.pos]
+		v := Arg{Value: p.in[start:p.pos], Constant: true}
 		p.blanks()
 		return v, nil
 	}
+	start := p.pos
+	v, err := p.text()
+	if err == nil && p.dialect == Connect && p.in[start:p.pos] == tuple {
+		err = p.errorAt(start, errTuple.Error())
+	}
+	return Val(v), err
+}
+
+func (p *parser) text() (string, error) {
 	switch p.dialect {
 	case Connect:
 		return p.connectValue()

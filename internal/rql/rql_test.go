@@ -19,6 +19,8 @@ func in(property string, values ...string) rql.Expr {
 	return rql.Call("in", rql.Val(property), rql.Vals(values...))
 }
 
+func constant(op, property string, c rql.Arg) rql.Expr { return rql.Call(op, rql.Val(property), c) }
+
 func limit(start, count string) rql.Expr {
 	return rql.Call("limit", rql.Val(start), rql.Val(count))
 }
@@ -49,15 +51,19 @@ func TestKnownQueries(t *testing.T) {
 			"in(status,(PF)),in(type,(SO,CH)),sort(-orderDate),limit(0,100)"},
 		{"reserved characters of a value are encoded", rql.APS, "&",
 			[]rql.Expr{cmp("eq", "a", "b c"), cmp("ge", "orderDate", "2026-11-01T00:00:00Z"), cmp("like", "x", "a,b")},
-			"eq(a,b%20c)&ge(orderDate,2026-11-01T00:00:00Z)&like(x,a%2Cb)"},
+			"eq(a,b%20c)&ge(orderDate,2026-11-01T00%3A00%3A00Z)&like(x,a%2Cb)"},
 		{"all reserved characters of APS", rql.APS, ",",
 			[]rql.Expr{cmp("eq", "a", " !#%&'(),=;[]+\"é")},
 			"eq(a,%20%21%23%25%26%27%28%29%2C%3D%3B%5B%5D%2B%22%C3%A9)"},
+		{"what other parsers of APS's RQL read as operators", rql.APS, ",",
+			[]rql.Expr{in("a", "b:c/d~e", "~", "a-b.c_d*")}, "in(a,(b%3Ac%2Fd%7Ee,%7E,a-b.c_d*))"},
 		{"an APS type", rql.APS, ",",
 			[]rql.Expr{rql.Call("implementing", rql.Val("http://parallels.com/aps/types/pa/poa/1.0"))},
-			"implementing(http://parallels.com/aps/types/pa/poa/1.0)"},
+			"implementing(http%3A%2F%2Fparallels.com%2Faps%2Ftypes%2Fpa%2Fpoa%2F1.0)"},
 		{"the plus of a sort is structure", rql.APS, ",", []rql.Expr{sortBy("+orderDate")}, "sort(+orderDate)"},
-		{"the constants of APS", rql.APS, ",", []rql.Expr{cmp("ne", "a", "empty()")}, "ne(a,empty())"},
+		{"the constants of APS", rql.APS, ",", []rql.Expr{constant("ne", "a", rql.Empty())}, "ne(a,empty())"},
+		{"texts of APS that look like constants", rql.APS, ",",
+			[]rql.Expr{cmp("ne", "a", "empty()"), in("b", "null()")}, "ne(a,empty%28%29),in(b,(null%28%29))"},
 		{"how the connector follows an order", rql.Connect, "&",
 			[]rql.Expr{
 				rql.Call("select", rql.Val("-asset.configuration")),
@@ -71,7 +77,22 @@ func TestKnownQueries(t *testing.T) {
 		{"wildcards and a literal star", rql.Connect, "&",
 			[]rql.Expr{cmp("ilike", "name", "*acme*"), cmp("like", "name", `a\*`)},
 			`ilike(name,*acme*)&like(name,a%5C*)`},
-		{"the constants of Connect", rql.Connect, "&", []rql.Expr{cmp("eq", "assignee", "null()")}, "eq(assignee,null())"},
+		{"the constants of Connect", rql.Connect, "&", []rql.Expr{constant("eq", "assignee", rql.Null())},
+			"eq(assignee,null())"},
+		{"constants in a list of Connect", rql.Connect, "&",
+			[]rql.Expr{constant("in", "a", rql.Arg{List: []rql.Arg{rql.Null(), rql.Val("b"), rql.Empty()}})},
+			"in(a,(null(),b,empty()))"},
+		{"texts of Connect that look like constants", rql.Connect, "&",
+			[]rql.Expr{cmp("eq", "a", "null()"), in("b", "c", "empty()")},
+			"eq(a,%22null%28%29%22)&in(b,(c,%22empty%28%29%22))"},
+		{"the keyword of tuples as a value", rql.Connect, "&",
+			[]rql.Expr{cmp("eq", "a", "t"), in("b", "T", "t", "tt"), rql.Call("ordering", rql.Val("-t")),
+				rql.Call("select", rql.Val("t"))},
+			"eq(a,%22t%22)&in(b,(T,%22t%22,tt))&ordering(-t)&select(t)"},
+		{"a tuple", rql.Connect, "&",
+			[]rql.Expr{rql.Call("t", rql.Sub(cmp("eq", "a", "b")), rql.Sub(cmp("ilike", "c", "*d*")))},
+			"t(eq(a,b),ilike(c,*d*))"},
+		{"t elsewhere", rql.APS, ",", []rql.Expr{cmp("eq", "t", "t"), in("t", "t")}, "eq(t,t),in(t,(t))"},
 		{"a value that must be quoted", rql.Connect, "&", []rql.Expr{cmp("eq", "name", "a (b), c & d=50%")},
 			"eq(name,%22a%20%28b%29%2C%20c%20%26%20d%3D50%25%22)"},
 		{"a value with double quotes", rql.Connect, "&", []rql.Expr{cmp("eq", "name", `5" pipe`)},
@@ -144,7 +165,13 @@ func TestFormatErrors(t *testing.T) {
 		{"a sort by something else", rql.APS, rql.Call("sort", rql.Val("a,b")), `not "a,b"`},
 		{"an ordering inside an and", rql.Connect, rql.Call("and", rql.Sub(rql.Call("ordering", rql.Val("a"))),
 			rql.Sub(cmp("eq", "a", "b"))), "a term of its own"},
-		{"an argument of two kinds", rql.Text, rql.Call("f", rql.Arg{Value: "a", List: []string{}}), "more than one of"},
+		{"an argument of two kinds", rql.Text, rql.Call("f", rql.Arg{Value: "a", List: []rql.Arg{}}), "more than one of"},
+		{"a list of lists", rql.Text, rql.Call("f", rql.Arg{List: []rql.Arg{rql.Vals("a")}}), "something else than values"},
+		{"a constant that is none", rql.Text, rql.Call("f", rql.Arg{Value: "a", Constant: true}), "not a constant"},
+		{"a property that is a keyword of Connect", rql.Connect, cmp("eq", "t", "a"), "t is a keyword of Connect"},
+		{"a list on a keyword of Connect", rql.Connect, in("t", "a"), "t is a keyword of Connect"},
+		{"a tuple of values", rql.Connect, rql.Call("t", rql.Val("a")), "t takes comparisons"},
+		{"a tuple of a list", rql.Connect, rql.Call("t", rql.Sub(in("a", "b"))), "t takes comparisons"},
 		{"too deep", rql.Text, deep(65), "more than 64 levels deep"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -185,7 +212,13 @@ func TestParseShortForms(t *testing.T) {
 		{rql.Connect, "limit=10&offset=20", []rql.Expr{cmp("eq", "limit", "10"), cmp("eq", "offset", "20")}},
 		{rql.Connect, "eq(a,two words)", []rql.Expr{cmp("eq", "a", "two words")}},
 		{rql.Connect, "a=ge", []rql.Expr{cmp("eq", "a", "ge")}},
-		{rql.Connect, "eq(a,null())", []rql.Expr{cmp("eq", "a", "null()")}},
+		{rql.Connect, "eq(a,null())", []rql.Expr{constant("eq", "a", rql.Null())}},
+		{rql.Connect, `eq(a,"null()")`, []rql.Expr{cmp("eq", "a", "null()")}},
+		{rql.Connect, `eq(a,'t')`, []rql.Expr{cmp("eq", "a", "t")}},
+		{rql.Text, `in(a,(null(),"null()",t))`,
+			[]rql.Expr{constant("in", "a", rql.Arg{List: []rql.Arg{rql.Null(), rql.Val("null()"), rql.Val("t")}})}},
+		{rql.APS, "in(a,(null%28%29,empty()))",
+			[]rql.Expr{constant("in", "a", rql.Arg{List: []rql.Arg{rql.Val("null()"), rql.Empty()}})}},
 		{rql.Text, "like(reason, *timed out* )", []rql.Expr{cmp("like", "reason", "*timed out*")}},
 		{rql.Text, "", nil},
 		{rql.Text, " \n", nil},
@@ -221,6 +254,13 @@ func TestParseErrors(t *testing.T) {
 		{rql.Connect, "eq(a,b/c)", `byte 6: expected "," or ")", found "/"`},
 		{rql.Connect, "eq(a,/c)", "byte 5: expected a value (one that starts with"},
 		{rql.Connect, "eq(a,'b)", "byte 5: the quote is not closed"},
+		{rql.Connect, "eq(a,t)", "byte 5: t is a keyword of Connect"},
+		{rql.Connect, "a=t", "byte 2: t is a keyword of Connect"},
+		{rql.Connect, "in(a,(b,t))", "byte 8: t is a keyword of Connect"},
+		{rql.Connect, "t=a", "byte 0: t is a keyword of Connect"},
+		{rql.Connect, "and(a=b,in(t,(b)))", "byte 11: t is a keyword of Connect"},
+		{rql.Connect, "eq(a,t(eq(b,c)))", "byte 0: eq(a,…) takes a value"},
+		{rql.Connect, "t(a)", "byte 0: t takes comparisons"},
 		{rql.Connect, "and(eq(a,b))", "byte 0: and needs two terms"},
 		{rql.Connect, "x=1&and(y=2,select(a))", "byte 12: select must be a term of its own"},
 		{rql.APS, "eq(a,%zz)", `byte 5: invalid URL escape "%zz"`},
@@ -243,7 +283,7 @@ func value(d rql.Dialect) *rapid.Generator[string] {
 	all := rapid.OneOf(
 		rapid.String(),
 		rapid.StringOf(rapid.RuneFrom([]rune("aZ0 *\\()=,&|;:%+'\"\n/é"))),
-		rapid.SampledFrom([]string{"null()", "empty()", "PF", "2026-11-01T00:00:00Z", "*timed out*"}))
+		rapid.SampledFrom([]string{"null()", "empty()", "t", "PF", "2026-11-01T00:00:00Z", "*timed out*"}))
 	return all.Filter(func(s string) bool {
 		switch d {
 		case rql.Connect:
@@ -256,9 +296,15 @@ func value(d rql.Dialect) *rapid.Generator[string] {
 	})
 }
 
+// operand draws a value or a constant.
+func operand(d rql.Dialect) *rapid.Generator[rql.Arg] {
+	return rapid.OneOf(rapid.Map(value(d), rql.Val), rapid.SampledFrom([]rql.Arg{rql.Null(), rql.Empty()}))
+}
+
 func expr(d rql.Dialect, depth int) *rapid.Generator[rql.Expr] {
 	return rapid.Custom(func(t *rapid.T) rql.Expr {
-		property := rapid.StringMatching(`[A-Za-z][A-Za-z0-9_.-]{0,6}`).Draw(t, "property")
+		property := rapid.StringMatching(`[A-Za-z][A-Za-z0-9_.-]{0,6}`).
+			Filter(func(s string) bool { return s != "t" || d != rql.Connect }).Draw(t, "property")
 		kind := rapid.IntRange(0, 5).Draw(t, "kind")
 		if depth == 0 {
 			kind %= 3
@@ -266,10 +312,10 @@ func expr(d rql.Dialect, depth int) *rapid.Generator[rql.Expr] {
 		switch kind {
 		case 0:
 			op := rapid.SampledFrom([]string{"eq", "ne", "gt", "ge", "lt", "le", "like", "ilike"}).Draw(t, "op")
-			return cmp(op, property, value(d).Draw(t, "value"))
+			return constant(op, property, operand(d).Draw(t, "value"))
 		case 1:
 			op := rapid.SampledFrom([]string{"in", "out"}).Draw(t, "op")
-			return rql.Call(op, rql.Val(property), rql.Vals(rapid.SliceOfN(value(d), 1, 4).Draw(t, "values")...))
+			return constant(op, property, rql.Arg{List: rapid.SliceOfN(operand(d), 1, 4).Draw(t, "values")})
 		case 2:
 			return rql.Call("during", rql.Val(value(d).Draw(t, "value")),
 				rql.Vals(rapid.SliceOfN(value(d), 0, 3).Draw(t, "values")...))

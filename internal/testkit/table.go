@@ -23,7 +23,7 @@ type Table[T any] struct {
 // Field is a property by which rows can be filtered.
 type Field[T any] struct {
 	// Operators are the operators that the property accepts, separated by spaces. The
-	// word null in it allows eq and ne with null().
+	// word null in it allows eq, ne, in and out with null().
 	Operators string
 	// Sortable says that rows can be sorted by the property.
 	Sortable bool
@@ -66,15 +66,15 @@ func (t *Table[T]) Filter(e rql.Expr) (func(T) bool, error) {
 	if !f.accepts(e.Op) {
 		return nil, fmt.Errorf("%q does not take the operator %s", name, e.Op)
 	}
-	if e.Args[1].Value == "null()" {
-		return f.null(name, e.Op)
-	}
-	operands, err := f.operands(name, e.Args[1])
+	operands, null, err := f.operands(name, e)
 	if err != nil {
 		return nil, err
 	}
 	test, negate := t.comparison(e.Op, operands)
-	return func(row T) bool { return slices.ContainsFunc(f.Values(row), test) != negate }, nil
+	return func(row T) bool {
+		values := f.Values(row)
+		return (null && len(values) == 0 || slices.ContainsFunc(values, test)) != negate
+	}, nil
 }
 
 // Sort sorts rows by keys; equal rows keep their order.
@@ -113,18 +113,17 @@ func (t *Table[T]) logic(e rql.Expr) (func(T) bool, error) {
 
 // comparison returns the test of one value, and whether its result is negated.
 func (t *Table[T]) comparison(op string, operands []string) (test func(string) bool, negate bool) {
-	operand := operands[0]
 	compared := func(holds func(c int) bool) func(string) bool {
-		return func(v string) bool { return holds(t.compare(v, operand)) }
+		return func(v string) bool { return holds(t.compare(v, operands[0])) }
 	}
 	switch op {
 	case "like":
 		if t.Like != nil {
-			return t.Like(operand), false
+			return t.Like(operands[0]), false
 		}
-		return func(v string) bool { return rql.Like(operand, v) }, false
+		return func(v string) bool { return rql.Like(operands[0], v) }, false
 	case "ilike":
-		return func(v string) bool { return rql.ILike(operand, v) }, false
+		return func(v string) bool { return rql.ILike(operands[0], v) }, false
 	case "gt":
 		return compared(func(c int) bool { return c > 0 }), false
 	case "ge":
@@ -151,33 +150,27 @@ func (f Field[T]) accepts(operator string) bool {
 	return slices.Contains(strings.Fields(f.Operators), operator)
 }
 
-func (f Field[T]) null(name, op string) (func(T) bool, error) {
-	if !f.accepts("null") || op != "eq" && op != "ne" {
-		return nil, fmt.Errorf("%q does not take null() with %s", name, op)
-	}
-	return func(row T) bool { return (len(f.Values(row)) == 0) == (op == "eq") }, nil
-}
-
-// operands returns the operands in the form of Values.
-func (f Field[T]) operands(name string, arg rql.Arg) ([]string, error) {
-	operands := slices.Clone(arg.List)
-	if arg.List == nil {
-		operands = []string{arg.Value}
-	}
-	for i, o := range operands {
-		if o == "empty()" {
-			operands[i] = ""
+// operands returns the operands of a condition in the form of Values, and whether null() is among
+// them.
+func (f Field[T]) operands(name string, e rql.Expr) (operands []string, null bool, err error) {
+	for _, o := range e.Args[1].Values() {
+		switch {
+		case o.Constant && o.Value == "null()":
+			if !f.accepts("null") || !slices.Contains([]string{"eq", "ne", "in", "out"}, e.Op) {
+				return nil, false, fmt.Errorf("%q does not take null() with %s", name, e.Op)
+			}
+			null = true
 			continue
+		case o.Constant: // empty()
+			o.Value = ""
+		case f.Parse != nil:
+			if o.Value, err = f.Parse(o.Value); err != nil {
+				return nil, false, fmt.Errorf("%s: %w", name, err)
+			}
 		}
-		if f.Parse == nil {
-			continue
-		}
-		var err error
-		if operands[i], err = f.Parse(o); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
+		operands = append(operands, o.Value)
 	}
-	return operands, nil
+	return operands, null, nil
 }
 
 // first is the value that rows are sorted by.

@@ -19,9 +19,6 @@ func newLike(prop property, pattern string, fold bool) Filter {
 	if pattern == "" {
 		return reject("the pattern for %s is empty; * matches any text", prop)
 	}
-	if err := checkConstant(prop, pattern); err != nil {
-		return reject("%w", err)
-	}
 	op := "like"
 	if fold {
 		op = "ilike"

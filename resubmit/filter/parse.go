@@ -160,7 +160,7 @@ func (p *parser) group(e rql.Expr) (Filter, error) {
 }
 
 func (p *parser) fn(e rql.Expr) (Filter, error) {
-	if len(e.Args) != 1 || e.Args[0].Expr != nil || e.Args[0].List != nil {
+	if len(e.Args) != 1 || e.Args[0].Expr != nil || e.Args[0].List != nil || e.Args[0].Constant {
 		return nil, p.errorf("func takes the name of one function")
 	}
 	name := e.Args[0].Value
@@ -184,10 +184,18 @@ func (p *parser) conditionOn(e rql.Expr) (Filter, error) {
 		return nil, p.errorf("%s does not work on %s; use %s", e.Op, prop, strings.Join(known, ", "))
 	}
 	p.at = after
-	if e.Op == "in" || e.Op == "out" {
-		return p.list(e.Op, prop, e.Args[1].List)
+	var values []string
+	for _, v := range e.Args[1].Values() {
+		if v.Constant {
+			p.seek(v.Value)
+			return nil, p.errorf("%s: %s is not supported; write \"\" for an unknown value", prop, v.Value)
+		}
+		values = append(values, v.Value)
 	}
-	return p.value(e.Op, prop, e.Args[1].Value)
+	if e.Op == "in" || e.Op == "out" {
+		return p.list(e.Op, prop, values)
+	}
+	return p.value(e.Op, prop, values[0])
 }
 
 var (

@@ -126,12 +126,15 @@ func TestParseReportsWhereAMistakeIs(t *testing.T) {
 			`transient, permanent, alreadyProvisioned, unclassified`,
 		"type=SO&channel=reseler": `filter: byte 16: unknown channel "reseler" (did you mean "reseller"?); known are ` +
 			`direct, reseller and "" (unknown)`,
-		"like(reason,\"\")": "filter: byte 11: the pattern for reason is empty; * matches any text",
-		"func(vip)":         `filter: byte 5: unknown function "vip"; define it with WithFunc`,
-		"func()":            "filter: byte 5: func takes the name of one function",
-		"everything(now)":   "filter: byte 11: everything() takes no arguments",
-		"customer=empty()":  `filter: byte 9: customer: empty() is not supported; write "" for an unknown value`,
-		"type=SO|type=CH":   "filter: byte 7: an or must be in brackets: (a|b)",
+		"like(reason,\"\")":       "filter: byte 11: the pattern for reason is empty; * matches any text",
+		"func(vip)":               `filter: byte 5: unknown function "vip"; define it with WithFunc`,
+		"func()":                  "filter: byte 5: func takes the name of one function",
+		"everything(now)":         "filter: byte 11: everything() takes no arguments",
+		"in(customer,(a,null()))": `filter: byte 15: customer: null() is not supported; write "" for an unknown value`,
+		"like(number,empty())":    `filter: byte 12: number: empty() is not supported; write "" for an unknown value`,
+		"func(null())":            `filter: byte 5: func takes the name of one function`,
+		"customer=empty()":        `filter: byte 9: customer: empty() is not supported; write "" for an unknown value`,
+		"type=SO|type=CH":         "filter: byte 7: an or must be in brackets: (a|b)",
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()

@@ -133,13 +133,5 @@ func checkValue(p property, value string) error {
 		return fmt.Errorf("unknown channel %q%s; known are direct, reseller and \"\" (unknown)",
 			value, text.DidYouMean(value, text.Strings(knownChannels)))
 	}
-	return checkConstant(p, value)
-}
-
-// checkConstant rejects the constants of RQL, which would otherwise be taken for values.
-func checkConstant(p property, value string) error {
-	if value == "null()" || value == "empty()" {
-		return fmt.Errorf("%s: %s is not supported; write \"\" for an unknown value", p, value)
-	}
 	return nil
 }
