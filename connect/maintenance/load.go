@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -236,19 +237,23 @@ func parseFileDuration(s string) (time.Duration, error) {
 	return d, jsonfile.At("duration", checkDuration(d))
 }
 
+// timeForm rejects what time.Parse accepts beyond RFC 3339: offsets such as +24:00 and +01:60, hours
+// of one digit, and a comma.
+var timeForm = regexp.MustCompile(`T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)?$`)
+
 // parseFileTime reads a time with an offset, or one that is local to a zone. "" is none.
 func parseFileTime(s, zone string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
+	if t, err := time.Parse(time.RFC3339, s); err == nil && timeForm.MatchString(s) {
 		return t.UTC(), nil
 	}
 	local, err := time.Parse("2006-01-02T15:04:05", s)
 	if err != nil {
 		local, err = time.Parse("2006-01-02T15:04", s)
 	}
-	if err != nil {
+	if err != nil || !timeForm.MatchString(s) {
 		return time.Time{}, fmt.Errorf("%q is not a time: write it like 2026-01-10T02:00:00Z, "+
 			"or like 2026-01-10T02:00:00 beside a timezone", s)
 	}

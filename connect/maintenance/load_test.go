@@ -94,6 +94,7 @@ func TestLoadCalendarRejects(t *testing.T) {
 	windows := func(s string) string { return `{"windows": [` + s + `]}` }
 	recurring := func(s string) string { return `{"recurring": [` + s + `]}` }
 	const windowKeys = "; known are id, title, start, end, duration, timezone, actualStart, actualEnd, cancelled"
+	const noTime = " is not a time: write it like 2026-01-10T02:00:00Z, or like 2026-01-10T02:00:00 beside a timezone"
 	const ok = `{"id":"ok","start":"2026-01-10T02:00:00Z","end":"2026-01-10T05:00:00Z"}`
 	weekly := func(old, changed string) string {
 		rule := `{"id":"r","weekday":"saturday","time":"02:00","duration":"3h","timezone":"Europe/Berlin"}`
@@ -159,6 +160,12 @@ func TestLoadCalendarRejects(t *testing.T) {
 		{"what is no time", windows(`{"id":"a","start":"10.1.2026","duration":"3h"}`),
 			`windows[0].start: "10.1.2026" is not a time: write it like 2026-01-10T02:00:00Z, or like 2026-01-10T02:00:00 ` +
 				`beside a timezone`},
+		{"an offset of a day", windows(`{"id":"a","start":"2026-01-10T02:00:00+24:00","duration":"3h"}`),
+			`windows[0].start: "2026-01-10T02:00:00+24:00"` + noTime},
+		{"an offset with 60 minutes", windows(`{"id":"a","start":"2026-01-10T02:00:00Z","end":"2026-01-10T05:00:00-01:60"}`),
+			`windows[0].end: "2026-01-10T05:00:00-01:60"` + noTime},
+		{"a fraction after a comma", windows(`{"id":"a","start":"2026-01-10T02:00:00,5Z","duration":"3h"}`),
+			`windows[0].start: "2026-01-10T02:00:00,5Z"` + noTime},
 		{"a local time that clocks skip",
 			windows(`{"id":"a","start":"2026-03-29T02:30:00","duration":"3h","timezone":"Europe/Berlin"}`),
 			`windows[0].start: "2026-03-29T02:30:00" does not exist in Europe/Berlin, where clocks go forward then: write it ` +

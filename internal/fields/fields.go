@@ -51,6 +51,12 @@ func (r *Reader) Read(key string, f func(json.RawMessage) error) {
 	}
 }
 
+// Has reports whether the object has a field, even if it is null.
+func (r *Reader) Has(key string) bool {
+	_, ok := r.fields[key]
+	return ok
+}
+
 // Each calls f with each element of a list. The first error becomes a problem.
 func (r *Reader) Each(key string, f func(json.RawMessage) error) {
 	r.Read(key, func(raw json.RawMessage) (first error) {
@@ -115,6 +121,8 @@ func (r *Reader) ExactTime(key string) (t time.Time) {
 	return t
 }
 
+const dayOfSeconds = 24 * 60 * 60
+
 // parseTime parses a time and reports whether it has seconds. The zero time is exact.
 func parseTime(raw json.RawMessage) (t time.Time, exact bool, err error) {
 	s, err := Scalar(raw)
@@ -125,6 +133,9 @@ func parseTime(raw json.RawMessage) (t time.Time, exact bool, err error) {
 		read, err := time.Parse(layout, s)
 		if err != nil {
 			continue
+		}
+		if _, offset := read.Zone(); offset <= -dayOfSeconds || offset >= dayOfSeconds {
+			break // time.Parse accepts +24:00, RFC 3339 does not
 		}
 		// Other years cannot be formatted.
 		if year := read.UTC().Year(); year < 1 || year > 9999 {

@@ -84,6 +84,10 @@ func TestTime(t *testing.T) {
 	} {
 		require.Equal(t, want, of(t, `{"at":"`+s+`"}`).Time("at"), s)
 	}
+	for _, s := range []string{"2026-11-19T08:00:00+24:00", "2026-11-19T08:00:00-2400", "2026-11-19 08:00:00+24:00"} {
+		require.ErrorContains(t, func() error { r := of(t, `{"at":"`+s+`"}`); r.Time("at"); return r.Err() }(),
+			"at must be a time such as", s)
+	}
 }
 
 func TestDecimal(t *testing.T) {

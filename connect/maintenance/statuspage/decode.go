@@ -29,6 +29,7 @@ type unreadable struct {
 // item is one maintenance as the page describes it (connect/WIRE.md#10.2).
 type item struct {
 	id, name, status             string
+	phase                        phase
 	scheduledFor, scheduledUntil time.Time
 	created, updated             time.Time
 	started, resolved            time.Time
@@ -48,9 +49,7 @@ func decodeMaintenances(raw json.RawMessage) (*maintenances, error) {
 		return nil, err
 	}
 	list := &maintenances{}
-	there := false
-	r.Read("scheduled_maintenances", func(raw json.RawMessage) error { there = true; return nil })
-	if !there {
+	if !r.Has("scheduled_maintenances") { // null is the empty list of servers in Go
 		return nil, errors.New("it has no scheduled_maintenances: is this the address of a page with the Statuspage API v2?")
 	}
 	r.Each("scheduled_maintenances", func(raw json.RawMessage) error {
@@ -82,7 +81,8 @@ func decodeMaintenance(raw json.RawMessage) (item, error) {
 	}
 	m := item{id: text.Clip(strings.Join(strings.Fields(r.Text("id")), " "), 100)}
 	m.name = text.Excerpt(r.Text("name"), 200)
-	m.status = strings.ToLower(r.Text("status"))
+	m.status = r.Text("status")
+	m.phase = phaseOf(m.status)
 	m.scheduledFor, m.scheduledUntil = r.Time("scheduled_for"), r.Time("scheduled_until")
 	m.created, m.updated = r.Time("created_at"), r.Time("updated_at")
 	m.started, m.resolved = r.Time("started_at"), r.Time("resolved_at")
@@ -102,8 +102,6 @@ func decodeMaintenance(raw json.RawMessage) (item, error) {
 		return m, fmt.Errorf("it has no id (its name is %q)", m.name)
 	case m.scheduledFor.IsZero():
 		return m, errors.New("it has no scheduled_for")
-	case m.scheduledUntil.IsZero():
-		return m, errors.New("it has no scheduled_until")
 	default:
 		return m, nil
 	}
@@ -120,7 +118,7 @@ func decodeBegin(raw json.RawMessage) (begun time.Time, err error) {
 		if err != nil {
 			return time.Time{}, fmt.Errorf("incident_updates [%d]: %w", i, err)
 		}
-		status := strings.ToLower(r.Text("status"))
+		status := r.Text("status")
 		at := r.Time("display_at")
 		if at.IsZero() {
 			at = r.Time("created_at")
@@ -128,7 +126,7 @@ func decodeBegin(raw json.RawMessage) (begun time.Time, err error) {
 		if err := r.Err(); err != nil {
 			return time.Time{}, fmt.Errorf("incident_updates [%d]: %w", i, err)
 		}
-		if phases[status] == ongoing && !at.IsZero() && (begun.IsZero() || at.Before(begun)) {
+		if phaseOf(status) == ongoing && !at.IsZero() && (begun.IsZero() || at.Before(begun)) {
 			begun = at
 		}
 	}

@@ -174,7 +174,9 @@ func TestWindowsOfOtherProducts(t *testing.T) {
 		for status, want := range map[string]maintenance.WindowState{
 			"maintenance_scheduled": maintenance.Finished, "maintenance_in_progress": maintenance.Overrun,
 			"maintenance_complete": maintenance.Finished,
-			"IN_PROGRESS":          maintenance.Overrun, "canceled": maintenance.Cancelled, "postponed": maintenance.Finished,
+			"IN_PROGRESS":          maintenance.Overrun, "In Progress": maintenance.Overrun, "in-progress": maintenance.Overrun,
+			"INPROGRESS": maintenance.Overrun, "Verifying": maintenance.Overrun,
+			"Complete": maintenance.Finished, "canceled": maintenance.Cancelled, "postponed": maintenance.Finished,
 			"": maintenance.Finished,
 		} {
 			windows, warnings, err := ask(t, page(item("a", `"status":"`+status+`"`)))
@@ -190,6 +192,61 @@ func TestWindowsOfOtherProducts(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestNullListsAreEmpty(t *testing.T) {
+	t.Parallel()
+	windows, warnings, err := ask(t, `{"page":null,"scheduled_maintenances":null}`)
+	require.NoError(t, err)
+	require.Empty(t, windows)
+	require.Empty(t, warnings)
+	windows, warnings, err = ask(t, page(item("a", `"components":null,"incident_updates":null`)))
+	require.NoError(t, err)
+	require.Len(t, windows, 1)
+	require.Empty(t, warnings)
+	_, _, err = ask(t, `{"incidents":null}`)
+	require.ErrorContains(t, err, "it has no scheduled_maintenances")
+}
+
+func TestMaintenanceWithoutAnEnd(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ name, more, until, warns string }{
+		{"in progress", `"status":"in_progress","scheduled_until":null`, "",
+			"it has no scheduled_until after its start: it is open until it is completed"},
+		{"in progress for long", `"status":"in_progress","scheduled_until":null,"updated_at":"2026-02-10T02:00:00Z"`, "",
+			"it has no scheduled_until after its start"},
+		{"in progress, with an end before its start",
+			`"status":"Verifying","scheduled_until":"2026-01-01T02:00:00Z"`, "",
+			"it has no scheduled_until after its start"},
+		{"completed", `"status":"completed","scheduled_until":null,"resolved_at":"2026-01-10T04:00:00Z"`, "04:00", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { // in the year 2000
+				windows, warnings, err := ask(t, page(item("a", tc.more)))
+				require.NoError(t, err)
+				require.Len(t, windows, 1)
+				span := windows[0].Span()
+				require.Equal(t, "2026-01-10T02:00:00Z", span.Start.Format(time.RFC3339))
+				if tc.warns == "" {
+					require.Empty(t, warnings)
+					require.Equal(t, tc.until, span.End.Format("15:04"))
+					return
+				}
+				require.Zero(t, span.End)
+				require.Len(t, warnings, 1)
+				require.ErrorIs(t, warnings[0], maintenance.ErrUncertain)
+				require.ErrorContains(t, warnings[0], tc.warns)
+			})
+		})
+	}
+	for _, status := range []string{"scheduled", "completed", "cancelled"} {
+		windows, warnings, err := ask(t, page(item("a", `"scheduled_until":null,"status":"`+status+`"`)))
+		require.NoError(t, err)
+		require.Empty(t, windows)
+		require.Len(t, warnings, 1)
+		require.ErrorContains(t, warnings[0], "it has no scheduled_until")
+	}
 }
 
 func TestWithComponents(t *testing.T) {
@@ -604,6 +661,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add(golden(f, "scheduled-maintenances.json"))
 	f.Add(page(item("a", `"status":"completed","resolved_at":"2026-01-10T02:00:00Z"`)))
 	f.Add(page(`{"id":{}}`))
+	f.Add(`{"scheduled_maintenances":null}`)
+	f.Add(page(item("a", `"status":"In Progress","scheduled_until":null`)))
 	f.Fuzz(func(t *testing.T, text string) {
 		windows, warnings, err := statuspage.WindowsOf(json.RawMessage(text))
 		if err != nil {

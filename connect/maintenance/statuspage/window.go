@@ -3,6 +3,7 @@ package statuspage
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
@@ -18,18 +19,27 @@ const (
 	cancelled
 )
 
-// phases maps the statuses of Statuspage and incident.io (documented, connect/WIRE.md#10.2).
-// That there may be one for cancelled ones is inferred.
+// phases maps the statuses of Statuspage and incident.io (documented, connect/WIRE.md#10.2),
+// without what is between their words. "complete", and that there may be one for cancelled
+// ones, is inferred.
 var phases = map[string]phase{
-	"scheduled": announced, "maintenance_scheduled": announced,
-	"in_progress": ongoing, "verifying": ongoing, "maintenance_in_progress": ongoing,
-	"completed": over, "maintenance_complete": over,
+	"scheduled": announced, "maintenancescheduled": announced,
+	"inprogress": ongoing, "verifying": ongoing, "maintenanceinprogress": ongoing,
+	"completed": over, "complete": over, "maintenancecomplete": over,
 	"cancelled": cancelled, "canceled": cancelled,
+}
+
+// phaseOf returns the phase of a status in any spelling, such as "In Progress"; zero if it is unknown.
+func phaseOf(status string) phase {
+	return phases[strings.ToLower(strings.NewReplacer(" ", "", "_", "", "-", "").Replace(status))]
 }
 
 // window returns the maintenance as a window.
 func (m *item) window(longest time.Duration) (maintenance.Window, error) {
-	w := maintenance.Window{ID: m.id, Title: m.name, Start: m.scheduledFor, End: m.scheduledUntil}
+	w := maintenance.Window{ID: m.id, Title: m.name, Start: m.scheduledFor, End: m.end()}
+	if w.End.IsZero() {
+		return w, errors.New("it has no scheduled_until")
+	}
 	if err := w.Validate(); err != nil {
 		return w, errors.Unwrap(err)
 	}
@@ -37,11 +47,11 @@ func (m *item) window(longest time.Duration) (maintenance.Window, error) {
 		return w, fmt.Errorf("it is announced from %s to %s, longer than %s: if that is right, raise WithMaxDuration",
 			w.Start.Format(time.RFC3339), w.End.Format(time.RFC3339), longest)
 	}
-	switch phases[m.status] {
+	switch m.phase {
 	case ongoing:
 		w.ActualStart = m.start()
 	case over:
-		m.end(&w)
+		m.close(&w)
 	case cancelled:
 		w.Cancelled = true
 	}
@@ -55,7 +65,7 @@ func (m *item) start() time.Time {
 		return m.begun
 	case m.trustsStarted():
 		return m.started
-	case !m.updated.IsZero() && m.updated.Before(m.scheduledFor):
+	case !m.updated.IsZero() && m.updated.Before(m.scheduledFor) && !m.isAnnouncement(m.updated):
 		return m.updated // it started early, and this is when the page knew
 	default:
 		return m.scheduledFor
@@ -64,17 +74,38 @@ func (m *item) start() time.Time {
 
 // trustsStarted reports whether started_at can be the actual start.
 func (m *item) trustsStarted() bool {
-	return !m.started.IsZero() && !m.created.IsZero() && m.started.Sub(m.created) > time.Minute
+	return !m.started.IsZero() && !m.created.IsZero() && !m.isAnnouncement(m.started)
 }
 
-// end sets the actual times of a completed maintenance, if they are known and valid.
-func (m *item) end(w *maintenance.Window) {
+// isAnnouncement reports whether t is when the page announced the maintenance.
+func (m *item) isAnnouncement(t time.Time) bool {
+	return !m.created.IsZero() && t.Sub(m.created) <= time.Minute
+}
+
+// end returns the announced end, zero if it is unknown. A completed maintenance without one ended
+// when it was resolved.
+func (m *item) end() time.Time {
+	switch {
+	case m.isOpen():
+		return m.scheduledFor.Add(time.Minute) // a window needs one, but the actual start makes it open
+	case m.scheduledUntil.IsZero() && m.phase == over:
+		return m.resolved
+	default:
+		return m.scheduledUntil
+	}
+}
+
+// isOpen reports whether the maintenance is in progress and has no usable end.
+func (m *item) isOpen() bool { return m.phase == ongoing && !m.scheduledUntil.After(m.scheduledFor) }
+
+// close sets the actual times of a completed maintenance, if they are known and valid.
+func (m *item) close(w *maintenance.Window) {
 	w.ActualStart, w.ActualEnd = m.begun, m.resolved
 	if w.ActualStart.IsZero() && m.trustsStarted() {
 		w.ActualStart = m.started
 	}
 	if w.ActualEnd.IsZero() && !w.ActualStart.IsZero() {
-		w.ActualEnd = m.scheduledUntil // else it would have no end
+		w.ActualEnd = w.End // else it would have no end
 	}
 	if w.Validate() == nil {
 		return
@@ -85,10 +116,13 @@ func (m *item) end(w *maintenance.Window) {
 
 // oddities returns problems of a maintenance that is used nevertheless.
 func (m *item) oddities(w maintenance.Window, now time.Time, longest time.Duration) (odd []error) {
-	phase := phases[m.status]
+	phase := m.phase
 	span := w.Span()
 	if m.updatesErr != nil {
 		odd = append(odd, fmt.Errorf("its actual start is unknown: %w", m.updatesErr))
+	}
+	if m.isOpen() {
+		odd = append(odd, errors.New("it has no scheduled_until after its start: it is open until it is completed"))
 	}
 	switch {
 	case phase == 0:
