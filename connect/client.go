@@ -26,21 +26,23 @@ const versionHeader = "Connect-Version"
 type Client struct {
 	rest *rest.Client
 	// once has neither credentials nor retries, for probes: there a 502 is the answer.
-	once        *rest.Client
-	base        string // without a slash at its end
-	pageSize    int
-	chunkSize   int
-	concurrency int
-	logger      *slog.Logger
-	fullPage    chan pageSize // holds one
+	once         *rest.Client
+	base         string // without a slash at its end
+	pageSize     int
+	chunkSize    int
+	concurrency  int
+	filterFields []string
+	logger       *slog.Logger
+	fullPage     chan pageSize // holds one
 }
 
 type config struct {
-	rest        rest.Config
-	rate        float64
-	pageSize    int
-	chunkSize   int
-	concurrency int
+	rest         rest.Config
+	rate         float64
+	pageSize     int
+	chunkSize    int
+	concurrency  int
+	filterFields []string
 }
 
 // Option changes a default of [New].
@@ -147,7 +149,7 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	if baseURL == "" {
 		baseURL = DefaultBaseURL
 	}
-	cfg := config{pageSize: 100, chunkSize: maxChunk, concurrency: 3}
+	cfg := config{pageSize: 100, chunkSize: maxChunk, concurrency: 3, filterFields: filterFields}
 	cfg.rest.BaseURL = baseURL
 	for _, opt := range opts {
 		if err := opt(&cfg); err != nil {
@@ -161,7 +163,8 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	client := &Client{
 		base:     strings.TrimRight(baseURL, "/"),
 		pageSize: cfg.pageSize, chunkSize: cfg.chunkSize, concurrency: cfg.concurrency,
-		logger: cfg.rest.Logger, fullPage: make(chan pageSize, 1),
+		filterFields: cfg.filterFields,
+		logger:       cfg.rest.Logger, fullPage: make(chan pageSize, 1),
 	}
 	client.fullPage <- pageSize{}
 	if client.logger == nil {

@@ -60,6 +60,13 @@ func (i *instant) UnmarshalJSON(data []byte) error {
 		*i = instant{}
 		return nil
 	}
+	t, err := parseInstant(s)
+	*i = instant(t)
+	return err
+}
+
+// parseInstant parses a time and converts it to UTC.
+func parseInstant(s string) (time.Time, error) {
 	normal := s
 	if len(s) > len(time.DateOnly) && s[len(time.DateOnly)] == ' ' {
 		normal = strings.Replace(s, " ", "T", 1)
@@ -70,12 +77,11 @@ func (i *instant) UnmarshalJSON(data []byte) error {
 			continue
 		}
 		if year := t.UTC().Year(); year < 1 || year > 9999 { // others cannot be written again
-			return fmt.Errorf("%q has the year %d", text.Excerpt(s, 40), year)
+			return time.Time{}, fmt.Errorf("%q has the year %d", text.Excerpt(s, 40), year)
 		}
-		*i = instant(t.UTC())
-		return nil
+		return t.UTC(), nil
 	}
-	return fmt.Errorf("%q is not a time", text.Excerpt(s, 40))
+	return time.Time{}, fmt.Errorf("%q is not a time", text.Excerpt(s, 40))
 }
 
 type wireRequest struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/paging"
@@ -30,7 +31,8 @@ type Hub struct {
 }
 
 // Hubs lists the hubs that the key may read: those of one Commerce installation, or all if
-// instanceID is "". An error ends the sequence.
+// instanceID is "". Hubs of other installations are left out and reported as in
+// [Client.Requests]. An error ends the sequence.
 func (c *Client) Hubs(ctx context.Context, instanceID string) iter.Seq2[*Hub, error] {
 	const op = "list hubs"
 	var terms []rql.Expr
@@ -39,11 +41,17 @@ func (c *Client) Hubs(ctx context.Context, instanceID string) iter.Seq2[*Hub, er
 	}
 	query, err := encode(terms)
 	if err != nil {
-		return fails[*Hub](&Error{Op: op, Err: err})
+		return failing[*Hub](&Error{Op: op, Err: err})
 	}
-	return walk(ctx, c, list[*Hub]{
+	rows := walk(ctx, c, list[*Hub]{
 		op: op, path: "hubs", terms: query, size: c.pageSize,
 		decode: decodeHub, row: func(h *Hub) paging.Row { return paging.Row{ID: h.ID, Key: paging.NoKey} },
+	})
+	return matching(c, op, rows, func(h *Hub) (id, reason string) {
+		if instanceID == "" || strings.EqualFold(h.InstanceID, instanceID) {
+			return h.ID, ""
+		}
+		return h.ID, field("instance", h.InstanceID)
 	})
 }
 

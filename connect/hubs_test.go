@@ -20,14 +20,24 @@ func TestHubs(t *testing.T) {
 		query = cmp.Or(query, r.URL.RawQuery)
 		return whole(golden(t, "hubs.json"), 2), nil
 	})
-	var got []*connect.Hub
-	for h, err := range clientOver(t, transport).Hubs(t.Context(), "2e1a0b5c-6f0e-4b6f-8f2f-0d9d3c1c7e55") {
-		require.NoError(t, err)
-		require.NotEmpty(t, h.Raw)
-		h.Raw = nil
-		got = append(got, h)
+	client := clientOver(t, transport)
+	list := func(instanceID string) (got []*connect.Hub) {
+		for h, err := range client.Hubs(t.Context(), instanceID) {
+			require.NoError(t, err)
+			require.NotEmpty(t, h.Raw)
+			h.Raw = nil
+			got = append(got, h)
+		}
+		return got
 	}
-	require.Equal(t, "eq(instance.id,2e1a0b5c-6f0e-4b6f-8f2f-0d9d3c1c7e55)&limit=100&offset=0", query)
+	one := list("2E1A0B5C-6f0e-4b6f-8f2f-0d9d3c1c7e55") // the filter is ignored
+	require.Equal(t, "eq(instance.id,2E1A0B5C-6f0e-4b6f-8f2f-0d9d3c1c7e55)&limit=100&offset=0", query)
+	got := list("")
+	require.Equal(t, got[:1], one)
+	for h, err := range client.Hubs(t.Context(), "other") {
+		require.Nil(t, h)
+		require.ErrorContains(t, err, `none of the rows that the server returned is what it was asked for: 2 rows`)
+	}
 	require.Equal(t, []*connect.Hub{
 		{
 			ID: "HB-1234-5678", Name: "EU hub", InstanceID: "2e1a0b5c-6f0e-4b6f-8f2f-0d9d3c1c7e55", InstanceType: "OA",

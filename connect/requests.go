@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,8 +34,8 @@ type RequestQuery struct {
 	// Limit is the maximum number of requests; 0 is all. CountRequests ignores it.
 	Limit int
 	// RQL is an additional condition, not percent-encoded:
-	// "ilike(asset.tiers.customer.name,*acme*)". Ordering, selection and paging are
-	// rejected.
+	// "eq(asset.status,active)&out(assignee,(null()))". Fields that Connect does not document
+	// as filters are rejected, see [WithFilterFields]; so are ordering, selection and paging.
 	RQL string
 }
 
@@ -45,45 +46,69 @@ var errTooLong = errors.New("servers refuse more than about 8 KiB: ask for fewer
 
 // Requests lists fulfillment requests, each once. An error ends the sequence.
 //
-// The server filters by all fields; the client checks them again, except product and hub,
-// and leaves out requests that do not match. At the end it logs a warning with their number
-// and the first few. If no request matches, that is an error: Connect ignores conditions
-// that it does not know (inferred, connect/WIRE.md#14.3).
+// The server filters by all fields; the client checks them again, also the condition RQL as
+// far as the requests have its fields, and leaves out requests that do not match. At the end it
+// logs a warning with their number and the first few. If no request matches, that is an error:
+// Connect ignores conditions that it does not know (inferred, connect/WIRE.md#14.3).
 //
 // Requests that enter or leave the list meanwhile may be missing, others are not, even if
 // many were created at the same time. The total of an answer is not trusted: one more call
 // checks the end. A list that cannot be completed ends with an error.
 func (c *Client) Requests(ctx context.Context, q RequestQuery) iter.Seq2[*Request, error] {
 	const op = "list requests"
-	terms, err := q.terms()
+	terms, more, err := c.conditions(&q)
 	if err != nil {
-		return fails[*Request](&Error{Op: op, Err: err})
+		return failing[*Request](&Error{Op: op, Err: err})
 	}
 	order := "created"
 	if q.NewestFirst {
 		order = "-created"
 	}
-	query, err := encode(append(terms, rql.Call("ordering", rql.Val(order))))
+	query, err := encode(slices.Concat(terms, more, []rql.Expr{rql.Call("ordering", rql.Val(order))}))
 	if err != nil {
-		return fails[*Request](&Error{Op: op, Err: err})
+		return failing[*Request](&Error{Op: op, Err: err})
 	}
 	rows := walk(ctx, c, requestList(op, query, q.pageSize(c.pageSize), q.NewestFirst))
+	rows = matching(c, op, rows, func(r *Request) (string, string) {
+		return r.ID, cmp.Or(q.mismatch(r), violated(more, r.Raw))
+	})
 	return func(yield func(*Request, error) bool) {
 		n := 0
-		var odd mismatch.Rows
 		for r, err := range rows {
-			if err == nil && !q.matches(r, &odd) {
+			if err == nil && !q.inTime(r) {
 				continue
 			}
 			if n++; !yield(r, err) || n == q.Limit || err != nil {
 				return
 			}
 		}
+	}
+}
+
+// matching yields the rows for which check returns no reason, and reports the others at the end, by
+// the id and the reason that it returns. An error ends the sequence.
+func matching[T any](c *Client, op string, rows iter.Seq2[T, error], check func(T) (id, reason string),
+) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var odd mismatch.Rows
+		for row, err := range rows {
+			if err == nil {
+				if id, reason := check(row); reason != "" {
+					odd.Add(id, reason)
+					continue
+				}
+				odd.Matched()
+			}
+			if !yield(row, err) || err != nil {
+				return
+			}
+		}
 		if err := odd.Err(); err != nil {
-			yield(nil, &Error{Op: op, Err: err})
+			var none T
+			yield(none, &Error{Op: op, Err: err})
 		} else if odd.Count() > 0 {
-			c.logger.Warn("Connect listed requests that it was asked to leave out", "requests", odd.Count(), "reason",
-				odd.String())
+			c.logger.Warn("Connect listed rows that it was asked to leave out", "op", op, "rows", odd.Count(),
+				"reason", odd.String())
 		}
 	}
 }
@@ -94,14 +119,15 @@ func (c *Client) Request(ctx context.Context, id string) (*Request, error) {
 	return object(ctx, c, "read request", "requests", id, decodeRequest)
 }
 
-// CountRequests returns the number of requests that the server finds for a query.
+// CountRequests returns the number of requests that the server finds for a query. Nothing can check
+// that the server applied the whole query; [Client.Requests] checks each request.
 func (c *Client) CountRequests(ctx context.Context, q RequestQuery) (int, error) {
 	const op = "count requests"
-	terms, err := q.terms()
+	terms, more, err := c.conditions(&q)
 	if err != nil {
 		return 0, &Error{Op: op, Err: err}
 	}
-	query, err := encode(terms)
+	query, err := encode(slices.Concat(terms, more))
 	if err != nil {
 		return 0, &Error{Op: op, Err: err}
 	}
@@ -126,7 +152,15 @@ func (q *RequestQuery) pageSize(most int) int {
 	return most
 }
 
-// terms are the conditions of the query.
+// conditions are the conditions of the query; more are those of its RQL.
+func (c *Client) conditions(q *RequestQuery) (terms, more []rql.Expr, err error) {
+	if terms, err = q.terms(); err == nil && q.RQL != "" {
+		more, err = condition(q.RQL, c.filterFields)
+	}
+	return terms, more, err
+}
+
+// terms are the conditions of the fields of the query.
 func (q *RequestQuery) terms() ([]rql.Expr, error) {
 	if q.Limit < 0 {
 		return nil, fmt.Errorf("the limit %d is negative: 0 means all", q.Limit)
@@ -163,45 +197,7 @@ func (q *RequestQuery) terms() ([]rql.Expr, error) {
 	if !to.IsZero() {
 		terms = append(terms, rql.Call("lt", rql.Val("created"), rql.Val(wireTime(to))))
 	}
-	more, err := q.condition()
-	return append(terms, more...), err
-}
-
-// condition parses the RQL of the user.
-func (q *RequestQuery) condition() ([]rql.Expr, error) {
-	if q.RQL == "" {
-		return nil, nil
-	}
-	terms, err := rql.Parse(rql.Connect, q.RQL)
-	if err != nil {
-		return nil, fmt.Errorf("RQL %q: %w", text.Clip(q.RQL, 80), err)
-	}
-	for _, term := range terms {
-		if name := control(&term); name != "" {
-			return nil, fmt.Errorf("RQL %q: %s is not a condition; use the fields of RequestQuery", text.Clip(q.RQL, 80), name)
-		}
-	}
 	return terms, nil
-}
-
-// control returns the operator, at any depth, that controls the list instead of filtering it,
-// or "".
-func control(term *rql.Expr) string {
-	words := []string{"ordering", "select", "limit", "offset"}
-	if slices.Contains(words, term.Op) {
-		return term.Op
-	}
-	if len(term.Args) > 0 && slices.Contains(words, term.Args[0].Value) {
-		return term.Args[0].Value
-	}
-	for _, a := range term.Args {
-		if a.Expr != nil {
-			if name := control(a.Expr); name != "" {
-				return name
-			}
-		}
-	}
-	return ""
 }
 
 // asked returns the limits of the time of creation, rounded outwards to seconds.
@@ -215,19 +211,14 @@ func (q *RequestQuery) asked() (from, to time.Time) {
 	return from, to
 }
 
-// matches checks the filters again and records requests that the server should have left out.
-// A row without a product or a hub is kept.
-func (q *RequestQuery) matches(r *Request, odd *mismatch.Rows) bool {
-	if why := q.mismatch(r); why != "" {
-		odd.Add(r.ID, why)
-		return false
-	}
-	odd.Matched()
+// inTime reports whether a request is within the exact limits of the time of creation.
+func (q *RequestQuery) inTime(r *Request) bool {
 	return (q.CreatedFrom.IsZero() || !r.Created.Before(q.CreatedFrom)) &&
 		(q.CreatedTo.IsZero() || r.Created.Before(q.CreatedTo))
 }
 
-// mismatch returns why the server should have left a request out, or "".
+// mismatch returns why the server should have left a request out, or "". A request without a
+// product or a hub is kept.
 func (q *RequestQuery) mismatch(r *Request) string {
 	from, to := q.asked()
 	switch {
@@ -235,10 +226,12 @@ func (q *RequestQuery) mismatch(r *Request) string {
 		return field("type", string(r.Type))
 	case len(q.Statuses) > 0 && !slices.Contains(q.Statuses, r.Status):
 		return field("status", string(r.Status))
-	case len(q.Tenants) > 0 && !slices.ContainsFunc(q.Tenants, func(t string) bool {
-		return strings.EqualFold(t, r.Asset.ExternalUID)
-	}):
+	case len(q.Tenants) > 0 && !oneOf(q.Tenants, r.Asset.ExternalUID):
 		return field("tenant", r.Asset.ExternalUID)
+	case len(q.Products) > 0 && r.Asset.ProductID != "" && !oneOf(q.Products, r.Asset.ProductID):
+		return field("product", r.Asset.ProductID)
+	case len(q.Hubs) > 0 && r.Asset.HubID != "" && !oneOf(q.Hubs, r.Asset.HubID):
+		return field("hub", r.Asset.HubID)
 	case len(q.Subscriptions) > 0 && !slices.Contains(q.Subscriptions, r.Asset.ExternalID):
 		return field("subscription", r.Asset.ExternalID)
 	case !from.IsZero() && r.Created.Before(from), !to.IsZero() && !r.Created.Before(to):
@@ -246,6 +239,11 @@ func (q *RequestQuery) mismatch(r *Request) string {
 	default:
 		return ""
 	}
+}
+
+// oneOf reports whether an id is one of ids, without regard to case.
+func oneOf(ids []string, id string) bool {
+	return slices.ContainsFunc(ids, func(one string) bool { return strings.EqualFold(one, id) })
 }
 
 func field(name, value string) string {
@@ -291,7 +289,7 @@ func encode(terms []rql.Expr) (string, error) {
 	return query, nil
 }
 
-func fails[T any](err error) iter.Seq2[T, error] {
+func failing[T any](err error) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		yield(none, err)

@@ -79,9 +79,16 @@ func TestRequestQueryRejects(t *testing.T) {
 		"RQL that is broken":      {connect.RequestQuery{RQL: "eq(a"}, `RQL "eq(a"`},
 		"RQL that orders":         {connect.RequestQuery{RQL: "ordering(-created)"}, "ordering is not a condition"},
 		"RQL that selects":        {connect.RequestQuery{RQL: "select(-asset)"}, "select is not a condition"},
-		"RQL that pages deep down": {connect.RequestQuery{RQL: "and(eq(a,b),or(eq(c,d),limit=5))"},
+		"RQL that pages deep down": {connect.RequestQuery{RQL: "and(eq(id,b),or(eq(type,d),limit=5))"},
 			"limit is not a condition"},
-		"RQL that pages": {connect.RequestQuery{RQL: "eq(a,b)&limit=5"}, "limit is not a condition"},
+		"RQL that pages":                    {connect.RequestQuery{RQL: "eq(id,b)&limit=5"}, "limit is not a condition"},
+		"RQL that is a tuple":               {connect.RequestQuery{RQL: "t(eq(id,b))"}, "t is not a condition"},
+		"RQL with an operator that is none": {connect.RequestQuery{RQL: "near(id,b)"}, "near is not a condition"},
+		"RQL on an unknown field": {connect.RequestQuery{RQL: "in(asset.extrenal_id,(1))"},
+			`no filter on "asset.extrenal_id" is documented (did you mean "asset.external_id"?): Connect would ignore it`},
+		"RQL on an unknown field deep down": {connect.RequestQuery{RQL: "or(eq(id,b),not(ilike(reason,*x*)))"},
+			`no filter on "reason"`},
+		"RQL in an old form": {connect.RequestQuery{RQL: "asset.product.id__in=PRD-1"}, `no filter on "asset.product.id__in"`},
 		"more than a server takes": {connect.RequestQuery{Tenants: []string{strings.Repeat("x", 9000)}},
 			"ask for fewer values"},
 	} {
@@ -154,7 +161,7 @@ func TestRequests_reports_requests_that_do_not_match(t *testing.T) {
 	}{
 		"type": {
 			connect.RequestQuery{Types: []connect.RequestType{"purchase"}},
-			[]string{"requests=2", "2 rows did not match the query: PR-1000-0000-0002-003 (type ",
+			[]string{"rows=2", "2 rows did not match the query: PR-1000-0000-0002-003 (type ",
 				", PR-1000-0000-0003-002 (type "}, "",
 		},
 		"status, none at all": {connect.RequestQuery{Statuses: []connect.RequestStatus{"pending"}}, nil,
@@ -166,9 +173,14 @@ func TestRequests_reports_requests_that_do_not_match(t *testing.T) {
 			[]string{"2 rows", "(created 2026-01-10T02:15:"}, ""},
 		"time, none at all": {connect.RequestQuery{CreatedFrom: at.AddDate(1, 0, 0)}, nil,
 			"none of the rows that the server returned is what it was asked for"},
-		"everything":        {connect.RequestQuery{}, nil, ""},
-		"a limit":           {connect.RequestQuery{Types: []connect.RequestType{"purchase"}, Limit: 1}, nil, ""},
-		"products and hubs": {connect.RequestQuery{Products: []string{"PRD-1"}, Hubs: []string{"HB-1"}}, nil, ""},
+		"everything": {connect.RequestQuery{}, nil, ""},
+		"a limit":    {connect.RequestQuery{Types: []connect.RequestType{"purchase"}, Limit: 1}, nil, ""},
+		"product":    {connect.RequestQuery{Products: []string{"PRD-1"}}, []string{`(product `}, ""},
+		"hub":        {connect.RequestQuery{Hubs: []string{"HB-1"}}, []string{`(hub `}, ""},
+		"RQL":        {connect.RequestQuery{RQL: "like(asset.external_id,*3)"}, []string{"(not like(asset.external_id,"}, ""},
+		"RQL, none at all": {connect.RequestQuery{RQL: "in(id,(PR-1,PR-2))&eq(sli.days,3)"}, nil,
+			"PR-1000-0000-0001-001 (not in(id,(PR-1,PR-2)))"},
+		"RQL that may hold": {connect.RequestQuery{RQL: "eq(sli.days,3)&ne(asset.external_uid,x)"}, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

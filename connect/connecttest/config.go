@@ -51,6 +51,10 @@ type Config struct {
 	// MaxPageSize is the largest page: larger limits are reduced silently, as in Connect. 0
 	// means 1000 (inferred, connect/WIRE.md#4).
 	MaxPageSize int
+	// RejectUnknownFields answers 400 to a condition on a field that is not documented as a filter.
+	// By default such a condition is ignored and selects everything, as in Connect (inferred,
+	// connect/WIRE.md#14.3).
+	RejectUnknownFields bool
 	// ShuffleTies returns requests that were created at the same time in another order
 	// on each call, as a database does that sorts by that time alone. Further sort keys
 	// are ignored then; without ordering, all rows are ties.

@@ -1,6 +1,7 @@
 package connecttest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -29,10 +30,13 @@ type list[T any] struct {
 	shuffle func(rows []T)
 }
 
-func newList[T any](fields map[string]testkit.Field[T], encode func(T) map[string]any, sample T) list[T] {
-	return list[T]{
-		Table: testkit.Table[T]{Fields: fields, Unknown: "there is no filter on %q"}, encode: encode, sample: sample,
-	}
+// newList returns a list. Like the server, it ignores conditions on unknown fields
+// (connect/WIRE.md#14.3), unless they are rejected.
+func newList[T any](c Config, fields map[string]testkit.Field[T], encode func(T) map[string]any, sample T) list[T] {
+	l := list[T]{encode: encode, sample: sample, Table: testkit.Table[T]{Fields: fields}}
+	l.Unknown = "there is no filter on %q"
+	l.Ignores = func(name string) bool { return !c.RejectUnknownFields || name == "limit" || name == "offset" }
+	return l
 }
 
 // query is the parsed query string of a list.
@@ -82,7 +86,7 @@ func page[T any](c call, l list[T], rows []T, pageMax int) answer {
 	}
 	// As in django-rql, the range of an empty page is offset-offset.
 	first, last := q.offset, q.offset+max(len(found)-1, 0)
-	if q.limit == 0 || total == 0 {
+	if q.limit == 0 {
 		first, last = 0, 0
 	}
 	a := good(body)
@@ -112,7 +116,8 @@ func (l list[T]) parse(raw string) (*query[T], error) {
 	}
 	q := &query[T]{limit: -1, offset: -1}
 	for _, e := range terms {
-		if err := l.term(q, e); err != nil {
+		if err := cmp.Or(slice(e, "limit", defaultLimit, &q.limit), slice(e, "offset", 0, &q.offset),
+			l.term(q, e)); err != nil {
 			return nil, err
 		}
 	}
@@ -124,18 +129,14 @@ func (l list[T]) parse(raw string) (*query[T], error) {
 }
 
 func (l list[T]) term(q *query[T], e rql.Expr) error {
-	switch {
-	case e.Op == "ordering":
+	switch e.Op {
+	case "ordering":
 		return l.ordering(q, e)
-	case e.Op == "select":
+	case "select":
 		return l.selection(q, e)
-	case isPaging(e, "limit"):
-		return number(e, &q.limit)
-	case isPaging(e, "offset"):
-		return number(e, &q.offset)
 	default:
 		match, err := l.Filter(e)
-		if err != nil {
+		if err != nil || match == nil {
 			return err
 		}
 		q.match = append(q.match, match)
@@ -175,19 +176,30 @@ func (l list[T]) narrow(e rql.Expr) []T {
 	return find(values)
 }
 
-func isPaging(e rql.Expr, name string) bool { return len(e.Args) == 2 && e.Args[0].Value == name }
+var comparisons = []string{"eq", "ne", "gt", "ge", "lt", "le"}
 
-// number reads limit=… or offset=…, each at most once and only as equality.
-func number(e rql.Expr, into *int) error {
-	name := e.Args[0].Value
+// slice reads limit=… or offset=… anywhere in a term, each at most once and only as equality. A value
+// that is not a number from 0 counts as the default (connect/WIRE.md#14.5).
+func slice(e rql.Expr, name string, otherwise int, into *int) error {
+	for _, arg := range e.Args {
+		if arg.Expr == nil {
+			continue
+		}
+		if err := slice(*arg.Expr, name, otherwise, into); err != nil {
+			return err
+		}
+	}
+	if !slices.Contains(comparisons, e.Op) || e.Args[0].Value != name {
+		return nil
+	}
 	n, err := numeric.Atoi(e.Args[1].Value)
 	switch {
 	case e.Op != "eq":
 		return fmt.Errorf("%s takes no operator but =", name)
-	case err != nil || n < 0:
-		return fmt.Errorf("%s is %q: want a number from 0", name, e.Args[1].Value)
 	case *into >= 0:
 		return fmt.Errorf("%s is there twice", name)
+	case err != nil || n < 0:
+		n = otherwise
 	}
 	*into = n
 	return nil

@@ -58,7 +58,7 @@ func (s *System) requestList() list[*request] {
 			Operators: f.Operators, Values: func(r *request) []string { return f.Values(r.asset) },
 		}
 	}
-	l := newList(fields, s.requestJSON, &request{asset: &asset{}})
+	l := newList(s.cfg, fields, s.requestJSON, &request{asset: &asset{}})
 	l.indexes = map[string]func([]string) []*request{
 		"asset.external_uid": func(uids []string) []*request { return requestsOf(s.store.byUID, uids) },
 		"asset.external_id":  func(ids []string) []*request { return requestsOf(s.store.byExternalID, ids) },
@@ -80,7 +80,9 @@ func requestsOf(index map[string][]*asset, values []string) []*request {
 
 // assetList is the list of assets. Its filters are those of an asset in the list of
 // requests (inferred).
-func (s *System) assetList() list[*asset] { return newList(s.assetFields(), s.assetJSON, &asset{}) }
+func (s *System) assetList() list[*asset] {
+	return newList(s.cfg, s.assetFields(), s.assetJSON, &asset{})
+}
 
 func (s *System) assetFields() map[string]testkit.Field[*asset] {
 	fixed := func(v string) func(*asset) string { return func(*asset) string { return v } }
@@ -143,7 +145,7 @@ func (s *System) listOne(c call, row map[string]any, properties map[string]strin
 	for name, value := range properties {
 		fields[name] = textField(enumOperators, func(map[string]any) string { return value })
 	}
-	return page(c, newList(fields, maps.Clone, row), []map[string]any{row}, s.cfg.MaxPageSize)
+	return page(c, newList(s.cfg, fields, maps.Clone, row), []map[string]any{row}, s.cfg.MaxPageSize)
 }
 
 // listAssetRequests lists references to the requests of an asset.

@@ -216,7 +216,8 @@ func TestDjangoRql1Conditions(t *testing.T) {
 			w.Header().Set("Content-Range", "items 0-0/0")
 			_, _ = io.WriteString(w, "[]")
 		})
-		for _, err := range connectClient(t, s.URL).Requests(within(t, 5*time.Second), connect.RequestQuery{RQL: text}) {
+		c := connectClient(t, s.URL, connect.WithFilterFields("name", "reason", "asset.tiers.customer.name"))
+		for _, err := range c.Requests(within(t, 5*time.Second), connect.RequestQuery{RQL: text}) {
 			if err != nil {
 				t.Errorf("%s: %v", text, err)
 			}

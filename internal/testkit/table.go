@@ -14,6 +14,9 @@ type Table[T any] struct {
 	Fields map[string]Field[T]
 	// Unknown is the error for a property that is not in Fields, with one %q.
 	Unknown string
+	// Ignores reports whether a condition on a property that is not in Fields is ignored, as if it
+	// was not there; nil means that none is.
+	Ignores func(name string) bool
 	// Compare orders two values; nil compares them as text.
 	Compare func(a, b string) int
 	// Like returns the test of the operator like for a pattern; nil means [rql.Like].
@@ -49,7 +52,8 @@ func (t *Table[T]) Field(name string) (Field[T], error) {
 	return f, nil
 }
 
-// Filter compiles an expression that [rql.Parse] returned.
+// Filter compiles an expression that [rql.Parse] returned. It returns nil for a condition that is
+// ignored.
 func (t *Table[T]) Filter(e rql.Expr) (func(T) bool, error) {
 	switch e.Op {
 	case "and", "or", "not":
@@ -60,7 +64,10 @@ func (t *Table[T]) Filter(e rql.Expr) (func(T) bool, error) {
 	}
 	name := e.Args[0].Value
 	f, err := t.Field(name)
-	if err != nil {
+	switch {
+	case err != nil && t.Ignores != nil && t.Ignores(name):
+		return nil, nil
+	case err != nil:
 		return nil, err
 	}
 	if !f.accepts(e.Op) {
@@ -100,7 +107,12 @@ func (t *Table[T]) logic(e rql.Expr) (func(T) bool, error) {
 		if err != nil {
 			return nil, err
 		}
-		terms = append(terms, term)
+		if term != nil {
+			terms = append(terms, term)
+		}
+	}
+	if len(terms) == 0 {
+		return nil, nil
 	}
 	if e.Op == "not" {
 		return func(row T) bool { return !terms[0](row) }, nil
