@@ -210,6 +210,40 @@ func TestVerifySeesAFalseSuccessAtOnce(t *testing.T) {
 	}
 }
 
+// If the clock was set back since the push, nobody knows whether a request failed before it.
+func TestVerifyWaitsForConnectAfterTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "s")
+		s := newShop(o)
+		p, j := planFor(t, o), journalOf(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.OnEvent = func(e resubmit.Event) {
+				if _, ok := e.(resubmit.PushAccepted); ok {
+					cancel()
+				}
+			}
+		})
+		_, err := r.Apply(ctx, p)
+		require.ErrorIs(t, err, context.Canceled)
+		rec, err := j.Get(t.Context(), protocol.OrderKey("id-1"))
+		require.NoError(t, err)
+		for _, at := range []*time.Time{&rec.At, &rec.Order.ClaimedAt, &rec.Order.FirstClaimAt, &rec.Order.SentAt} {
+			*at = at.Add(time.Hour)
+		}
+		_, err = j.Put(t.Context(), resubmit.Durable, rec)
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		s.answer("s", connect.StatusFailed, "no credit")
+		start := time.Now()
+		report, err := runnerFor(t, s, func(c *resubmit.Config) { c.Requests = s }).Apply(t.Context(), p)
+		require.NoError(t, err)
+		require.Equal(t, protocol.FalseSuccess, itemOf(t, report, 1).Outcome)
+		require.GreaterOrEqual(t, time.Since(start), 5*time.Minute)
+	})
+}
+
 func TestVerifyEndsIfTheOrderCannotBeRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

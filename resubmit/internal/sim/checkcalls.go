@@ -250,7 +250,7 @@ func (ch *checker) countTries(p *process, tries []attempt, own attempt, a *appro
 }
 
 // lifted reports whether something has changed between a push and the plan of a process: a window has ended, or a run
-// because Connect was down.
+// has ended because Connect was down.
 func (ch *checker) lifted(p *process, t attempt) bool {
 	return slices.ContainsFunc(p.state.approval.outages, func(end time.Time) bool { return end.After(t.at) }) ||
 		slices.ContainsFunc(ch.records(p), func(r protocol.Record) bool {

@@ -318,8 +318,8 @@ func (o *processState) start(p *process, a *approval) {
 		if r.Run != a.digest {
 			p.w.count("intents of another plan without an outcome")
 		}
-		for k := range ch.attempts[i] {
-			ch.attempts[i][k].accepted = false // the program has forgotten that
+		if last := len(ch.attempts[i]) - 1; last >= 0 {
+			ch.attempts[i][last].accepted = false // the record of that was lost
 		}
 		at := time.Now()
 		if r.ClaimedAt.Before(at) {

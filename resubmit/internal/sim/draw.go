@@ -342,7 +342,7 @@ func (s *scenario) drawOrders(d dice) {
 		}
 		s.orders = append(s.orders, o)
 	}
-	if s.seed%3 == 0 && s.api == apiOrderManager { // some existing subscriptions have one tenant
+	if s.seed%3 == 0 && s.api == apiOrderManager { // some existing subscriptions have one tenant, which others do not show
 		for i := range s.orders {
 			if o := &s.orders[i]; o.existing && o.subscription < shared {
 				o.tenant = 0

@@ -151,7 +151,9 @@ func (j *faultyJournal) Put(ctx context.Context, d resubmit.Durability, records 
 		return 0, err
 	}
 	seq, err := j.put(ctx, d, records)
-	p.w.logf("process %s: journal: %s: %v", p, describe(order, records), err)
+	if first.Run == nil || first.Run.Renewals == 0 || err != nil {
+		p.w.logf("process %s: journal: %s: %v", p, describe(order, records), err)
+	}
 	if err != nil {
 		return 0, err
 	}
