@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -22,9 +20,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// maxTokenAge is how long before a push its token of the rate limit may have been taken.
-const maxTokenAge = 250 * time.Millisecond
-
 // order is an open order: the steps that package protocol prescribes, one after the other, on one goroutine.
 type order struct {
 	x       *run
@@ -35,24 +30,18 @@ type order struct {
 	machine *protocol.Machine
 	item    Item
 
-	admitted  bool // it does not wait for its first permission to push; the lock of the scheduler guards it
-	step      protocol.Step
-	slot      bool      // it has a slot for pushes
-	token     time.Time // when the token for its push was taken
-	silent    bool      // the client does not report which transitions the order offers
-	drained   bool      // it ended because the run was drained, unless a last read showed otherwise
-	failing   time.Time // since when it cannot be read although Commerce may answer; zero: it can
-	deferrals int
-	denied    int               // pushes that were answered with 401 or 403
-	counted   atomic.Bool       // its outcome is counted
-	sent      atomic.Bool       // a push may have been sent, and its outcome is not known
-	resumed   bool              // an earlier run has begun it
-	healthy   bool              // it is in progress and was judged as good
-	health    health            // as the canary knows it; the lock of the scheduler guards it
-	blocker   string            // the order that blocks it
-	choices   []commerce.Status // the targets of the last push, the best first
-	refusal   string            // why the last push was refused
-	after     func(*order)      // is called when the order is done; nil for nothing
+	admitted bool // it does not wait for its first permission to push; the lock of the scheduler guards it
+	step     protocol.Step
+	attempt  attempt
+	checks   verification
+	drained  bool         // it ended because the run was drained, unless a last read showed otherwise
+	failing  time.Time    // since when it cannot be read although Commerce may answer; zero: it can
+	counted  atomic.Bool  // its outcome is counted
+	sent     atomic.Bool  // a push may have been sent, and its outcome is not known
+	resumed  bool         // an earlier run has begun it
+	health   health       // as the canary knows it; the lock of the scheduler guards it
+	blocker  string       // the order that blocks it
+	after    func(*order) // is called when the order is done; nil for nothing
 }
 
 // run carries out the steps of an order until it is done.
@@ -68,7 +57,7 @@ func (o *order) run() {
 		o.step = o.machine.Next(time.Now())
 		o.sent.Store(o.machine.InFlight())
 		if !o.beforePush() {
-			o.giveSlot()
+			o.attempt.giveSlot()
 		}
 		if o.step.Kind == protocol.StepEnd {
 			break
@@ -87,19 +76,19 @@ func (o *order) perform() {
 	case protocol.StepReload:
 		o.reload()
 	case protocol.StepAdmit:
-		o.admit()
+		o.attempt.admit()
 	case protocol.StepRead:
 		o.read()
 	case protocol.StepLookUp:
 		o.lookUp()
 	case protocol.StepClaim:
-		o.claim()
+		o.attempt.claim()
 	case protocol.StepPush:
-		o.push()
+		o.attempt.push()
 	case protocol.StepPut:
 		o.put()
 	case protocol.StepVerify:
-		o.verify()
+		o.checks.verify()
 	case protocol.StepLanes:
 		o.end()
 	case protocol.StepEnd:
@@ -134,13 +123,6 @@ func (o *order) beforePush() bool {
 		return true
 	default:
 		return false
-	}
-}
-
-func (o *order) giveSlot() {
-	if o.slot {
-		o.slot = false
-		o.x.caller.pushes.Give()
 	}
 }
 
@@ -225,7 +207,7 @@ func (o *order) recall(rec *protocol.Record) {
 	}
 	o.resumed = true
 	o.item.Attempts = rec.Order.Attempts
-	o.evidence("journal", fmt.Sprintf("an earlier run left it as %s", rec.Order.Phase), rec.At)
+	o.item.evidence("journal", fmt.Sprintf("an earlier run left it as %s", rec.Order.Phase), rec.At)
 	if o.machine.InFlight() {
 		o.x.scheduler.admitted(o)
 		o.item.Target, o.item.PushedAt = rec.Order.Target, rec.Order.SentAt
@@ -296,24 +278,6 @@ func (o *order) noJournal(err error) {
 	}
 }
 
-// admit waits until the order may be pushed: for the canary, Retry-After, the gate and a slot.
-func (o *order) admit() {
-	x := o.x
-	x.events.waitBelow(o.ctx, maxQueuedEvents)
-	if why := x.scheduler.canaryStopped(o.place); why != "" && o.item.Attempts == 0 {
-		o.machine.GiveUp(protocol.NotStarted, why)
-		return
-	}
-	if x.stopping() || x.waitWhile(o.ctx, x.caller.pace.Rest) != nil || x.gate.wait(o.ctx, o.entry.OrderID) != nil ||
-		x.caller.pushes.Take(o.ctx) != nil {
-		o.stop()
-		return
-	}
-	o.slot = true
-	x.scheduler.admitted(o)
-	o.machine.Admitted()
-}
-
 // read reads the order, right before its push or to see what became of it.
 func (o *order) read() {
 	kind := throttle.BeforePush
@@ -337,10 +301,10 @@ func (o *order) read() {
 	}
 	changed := o.entry.Before.Diff(o.item.After)
 	r := protocol.Reading{Began: began, Change: changed, Status: read.Status, AtRest: orders.AtRest(read.Status)}
-	r.Targets, r.NoTarget = o.targets(read)
-	o.choices = r.Targets
+	r.Targets, r.NoTarget = o.attempt.targets(read)
+	o.attempt.choices = r.Targets
 	if tried := o.machine.Tried(); len(tried) > 0 {
-		r.NoTarget = fmt.Sprintf("Commerce refused the push to %s: %s", list(tried), o.refusal)
+		r.NoTarget = fmt.Sprintf("Commerce refused the push to %s: %s", list(tried), o.attempt.refusal)
 	}
 	o.machine.Read(r, time.Now())
 	switch rec, _ := o.machine.Record(); rec.Phase {
@@ -357,7 +321,7 @@ func (o *order) read() {
 
 // credited records that a read shows that a push was accepted.
 func (o *order) credited(rec *protocol.Order, at time.Time) {
-	o.evidence("read", rec.Why, at)
+	o.item.evidence("read", rec.Why, at)
 	i := &o.item
 	i.Target, i.Attempts = rec.Target, max(i.Attempts, rec.Attempts)
 	if i.PushedAt.IsZero() {
@@ -384,7 +348,7 @@ func (o *order) fetch(kind throttle.Kind) (*commerce.Order, time.Time, error) {
 		}
 	}
 	if err != nil {
-		o.noteID(err)
+		o.item.noteID(err)
 		if unauthorized(err) || forbidden(err) {
 			o.x.caller.checkOrderAccess(o, &o.x.caller.readAccess, "reading order", err)
 		}
@@ -399,13 +363,6 @@ func (o *order) fetch(kind throttle.Kind) (*commerce.Order, time.Time, error) {
 // them: the one that it failed with, and those that it may be pushed to.
 func (o *order) expected() []commerce.Status {
 	return append([]commerce.Status{o.entry.Before.Status, o.entry.Target}, o.x.cfg.Targets...)
-}
-
-// noteID keeps the correlation id of an error.
-func (o *order) noteID(err error) {
-	if e, ok := errors.AsType[*commerce.Error](err); ok && e.CorrelationID != "" {
-		o.item.CorrelationID = e.CorrelationID
-	}
 }
 
 // readFailed continues after a read that failed.
@@ -428,212 +385,8 @@ func (o *order) readFailed(err error) {
 	case forbidden(err):
 		o.machine.GiveUp(protocol.Skipped, "the order could not be read again: "+err.Error())
 	default:
-		o.postpone("the order could not be read again", err)
+		o.attempt.postpone("the order could not be read again", err)
 	}
-}
-
-// postpone tries the order again after a pause, a limited number of times. A later run may try it again.
-func (o *order) postpone(what string, err error) {
-	o.giveSlot()
-	o.deferrals++
-	if o.deferrals > o.x.cfg.MaxDeferrals {
-		o.machine.GiveUp(protocol.Skipped, fmt.Sprintf("given up after %d tries: %s: %v", o.deferrals, what, err))
-		return
-	}
-	pause := max(time.Second<<min(o.deferrals-1, 6), o.x.caller.pace.Rest())
-	if o.x.gate.rest(o.ctx, pause) != nil {
-		o.stop()
-	}
-}
-
-// targets returns the transitions to try, in order of preference. It is the first of Policy.Targets
-// that the order offers. If the client cannot read what an order offers, as with Simple API, they are
-// the plan's target and Policy.Targets. There is no default, since flows differ.
-func (o *order) targets(read *commerce.Order) (targets []commerce.Status, why string) {
-	if o.silent = read.Transitions == nil; o.silent {
-		for _, t := range append([]commerce.Status{o.entry.Target}, o.x.explicit...) {
-			if rules.CanResubmit(t) {
-				targets = append(targets, t)
-			}
-		}
-		return targets, "the transitions that the order offers are unknown; set Policy.Targets to the one that resubmits it"
-	}
-	for _, t := range o.x.cfg.Targets {
-		if read.Offers(t) {
-			return []commerce.Status{t}, ""
-		}
-	}
-	offers := make([]string, 0, len(read.Transitions))
-	for _, t := range read.Transitions {
-		offers = append(offers, string(t.To))
-	}
-	return nil, fmt.Sprintf("the order offers no transition that resubmits it; it offers [%s]", strings.Join(offers, " "))
-}
-
-func list(statuses []commerce.Status) string {
-	parts := make([]string, len(statuses))
-	for i, s := range statuses {
-		parts[i] = string(s)
-	}
-	return strings.Join(parts, ", ")
-}
-
-// claim takes a token of the rate limit and writes the claim to the journal, for the order and all its lanes.
-func (o *order) claim() {
-	if err := o.x.caller.pace.Wait(o.ctx, throttle.Push); err != nil {
-		if o.ctx.Err() != nil {
-			o.stop()
-			return
-		}
-		o.machine.Postpone()
-		return
-	}
-	o.token = time.Now()
-	lanes, err := o.lanes(o.ctx, o.step.Lanes)
-	if err != nil {
-		o.journalFailed(err)
-		return
-	}
-	records := o.machine.Claim(lanes, time.Now())
-	if records == nil {
-		return
-	}
-	rec, _ := o.machine.Record()
-	o.x.events.emit(PushIntended{
-		OrderID: o.item.OrderID, Number: o.item.Number, Target: rec.Target, Attempt: o.item.Attempts + 1,
-	})
-	if o.ctx.Err() != nil { // also if the audit log could not be written
-		o.stop()
-		return
-	}
-	// The end of the run must not interrupt the claim: whether it was made would be unknown.
-	seq, err := o.x.cfg.Journal.Put(context.WithoutCancel(o.ctx), Durable, records...)
-	conflict, _ := errors.AsType[*ConflictError](err)
-	switch {
-	case conflict != nil:
-		o.machine.Rejected(conflict.Current)
-	case errors.Is(err, ErrOrderNumber):
-		o.machine.GiveUp(protocol.Skipped, err.Error())
-	case err != nil:
-		o.journalFailed(err)
-	default:
-		o.machine.Claimed(seq)
-	}
-}
-
-// push makes the last checks and pushes the order.
-func (o *order) push() {
-	closed := ""
-	if time.Since(o.token) > maxTokenAge {
-		if err := o.x.caller.pace.Wait(o.ctx, throttle.Push); err != nil {
-			closed = err.Error()
-		}
-		o.token = time.Now()
-	}
-	if closed == "" {
-		closed = o.x.gate.closedFor(o.entry.OrderID)
-	}
-	if o.ctx.Err() != nil { // also while the calendar was read
-		closed = "the run ended"
-	}
-	now := time.Now()
-	lost := o.x.lease.lost()
-	if !o.machine.MaySend(protocol.Check{Closed: closed, Lease: lost == nil}, now) {
-		if lost != nil {
-			o.x.fail(lost)
-		}
-		return
-	}
-	o.x.caller.pace.Late(o.token)
-	err := o.x.caller.push(o.ctx, o.entry.OrderID, o.step.Target, o.mayPush)
-	o.answered(err, time.Now())
-}
-
-// mayPush returns why the push must not be sent after all, because the client has first made other calls; "" if it may.
-func (o *order) mayPush() string {
-	if o.x.lease.lost() != nil {
-		return "the lease of the run is over"
-	}
-	return cmp.Or(o.machine.Late(time.Now()), o.x.gate.closedFor(o.entry.OrderID))
-}
-
-// answered reports what became of the push.
-func (o *order) answered(err error, now time.Time) {
-	answer := o.answerOf(err)
-	o.machine.Answered(answer, now)
-	o.reread("")
-	o.noteID(err)
-	i := &o.item
-	if answer.Kind != protocol.NotSent {
-		i.Attempts++
-		i.PushedAt = now
-	}
-	switch answer.Kind {
-	case protocol.Accepted:
-		i.Target = o.step.Target
-		o.x.caller.pushAccess.succeeded()
-		o.x.events.emit(PushAccepted{OrderID: i.OrderID, Number: i.Number, Target: o.step.Target, Attempt: i.Attempts})
-	case protocol.ByGateway, protocol.NoAnswer:
-		i.Target = o.step.Target
-		o.evidence("push", answer.Why, now)
-		o.x.caller.checkOrderAccess(o, &o.x.caller.pushAccess, "push of order", err)
-		o.x.events.emit(PushUnanswered{OrderID: i.OrderID, Number: i.Number, Target: o.step.Target, Err: err})
-	default:
-		o.evidence("push", answer.Why, now)
-		o.refusal = err.Error()
-		again := answer.Kind != protocol.Refused && o.deferrals < o.x.cfg.MaxDeferrals
-		if answer.Kind == protocol.NotOffered {
-			again = slices.ContainsFunc(o.choices, func(t commerce.Status) bool {
-				return !slices.Contains(o.machine.Tried(),
-					t)
-			})
-		}
-		o.x.events.emit(PushRefused{OrderID: i.OrderID, Number: i.Number, Target: o.step.Target, Err: err, Again: again})
-		o.refused(answer.Kind, err)
-	}
-}
-
-// refused continues after a push that was refused or not sent.
-func (o *order) refused(kind protocol.AnswerKind, err error) {
-	denied := unauthorized(err) || forbidden(err)
-	if denied { // the client has renewed its credentials if it can, so there is one further attempt
-		o.denied++
-		if o.denied > 1 || unauthorized(err) && notSent(err) {
-			o.x.caller.checkOrderAccess(o, &o.x.caller.pushAccess, "push of order", err)
-		}
-	}
-	switch {
-	case kind == protocol.Refused || kind == protocol.NotOffered || errors.Is(err, throttle.ErrHeldBack):
-	case denied && o.denied > 1:
-		o.machine.GiveUp(protocol.Skipped, "Commerce refused the push: "+err.Error())
-	case !denied:
-		o.postpone("the push was not accepted", err)
-	}
-}
-
-// answerOf returns what the error of a push means.
-func (o *order) answerOf(err error) protocol.Answer {
-	if err == nil {
-		return protocol.Answer{Kind: protocol.Accepted}
-	}
-	e, ok := errors.AsType[*commerce.Error](err)
-	a := protocol.Answer{Kind: protocol.NoAnswer, Why: "the answer to the push was lost: " + err.Error()}
-	switch {
-	case !ok:
-		return a
-	case e.Delivery == commerce.DeliveryNotSent:
-		a.Kind, a.Why = protocol.NotSent, "the push was not sent: "+err.Error()
-	case e.Delivery != commerce.DeliveryRefused && e.HTTPStatus != 0:
-		a.Kind, a.Why = protocol.ByGateway, "a gateway answered the push: "+err.Error()
-	case e.Delivery != commerce.DeliveryRefused:
-	case unauthorized(err), forbidden(err), errors.Is(err, commerce.ErrRateLimited):
-		a.Kind, a.Why = protocol.RefusedForNow, "Commerce refused the push for now: "+err.Error()
-	case o.silent && e.NotOffered():
-		a.Kind, a.Why = protocol.NotOffered, "Commerce refused the push: "+err.Error()
-	default:
-		a.Kind, a.Why = protocol.Refused, "Commerce refused the push: "+err.Error()
-	}
-	return a
 }
 
 // put writes the records of a step. The end of the run does not interrupt that.
@@ -700,14 +453,6 @@ func (o *order) made(found map[connect.RequestKey][]connect.LatestRequest, since
 	return "", forbidden
 }
 
-func (o *order) evidence(kind, said string, at time.Time) {
-	said = text.Sentence(said)
-	if n := len(o.item.Evidence); n > 0 && o.item.Evidence[n-1].Text == said {
-		return // it was read again and is unchanged
-	}
-	o.item.Evidence = append(o.item.Evidence, failure.Evidence{Kind: kind, Text: said, At: at})
-}
-
 // finish ends the order with its outcome.
 func (o *order) finish(outcome protocol.Outcome, why string) {
 	o.item.Outcome, o.item.Why = outcome, text.Sentence(why)
@@ -754,18 +499,34 @@ func (o *order) healthOf(outcome protocol.Outcome) health {
 	case protocol.FailedAgain, protocol.FalseSuccess:
 		return bad
 	case protocol.Progressing:
-		if o.healthy {
+		if o.checks.healthy {
 			return good
 		}
 		return setAside
 	case protocol.NotMoved, protocol.Unknown:
 		return setAside
 	case protocol.Skipped:
-		if o.item.Attempts > 0 && o.denied == 0 {
+		if o.item.Attempts > 0 && o.attempt.denied == 0 {
 			return bad
 		}
 		return notTried
 	default:
 		return notTried
+	}
+}
+
+// evidence adds what was seen of the order, unless it is what was seen last.
+func (i *Item) evidence(kind, said string, at time.Time) {
+	said = text.Sentence(said)
+	if n := len(i.Evidence); n > 0 && i.Evidence[n-1].Text == said {
+		return // it was read again and is unchanged
+	}
+	i.Evidence = append(i.Evidence, failure.Evidence{Kind: kind, Text: said, At: at})
+}
+
+// noteID keeps the correlation id of an error.
+func (i *Item) noteID(err error) {
+	if e, ok := errors.AsType[*commerce.Error](err); ok && e.CorrelationID != "" {
+		i.CorrelationID = e.CorrelationID
 	}
 }

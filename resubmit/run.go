@@ -267,6 +267,7 @@ func (x *run) open() {
 // begin opens an order on a goroutine of its own. after is called when it is done.
 func (x *run) begin(ctx context.Context, place int32, e *plan.Entry, after func(*order)) {
 	o := &order{x: x, place: place, ctx: ctx, entry: e, item: newItem(e), after: after}
+	o.attempt.order, o.checks.order = o, o
 	o.request, _ = x.cfg.RequestType(e.Type)
 	x.scheduler.opened(o)
 	x.orders.Go(func() {

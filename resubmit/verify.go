@@ -51,8 +51,9 @@ const (
 // listTrust is how long an order is seen by lists alone. A list may be stale.
 const listTrust = 30 * time.Minute
 
-// verification is the state of the verification of one push.
+// verification finds out what came of the push of an order.
 type verification struct {
+	order    *order
 	interval time.Duration // until the next poll
 	deadline time.Time
 	read     time.Time // when the order was last read, and not only listed
@@ -61,29 +62,29 @@ type verification struct {
 	back     bool      // and was then seen in the same failure
 	done     time.Time // when the order was first seen as provisioned in Commerce; zero before
 	last     bool      // there is no further poll
+	healthy  bool      // the order is in progress and was judged as good
 }
 
 // verify polls Commerce, and then Connect, for the outcome of a push.
-func (o *order) verify() {
+func (v *verification) verify() {
+	o := v.order
 	c := &o.x.cfg.Verify
 	rec, _ := o.machine.Record()
-	v := &verification{
-		interval: c.InitialInterval, pushedAt: rec.SentAt, read: time.Now(), deadline: rec.SentAt.Add(max(c.Timeout, 0)),
-		done: rec.DoneAt, left: rec.Status != o.entry.Before.Status && rec.Status.Known(),
-	}
+	v.interval, v.pushedAt, v.read, v.deadline = c.InitialInterval, rec.SentAt, time.Now(), rec.SentAt.Add(max(c.Timeout, 0))
+	v.done, v.left = rec.DoneAt, rec.Status != o.entry.Before.Status && rec.Status.Known()
 	for {
-		if o.waitForPoll(v) != nil {
+		if v.waitForPoll() != nil {
 			o.stop()
 			return
 		}
-		err := o.poll(v)
+		err := v.poll()
 		if o.ctx.Err() != nil {
 			o.stop()
 			return
 		}
-		outcome, why := o.assess(v, err)
+		outcome, why := v.assess(err)
 		if outcome == protocol.Progressing {
-			o.progressing(v)
+			v.progressing()
 		}
 		if outcome != protocol.Progressing || v.last {
 			if now := o.item.After; outcome == protocol.FailedAgain {
@@ -99,7 +100,8 @@ func (o *order) verify() {
 }
 
 // waitForPoll waits for the next poll. Polls are aligned, so that many orders are listed together.
-func (o *order) waitForPoll(v *verification) error {
+func (v *verification) waitForPoll() error {
+	o := v.order
 	now := time.Now()
 	due := now.Add(v.interval)
 	if tick := min(3*v.interval/2, pollTogether); tick >= time.Second && o.x.verifier.lists() {
@@ -116,9 +118,10 @@ func (o *order) waitForPoll(v *verification) error {
 }
 
 // poll finds out the state of the order: by a list with many others, or by reading it.
-func (o *order) poll(v *verification) error {
+func (v *verification) poll() error {
+	o := v.order
 	if !v.last && time.Since(v.read)+v.interval < listTrust {
-		if row := o.x.verifier.row(o.ctx, o.entry); row != nil && o.conclusive(row) {
+		if row := o.x.verifier.row(o.ctx, o.entry); row != nil && v.conclusive(row) {
 			o.item.After = plan.SnapshotOf(row)
 			return nil
 		}
@@ -136,7 +139,8 @@ func (o *order) poll(v *verification) error {
 
 // conclusive reports whether a row of a list says enough: the order is done, or in progress. Lists may lack the reason
 // of a failure.
-func (o *order) conclusive(row *commerce.Order) bool {
+func (v *verification) conclusive(row *commerce.Order) bool {
+	o := v.order
 	now := plan.SnapshotOf(row)
 	return len(row.Problems) == 0 && row.Status.Known() &&
 		orders.EntryIdentity(o.entry).Check(orders.IdentityOf(row)) == nil &&
@@ -144,7 +148,8 @@ func (o *order) conclusive(row *commerce.Order) bool {
 }
 
 // assess returns the outcome that the state of the order shows, and why. Progressing means that it is not known yet.
-func (o *order) assess(v *verification, err error) (protocol.Outcome, string) {
+func (v *verification) assess(err error) (protocol.Outcome, string) {
+	o := v.order
 	now := o.item.After
 	switch {
 	case err != nil:
@@ -152,7 +157,7 @@ func (o *order) assess(v *verification, err error) (protocol.Outcome, string) {
 	case failed(o.entry.Before, now):
 		again := v.left && v.back // once, the answer may be stale
 		if again || failedAnew(o.entry.Before, now) || time.Since(v.pushedAt) >= o.x.cfg.SettleDelay {
-			return protocol.FailedAgain, o.failedAgain()
+			return protocol.FailedAgain, v.failedAgain()
 		}
 		v.back = v.left
 		return protocol.Progressing, fmt.Sprintf("Commerce accepted the push, but the order is still %s", now.Status)
@@ -161,8 +166,8 @@ func (o *order) assess(v *verification, err error) (protocol.Outcome, string) {
 		if v.done.IsZero() {
 			v.done = time.Now().Round(0).UTC()
 		}
-		outcome, why, lag := o.inConnect()
-		if outcome == protocol.FalseSuccess && lag && o.mayLag(v) {
+		outcome, why, lag := v.inConnect()
+		if outcome == protocol.FalseSuccess && lag && v.mayLag() {
 			outcome = protocol.Progressing
 		}
 		return outcome, why
@@ -171,14 +176,15 @@ func (o *order) assess(v *verification, err error) (protocol.Outcome, string) {
 	}
 	v.left = true
 	if v.last {
-		return protocol.Progressing, o.whoMustAct()
+		return protocol.Progressing, v.whoMustAct()
 	}
 	return protocol.Progressing, ""
 }
 
 // mayLag reports whether Connect may still be behind Commerce (Verify.ConnectGrace). If so, it
 // schedules a poll for the end of that time.
-func (o *order) mayLag(v *verification) bool {
+func (v *verification) mayLag() bool {
+	o := v.order
 	c := &o.x.cfg.Verify
 	grace, waits := max(c.ConnectGrace, 0), c.Timeout >= 0
 	if waits {
@@ -198,7 +204,8 @@ func (o *order) mayLag(v *verification) bool {
 }
 
 // failedAgain returns why the order failed again.
-func (o *order) failedAgain() string {
+func (v *verification) failedAgain() string {
+	o := v.order
 	now := o.item.After
 	o.item.SameReason = now.Message != "" && failure.Template(now.Message) == failure.Template(o.entry.Before.Message)
 	o.item.AfterClass, _ = o.x.cfg.Classifier.Classify(now.Message)
@@ -214,7 +221,8 @@ func (o *order) failedAgain() string {
 
 // inConnect checks whether Connect agrees that a provisioned order is done. Progressing means that it is not known yet.
 // lag means that Connect may just be behind Commerce.
-func (o *order) inConnect() (outcome protocol.Outcome, why string, lag bool) {
+func (v *verification) inConnect() (outcome protocol.Outcome, why string, lag bool) {
+	o := v.order
 	done := "Commerce says " + string(o.item.After.Status)
 	keys := o.requestKeys()
 	switch {
@@ -245,7 +253,7 @@ func (o *order) inConnect() (outcome protocol.Outcome, why string, lag bool) {
 			case connect.StatusApproved:
 				approved = append(approved, r.ID)
 			case connect.StatusFailed, connect.StatusRevoked:
-				o.evidence("request", fmt.Sprintf("%s is %s: %s", r.ID, r.Status, brief(r.Reason)), r.Updated)
+				o.item.evidence("request", fmt.Sprintf("%s is %s: %s", r.ID, r.Status, brief(r.Reason)), r.Updated)
 				rec, _ := o.machine.Record()
 				return protocol.FalseSuccess, fmt.Sprintf("%s, but in Connect %s is %s: %s", done, r.ID, r.Status, brief(r.Reason)),
 					rec.FirstClaimAt.IsZero() || !failure.RequestChangedAt(&r).After(rec.FirstClaimAt)
@@ -261,7 +269,8 @@ func (o *order) inConnect() (outcome protocol.Outcome, why string, lag bool) {
 }
 
 // whoMustAct describes an order that is still in progress at the deadline, and who must act on it.
-func (o *order) whoMustAct() string {
+func (v *verification) whoMustAct() string {
+	o := v.order
 	at := fmt.Sprintf("the order is %s", o.item.After.Status)
 	if keys := o.requestKeys(); len(keys) > 0 {
 		found, err := o.x.verifier.requests(o.ctx, keys)
@@ -285,14 +294,15 @@ func (o *order) whoMustAct() string {
 // progressing judges an order as good before it ends, if it has left its failure some time ago and Connect has a
 // request for it that has not failed: a vendor may take days, and other orders must not wait for that. An order
 // without a verdict for a long time is set aside.
-func (o *order) progressing(v *verification) {
+func (v *verification) progressing() {
+	o := v.order
 	c := &o.x.cfg.Verify
 	since := time.Since(v.pushedAt)
-	if o.healthy || !o.x.scheduler.climbs(o.place) && !o.x.gate.breaker.tries(o.entry.OrderID) {
+	if v.healthy || !o.x.scheduler.climbs(o.place) && !o.x.gate.breaker.tries(o.entry.OrderID) {
 		return
 	}
-	if v.left && c.HealthyAfter >= 0 && since >= min(c.HealthyAfter, max(0, c.Timeout)) && o.alive() {
-		o.healthy = true
+	if v.left && c.HealthyAfter >= 0 && since >= min(c.HealthyAfter, max(0, c.Timeout)) && v.alive() {
+		v.healthy = true
 		o.judge(protocol.Progressing)
 		return
 	}
@@ -302,7 +312,8 @@ func (o *order) progressing(v *verification) {
 }
 
 // alive reports whether Connect has requests of the order and none has failed. Without Connect it is true.
-func (o *order) alive() bool {
+func (v *verification) alive() bool {
+	o := v.order
 	keys := o.requestKeys()
 	if len(keys) == 0 {
 		return true
