@@ -22,20 +22,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance/statuspage"
 )
 
-// failingCalendars are the cases that fail today. Remove a case from the list once it passes.
-var failingCalendars = []string{
-	"i01-duplicate-uid-different-times", "i09-duplicate-uid-two-calendars",
-	"m02-recurrence-id-floating", "m03-recurrence-id-floating-option-utc",
-	"r15-exdate-of-9999-dotnet",
-	"t04-unfolded-description", "t06-unfolded-description-status", "t07-trailing-garbage",
-	"t11-summary-broken-param-filter", "t14-two-calendars",
-	"u01-allday-until-utc-positive-offset", "u07-allday-until-utc-summer",
-	"x02-exdate-zoned-midnight-allday", "x05-exdate-empty", "x09-rdate-date-timed", "x10-override-with-rrule",
-	"x16-filter-override-renamed", "x18-filter-cancel-no-summary",
-	"x21-filter-newer-version-cancelled", "x23-filter-newer-version-renamed",
-	"z06-gmt-name-with-british-rules", "z16-contradicting-iana-berlin",
-}
-
 // TestCalendars runs the cases in testdata/calendars: iCalendar files, Statuspage answers, windows files and orders,
 // each with the report it comes from. expected.txt has "key: value" lines, then "expect:" and what is right:
 //
@@ -51,9 +37,6 @@ func TestCalendars(t *testing.T) {
 	files, err := filepath.Glob("testdata/calendars/*/expected.txt")
 	require.NoError(t, err)
 	require.Len(t, files, 130)
-	for _, name := range failingCalendars {
-		require.Contains(t, files, filepath.Join("testdata/calendars", name, "expected.txt"))
-	}
 	for _, file := range files {
 		c := loadCalendarCase(t, filepath.Dir(file))
 		t.Run(c.name, func(t *testing.T) {
@@ -62,10 +45,6 @@ func TestCalendars(t *testing.T) {
 			got := c.run(t)
 			require.Less(t, time.Since(began), 20*time.Second)
 			passes := slices.ContainsFunc(c.want, func(want []string) bool { return got.matches(want) })
-			if slices.Contains(failingCalendars, c.name) {
-				require.False(t, passes, "this case passes now: remove it from failingCalendars")
-				return
-			}
 			require.True(t, passes, "fault: %s\nright: %q\ngot: %q\nwarnings: %q\nerror: %v",
 				c.key("fault"), c.want, got.windows, got.warnings, got.err)
 		})

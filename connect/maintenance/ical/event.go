@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
-	"time"
 
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
@@ -27,256 +28,368 @@ type occurrence struct {
 	length length
 }
 
-// event is a parsed VEVENT.
+// event is a VEVENT. It is read in two steps: what identifies it, and its times, which depend on
+// the event whose occurrence it replaces.
 type event struct {
 	Event
-	line      int
+	line       int
+	*component // nil once the event is read
+	zones      *zones
+
 	sequence  int
 	stamp     string // DTSTAMP
 	cancelled bool
+	replaces  *property // RECURRENCE-ID
 
 	occurrence
-	hasLength  bool // else it has that of the event whose occurrence it replaces
+	base       *zone // of local times without a zone
+	floats     bool  // DTSTART has no zone
+	hasLength  bool  // else it has that of the event whose occurrence it replaces
 	rule       *rule
 	dates      []occurrence // RDATE; those without a length have that of the event
 	except     exceptions
-	recurrence *moment // the occurrence that this event replaces
-	following  bool    // it also replaces all that follow
-	broken     error   // why it is invalid
+	recurrence moment // the occurrence that it replaces
+	excludes   moment // the same, or all of its day
+	following  bool   // it also replaces all that follow
+	several    bool   // others have the same UID
+	broken     error  // why it is invalid
+	odd        []oddity
 }
 
-// exceptions are occurrences that are excluded or replaced.
-type exceptions struct {
-	instants map[int64]bool
-	days     map[time.Time]bool
+// oddity is a problem of an event that is used nevertheless.
+type oddity struct{ kind, err error }
+
+func (e *event) note(kind error, format string, args ...any) {
+	e.odd = append(e.odd, oddity{kind, fmt.Errorf(format, args...)})
 }
 
-func (x *exceptions) add(m moment) {
-	if m.date {
-		if x.days == nil {
-			x.days = make(map[time.Time]bool)
-		}
-		x.days[m.wall] = true
-		return
-	}
-	if x.instants == nil {
-		x.instants = make(map[int64]bool)
-	}
-	x.instants[m.instant().Unix()] = true
-}
-
-// has also matches a date with each time on it, and midnight with a date: many calendars
-// write exceptions in another form than the event.
-func (x *exceptions) has(m moment) bool {
-	if len(x.days) > 0 && x.days[m.wall.Truncate(24*time.Hour)] {
-		return true
-	}
-	return len(x.instants) > 0 && x.instants[m.instant().Unix()]
-}
-
-// eventReader parses the lines of one event.
-type eventReader struct {
-	*event
-	*component
-	zones *zones
-}
-
-// describe parses what identifies and describes an event, without its times.
-func describe(c *component) (*eventReader, error) {
-	r := &eventReader{event: &event{line: c.line, cancelled: c.method == "CANCEL"}, component: c}
-	uid, found, err := c.one("UID")
-	if err == nil && (!found || uid.value == "") {
+// identify reads what identifies and describes an event, without its times.
+func identify(c *component, method string, zones *zones) *event {
+	e := &event{line: c.line, component: c, zones: zones, broken: c.torn}
+	uid, found, err := e.one("UID")
+	if err == nil && !found {
 		err = errors.New("has no UID")
 	}
-	r.UID = uid.value
-	r.Summary, r.Description, r.Location = r.text("SUMMARY"), r.text("DESCRIPTION"), r.text("LOCATION")
-	for p, err := range c.all("CATEGORIES") {
-		if err != nil {
-			continue
-		}
-		for name := range strings.SplitSeq(p.value, ",") {
-			r.Categories = append(r.Categories, strings.TrimSpace(name))
+	e.broken = cmp.Or(e.broken, err)
+	e.UID = uid.value
+	e.Summary, e.Description, e.Location = e.text("SUMMARY"), e.text("DESCRIPTION"), e.text("LOCATION")
+	for list := range e.texts("CATEGORIES") {
+		for name := range strings.SplitSeq(list, ",") {
+			e.Categories = append(e.Categories, strings.TrimSpace(name))
 		}
 	}
-	r.stamp = r.text("DTSTAMP")
-	r.cancelled = r.cancelled || strings.EqualFold(r.text("STATUS"), "CANCELLED")
-	return r, err
+	e.stamp = e.text("DTSTAMP")
+	e.cancelled = strings.EqualFold(method, "CANCEL") || strings.EqualFold(e.text("STATUS"), "CANCELLED")
+	e.readSequence()
+	p, found, err := e.one("RECURRENCE-ID")
+	switch {
+	case found:
+		e.replaces = &p
+		e.following = strings.EqualFold(p.params["RANGE"], "THISANDFUTURE")
+	case err == nil && e.has("RECURRENCE-ID"):
+		err = errors.New("has an empty RECURRENCE-ID")
+	}
+	e.broken = cmp.Or(e.broken, err)
+	return e
 }
 
-// text returns the first readable text of a property: events are not left out because of
-// what is only displayed.
-func (r *eventReader) text(name string) string {
-	for p, err := range r.all(name) {
-		if err == nil {
-			return p.value
-		}
+// text returns the first text of a property.
+func (e *event) text(name string) string {
+	for text := range e.texts(name) {
+		return text
 	}
 	return ""
 }
 
-// identify parses which version of which occurrence it is.
-func (r *eventReader) identify() error {
-	sequence, found, err := r.one("SEQUENCE")
-	if err != nil {
-		return err
-	}
+func (e *event) readSequence() {
+	p, found, err := e.one("SEQUENCE")
 	if found {
-		if r.sequence, err = number.Atoi(sequence.value); err != nil || r.sequence < 0 {
-			return fmt.Errorf("SEQUENCE %q is not a number", shown(sequence.value))
+		e.sequence, err = number.Atoi(p.value)
+		if err != nil || e.sequence < 0 {
+			e.sequence, err = 0, fmt.Errorf("SEQUENCE %q is not a number", shown(p.value))
 		}
 	}
-	p, found, err := r.one("RECURRENCE-ID")
-	if err != nil || !found {
-		return err
-	}
-	m, err := r.zones.moment(p)
 	if err != nil {
+		e.note(maintenance.ErrUncertain, "%w: it counts as 0", err)
+	}
+}
+
+// linesOf returns the lines of some properties, to compare the event with other versions.
+func (e *event) linesOf(names ...string) string {
+	var lines []string
+	for _, l := range e.lines {
+		if slices.Contains(names, l.topic) {
+			lines = append(lines, l.text)
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// inherit copies from an older version what the event need not repeat (RFC 5546 3.2.5).
+func (e *event) inherit(older *event) {
+	e.describeLike(older)
+	if e.cancelled && !e.has("DTSTART") {
+		e.component, e.zones = older.component, older.zones
+	}
+}
+
+func (e *event) describeLike(other *event) {
+	e.Summary = cmp.Or(e.Summary, other.Summary)
+	e.Description, e.Location = cmp.Or(e.Description, other.Description), cmp.Or(e.Location, other.Location)
+	if len(e.Categories) == 0 {
+		e.Categories = other.Categories
+	}
+}
+
+// understand reads the times of an event that is valid so far. master is the event whose occurrence
+// it replaces; nil if there is none.
+func (e *event) understand(master *event) {
+	if e.broken == nil {
+		e.broken = e.readTimes(master)
+	}
+}
+
+func (e *event) readTimes(master *event) error {
+	if master != nil {
+		e.base = master.start.zone
+	}
+	if _, found, err := e.one("EXRULE"); found || err != nil {
+		return errors.New("has an EXRULE, which RFC 5545 removed: use EXDATE")
+	}
+	if err := e.readStart(); err != nil {
 		return err
 	}
-	r.recurrence = &m
-	r.following = strings.EqualFold(p.params["RANGE"], "THISANDFUTURE")
+	e.base = cmp.Or(e.base, e.start.zone)
+	if err := e.readLength(); err != nil {
+		return err
+	}
+	if e.replaces == nil {
+		return e.readRepeats()
+	}
+	if e.has("RRULE") || e.has("RDATE") {
+		e.note(maintenance.ErrUncertain, "replaces an occurrence (RECURRENCE-ID) and cannot recur itself: "+
+			"its RRULE and RDATE are ignored")
+	}
 	return nil
 }
 
-// understand parses the times.
-func (r *eventReader) understand() error {
-	switch {
-	case r.has("EXRULE"):
-		return errors.New("has an EXRULE, which RFC 5545 removed: use EXDATE")
-	case r.recurrence != nil && (r.has("RRULE") || r.has("RDATE")):
-		return errors.New("replaces an occurrence (RECURRENCE-ID) and cannot recur itself")
-	}
-	if err := r.readStart(); err != nil {
+// readRecurrence reads RECURRENCE-ID in the form of the event whose occurrence it is, if there is one.
+func (e *event) readRecurrence(master *event) error {
+	m, err := e.zones.moment(*e.replaces)
+	if err != nil {
 		return err
 	}
-	if err := r.readLength(); err != nil {
+	if master == nil {
+		e.recurrence, err = e.placed("RECURRENCE-ID", m)
+		e.excludes = e.recurrence
 		return err
 	}
-	return r.readRepeats()
+	e.base = master.start.zone
+	e.recurrence, err = e.like(master.start, "RECURRENCE-ID", m)
+	e.excludes = e.recurrence
+	if e.recurrence.date && !master.start.date { // the occurrence of that day
+		e.recurrence = moment{wall: m.wall.Add(master.start.wall.Sub(master.start.day())), zone: master.start.zone}
+	}
+	return err
 }
 
-func (r *eventReader) readStart() error {
-	p, found, err := r.one("DTSTART")
+func (e *event) readStart() error {
+	p, found, err := e.one("DTSTART")
 	switch {
 	case err != nil:
 		return err
 	case found:
-		r.start, err = r.zones.moment(p)
-		return err
-	case r.recurrence != nil && r.cancelled: // a cancellation need not repeat it
-		r.start = *r.recurrence
+		m, err := e.zones.moment(p)
+		if err != nil {
+			return err
+		}
+		e.floats = m.zone == nil
+		if e.start, err = e.placed("DTSTART", m); err != nil {
+			return err
+		}
+		return e.start.checkYear("DTSTART")
+	case e.replaces != nil && e.cancelled: // a cancellation need not repeat it
+		e.start = e.recurrence
 		return nil
 	default:
 		return errors.New("has no DTSTART")
 	}
 }
 
-func (r *eventReader) readLength() error {
-	end, ends, err := r.one("DTEND")
-	if err != nil {
-		return err
-	}
-	duration, lasts, err := r.one("DURATION")
-	if err != nil {
-		return err
-	}
-	r.hasLength = true
+// placed returns a moment in its zone. A local time without one is in that of the event.
+func (e *event) placed(name string, m moment) (moment, error) {
 	switch {
-	case ends && lasts:
-		return errors.New("has both DTEND and DURATION")
-	case ends:
-		m, err := r.zones.moment(end)
-		if err != nil {
-			return err
+	case m.zone != nil:
+		return m, nil
+	case m.date:
+		m.zone = cmp.Or(e.zones.floating, e.base)
+	default:
+		m.zone = cmp.Or(e.base, e.zones.floating)
+	}
+	if m.zone == nil {
+		return m, fmt.Errorf("%s %w", name, e.zones.errFloating(m.date))
+	}
+	return m, nil
+}
+
+// like returns a moment in the form of the start of a series: calendars write exceptions of whole
+// days as times.
+func (e *event) like(start moment, name string, m moment) (moment, error) {
+	if !start.date || m.date {
+		return e.placed(name, m)
+	}
+	day := moment{wall: m.day(), zone: start.zone, date: true}
+	if m.zone == utc {
+		day.wall = start.zone.dayOf(m.wall)
+		if midnight := day.instant(); !midnight.Equal(m.wall) && !m.wall.Equal(m.day()) {
+			e.note(maintenance.ErrUncertain, "%s %s is not midnight in the zone of whole days, where it counts as %s: "+
+				"check WithFloatingZone", name, m.wall.Format(utcLayout), day.key())
 		}
-		r.length, err = between(r.start, m)
-		return err
-	case lasts:
-		r.length, err = parseLength(duration.value)
-		return err
-	case r.start.date: // RFC 5545 3.6.1
-		r.length = length{days: 1}
-		return nil
 	}
-	r.hasLength = false
-	if r.recurrence == nil {
-		return errNoLength
-	}
-	return nil
+	return day, nil
 }
 
 // errNoLength is for events that end when they start (RFC 5545 3.6.1).
 var errNoLength = errors.New("has neither DTEND nor DURATION, so it has no length")
 
-func (r *eventReader) readRepeats() error {
-	rrule, found, err := r.one("RRULE")
+func (e *event) readLength() error {
+	end, ends, err := e.one("DTEND")
 	if err != nil {
 		return err
 	}
-	if found {
-		if r.rule, err = parseRule(rrule.value, r.start); err != nil {
-			return err
-		}
-	}
-	err = r.eachListed("RDATE", func(p property, value string) error {
-		o, err := r.date(p, value)
-		r.dates = append(r.dates, o)
-		return err
-	})
+	duration, lasts, err := e.one("DURATION")
 	if err != nil {
 		return err
 	}
-	return r.eachListed("EXDATE", func(p property, value string) error {
-		m, err := r.listed(p, value)
-		if err == nil {
-			r.except.add(m)
-		}
+	var byDuration length
+	if lasts {
+		byDuration, err = parseLength(duration.value)
+	}
+	if ends && err != nil {
+		e.note(maintenance.ErrUncertain, "%w: its DTEND is used", err)
+		lasts, err = false, nil
+	}
+	e.hasLength = true
+	switch {
+	case err != nil:
 		return err
-	})
-}
-
-// eachListed calls take for each value of a list of times.
-func (r *eventReader) eachListed(name string, take func(p property, value string) error) error {
-	for p, err := range r.all(name) {
-		if err != nil {
+	case ends:
+		if e.length, err = e.until(end); err != nil || !lasts {
 			return err
 		}
-		for value := range strings.SplitSeq(p.value, ",") {
-			if err := take(p, value); err != nil {
-				return err
-			}
+		if !e.length.from(e.start).Equal(byDuration.from(e.start)) {
+			return errors.New("has both DTEND and DURATION, which differ")
 		}
+		return nil
+	case lasts:
+		e.length = byDuration
+		return nil
+	case e.start.date: // RFC 5545 3.6.1
+		e.length = length{days: 1}
+		return nil
+	}
+	e.hasLength = false
+	if e.replaces == nil {
+		return errNoLength
 	}
 	return nil
 }
 
-// listed parses one time of a list. Without a zone it is in that of the event: calendars
-// omit it.
-func (r *eventReader) listed(p property, value string) (moment, error) {
-	zones := *r.zones
-	zones.floating = cmp.Or(zones.floating, r.start.zone)
-	tzid := p.params["TZID"]
-	if tzid == "" && len(value) == len(localLayout) {
-		zones.floating = r.start.zone
-	}
-	m, err := zones.parseMoment(strings.TrimSpace(value), tzid)
+// until returns the length to a DTEND. If it has another form than DTSTART, the length must be certain.
+func (e *event) until(p property) (length, error) {
+	end, err := e.zones.moment(p)
 	if err != nil {
-		return m, fmt.Errorf("%s %w", p.name, err)
+		return length{}, err
 	}
-	return m, nil
+	floats := end.zone == nil
+	if end, err = e.placed("DTEND", end); err != nil {
+		return length{}, err
+	}
+	at := end.instant()
+	switch {
+	case end.date || e.start.date || floats == e.floats:
+	case floats && e.start.zone == utc, e.floats && end.zone.offset(at) != e.start.zone.offset(at):
+		return length{}, errors.New("has a time without a zone and one with: its length is uncertain")
+	}
+	return between(e.start, end)
 }
 
-// date parses one value of an RDATE: a time, a date or a period.
-func (r *eventReader) date(p property, value string) (occurrence, error) {
-	from, to, period := strings.Cut(value, "/")
-	start, err := r.listed(p, from)
+func (e *event) readRepeats() error {
+	rrule, found, err := e.one("RRULE")
+	if err != nil {
+		return err
+	}
+	if found {
+		if e.rule, err = parseRule(rrule.value, e.start); err != nil {
+			return err
+		}
+	}
+	for value, err := range e.listed("RDATE") {
+		o, err := e.date(value, err)
+		if err != nil {
+			e.note(maintenance.ErrIncomplete, "%w: that date is left out", err)
+			continue
+		}
+		e.dates = append(e.dates, o)
+	}
+	for value, err := range e.listed("EXDATE") {
+		m, err := e.listedMoment(value, err)
+		if err == nil {
+			m, err = e.like(e.start, "EXDATE", m)
+		}
+		if err != nil {
+			return err // which occurrences there are is uncertain
+		}
+		e.except.add(m, e.start.zone)
+	}
+	return nil
+}
+
+// listed iterates over the values in the lists of a property, skipping empty ones.
+func (e *event) listed(name string) iter.Seq2[property, error] {
+	return func(yield func(property, error) bool) {
+		for p, err := range e.all(name) {
+			if err != nil && !yield(p, err) {
+				return
+			}
+			for value := range strings.SplitSeq(p.value, ",") {
+				p.value = strings.TrimSpace(value)
+				if p.value != "" && !yield(p, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (e *event) listedMoment(p property, err error) (moment, error) {
+	if err != nil {
+		return moment{}, err
+	}
+	m, err := e.zones.moment(p)
+	if err != nil {
+		return m, err
+	}
+	return e.placed(p.name, m)
+}
+
+// date reads one value of an RDATE: a time, a date or a period.
+func (e *event) date(p property, err error) (occurrence, error) {
+	text := p.value
+	from, to, period := strings.Cut(text, "/")
+	p.value = from
+	start, err := e.listedMoment(p, err)
+	if err == nil {
+		err = start.checkYear(p.name)
+	}
 	if err != nil {
 		return occurrence{}, err
 	}
-	if start.date != r.start.date {
-		return occurrence{}, fmt.Errorf("RDATE %q and DTSTART must both be dates or both be times", shown(value))
+	if start.date != e.start.date {
+		return occurrence{}, fmt.Errorf("RDATE %q and DTSTART must both be dates or both be times", shown(text))
 	}
-	o := occurrence{start: start, length: r.length}
+	o := occurrence{start: start, length: e.length}
 	if !period {
 		return o, nil
 	}
@@ -284,7 +397,8 @@ func (r *eventReader) date(p property, value string) (occurrence, error) {
 		o.length, err = parseLength(to)
 		return o, err
 	}
-	end, err := r.listed(p, to)
+	p.value = to
+	end, err := e.listedMoment(p, nil)
 	if err != nil {
 		return o, err
 	}
@@ -295,12 +409,11 @@ func (r *eventReader) date(p property, value string) (occurrence, error) {
 }
 
 // recurs reports whether the event has occurrences with their own ids.
-func (e *event) recurs() bool { return e.rule != nil || len(e.dates) > 0 || e.recurrence != nil }
+func (e *event) recurs() bool { return e.rule != nil || len(e.dates) > 0 || e.several }
 
-// newer compares two versions of an event by SEQUENCE, then DTSTAMP, then their order in
-// the file.
-func (e *event) newer(than *event) bool {
-	return than == nil || cmp.Or(cmp.Compare(e.sequence, than.sequence), cmp.Compare(e.stamp, than.stamp)) >= 0
+// compare compares two versions of an event by SEQUENCE, then DTSTAMP.
+func (e *event) compare(with *event) int {
+	return cmp.Or(cmp.Compare(e.sequence, with.sequence), cmp.Compare(e.stamp, with.stamp))
 }
 
 func (e Event) title() string { return text.OneLine(e.Summary) }

@@ -14,3 +14,6 @@ func Walls(text string, start, last time.Time) ([]time.Time, error) {
 	}
 	return walls, nil
 }
+
+// WindowsZones are the known names of Windows.
+var WindowsZones = windowsZones

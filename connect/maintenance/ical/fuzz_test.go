@@ -27,6 +27,18 @@ func FuzzParse(f *testing.F) {
 	} {
 		f.Add([]byte(calendar(plain("DTSTART;TZID=Europe/Berlin:20260110T020000", "DURATION:P1DT1H", "RRULE:"+rule))))
 	}
+	for _, text := range []string{
+		calendar(daily, change("STATUS:CANCELLED"), change("DTSTART:20260108T060000Z", "DURATION:PT2H"), daily+"\nEXDATE:"),
+		calendar(allDay+";UNTIL=20260108T230000Z\nEXDATE;TZID=Europe/Berlin:20260108T000000,",
+			"UID:a\nRECURRENCE-ID:20260107T230000Z\nDTSTART:20260108T020000\nDTEND:20260108T030000Z"),
+		calendar(twoDays+"\nEXDATE:20260107\nRDATE:00010101T000000,20260110/PT1H", "BEGIN:VALARM\nEND: never\nBEGIN:X"),
+		inZone("tzone://Microsoft/Utc") + inZone("W. Europe Standard Time") + "<!-- -->\n" + inZone("/a/b/Europe/Berlin"),
+		withZone(observance("STANDARD", "19700101T000000", "+0100", "+0100", "RDATE:"), "20260701T120000"),
+		strings.ReplaceAll(withZone(observance("STANDARD", "19700101T000000", "+0100", "+0100"), "20260701T120000"), "Ours",
+			"GMT"),
+	} {
+		f.Add([]byte(text))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := ical.Parse(bytes.NewReader(data), "fuzz", ical.WithFloatingZone("Europe/Berlin"),
 			ical.WithMaxOccurrences(500))

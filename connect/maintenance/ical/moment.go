@@ -12,8 +12,20 @@ import (
 
 // zone is a time zone.
 type zone struct {
-	name   string // the IANA name for display, or ""
-	offset func(time.Time) time.Duration
+	name     string // the IANA name for display, or ""
+	offset   func(time.Time) time.Duration
+	other    func(time.Time) time.Duration // of the other zone of that name, if there are two
+	conflict error
+}
+
+// doubt returns the conflict with the other zone of that name if they differ at one of the times.
+func (z *zone) doubt(times ...time.Time) error {
+	for _, t := range times {
+		if z.other != nil && z.other(t) != z.offset(t) {
+			return z.conflict
+		}
+	}
+	return nil
 }
 
 var utc = &zone{offset: func(time.Time) time.Duration { return 0 }}
@@ -24,12 +36,26 @@ func (z *zone) instant(reading time.Time) time.Time {
 	return at
 }
 
+// dayOf returns the whole day, in the zone, that a time in UTC stands for. 000000Z and 235959Z are
+// the date that they show: many programs write dates in that form.
+func (z *zone) dayOf(at time.Time) time.Time {
+	if clock := at.Format("150405"); clock != "000000" && clock != "235959" {
+		at = at.Add(z.offset(at))
+	}
+	return at.Truncate(day)
+}
+
 // moment is a time as calendars write it: a local time in a zone.
 type moment struct {
 	wall time.Time // the local time, as if it were UTC
-	zone *zone
-	date bool // a date without a time
+	zone *zone     // nil if it is not known yet
+	date bool      // a date without a time
 }
+
+const day = 24 * time.Hour
+
+// day returns the local date.
+func (m moment) day() time.Time { return m.wall.Truncate(day) }
 
 func (m moment) instant() time.Time { return m.zone.instant(m.wall) }
 
@@ -50,14 +76,31 @@ func (m moment) key() string {
 	return m.instant().Format(utcLayout)
 }
 
-// parseMoment parses a DATE or a DATE-TIME (RFC 5545 3.3.4 and 3.3.5).
+// checkYear rejects years that are certainly mistakes.
+func (m moment) checkYear(name string) error {
+	if year := m.wall.Year(); year < firstYear || year > lastYear {
+		return fmt.Errorf("%s %q is not between the years %d and %d", name, m.key(), firstYear, lastYear)
+	}
+	return nil
+}
+
+// moment parses a DATE or a DATE-TIME (RFC 5545 3.3.4 and 3.3.5). Dates, and times without a zone, have
+// none yet.
+func (z *zones) moment(p property) (moment, error) {
+	m, err := z.parseMoment(p.value, p.params["TZID"])
+	if err != nil {
+		return m, fmt.Errorf("%s %w", p.name, err)
+	}
+	return m, nil
+}
+
 func (z *zones) parseMoment(value, tzid string) (moment, error) {
 	m := moment{date: len(value) == len(dateLayout)}
 	var err error
 	switch {
 	case m.date:
 		m.wall, err = time.Parse(dateLayout, value)
-		tzid = "" // a date has no zone
+		tzid = "" // which a date does not have
 	case strings.HasSuffix(value, "Z"):
 		m.wall, err = time.Parse(utcLayout, value)
 		m.zone = utc
@@ -68,27 +111,10 @@ func (z *zones) parseMoment(value, tzid string) (moment, error) {
 		return m, fmt.Errorf("%q is not a time: it must look like 20260110, 20260110T020000 or 20260110T020000Z",
 			shown(value))
 	}
-	if year := m.wall.Year(); year < firstYear || year > lastYear {
-		return m, fmt.Errorf("%q is not between the years %d and %d", value, firstYear, lastYear)
-	}
-	switch {
-	case m.zone != nil:
-		return m, nil
-	case tzid != "":
+	if m.zone == nil && tzid != "" {
 		m.zone, err = z.find(tzid)
-	default:
-		m.zone, err = z.forFloating(m.date)
 	}
 	return m, err
-}
-
-// moment parses a property whose value is one time.
-func (z *zones) moment(p property) (moment, error) {
-	m, err := z.parseMoment(p.value, p.params["TZID"])
-	if err != nil {
-		return m, fmt.Errorf("%s %w", p.name, err)
-	}
-	return m, nil
 }
 
 // length is a duration: calendar days, then elapsed time (RFC 5545 3.3.6).
@@ -112,7 +138,10 @@ func between(start, end moment) (length, error) {
 	}
 	l := length{elapsed: end.instant().Sub(start.instant())}
 	if start.date {
-		l = length{days: int(end.wall.Sub(start.wall) / (24 * time.Hour))}
+		l = length{days: int(end.wall.Sub(start.wall) / day)}
+		if end == start { // as Google and Evolution write a single day
+			l.days = 1
+		}
 	}
 	if l.days < 0 || l.elapsed < 0 || l == (length{}) {
 		return l, fmt.Errorf("ends at %s, which is not after its start at %s", end.key(), start.key())

@@ -16,7 +16,7 @@ type config struct {
 	rest           rest.Config
 	floating       *zone
 	zoneNames      map[string]string
-	filter         func(Event) bool
+	selects        func(Event) bool
 	maxBytes       int64
 	maxEvents      int
 	maxOccurrences int
@@ -28,8 +28,8 @@ type Option func(*config) error
 func configure(opts []Option) (*config, error) {
 	cfg := &config{
 		rest:      rest.Config{Timeout: 30 * time.Second},
-		zoneNames: make(map[string]string),
-		maxBytes:  8 << 20, maxEvents: 10_000, maxOccurrences: 10_000,
+		zoneNames: make(map[string]string), selects: func(Event) bool { return true },
+		maxBytes: 8 << 20, maxEvents: 10_000, maxOccurrences: 10_000,
 	}
 	for _, opt := range opts {
 		if err := opt(cfg); err != nil {
@@ -39,7 +39,7 @@ func configure(opts []Option) (*config, error) {
 	return cfg, nil
 }
 
-// WithFloatingZone sets the zone of whole days and of times without a zone, as an IANA name
+// WithFloatingZone sets the zone of whole days and of events without a zone, as an IANA name
 // such as Europe/Berlin or UTC. Default: such events are left out, with a warning.
 func WithFloatingZone(name string) Option {
 	return func(c *config) (err error) {
@@ -50,9 +50,9 @@ func WithFloatingZone(name string) Option {
 	}
 }
 
-// WithZoneName maps a zone name of the calendar, such as "W. Europe Standard Time", to an IANA
-// name. Default: the definition in the calendar; such windows are displayed in UTC. Events
-// in a zone without a definition are left out, with a warning.
+// WithZoneName maps a zone name of the calendar, such as "Office", to an IANA name, whatever the
+// calendar defines. Default: see the package. Windows in a zone that is only defined in the calendar are
+// displayed in UTC. Events in an unknown zone are left out, with a warning.
 func WithZoneName(tzid, name string) Option {
 	return func(c *config) error {
 		if _, err := loadZone(name); err != nil {
@@ -64,14 +64,15 @@ func WithZoneName(tzid, name string) Option {
 }
 
 // WithFilter selects the events that are maintenance. Several filters must all return true.
-// Changed occurrences are filtered separately. Default: all events.
+// A changed occurrence is selected if it or its event is. Only the latest version of an event
+// counts. Default: all events.
 func WithFilter(filter func(Event) bool) Option {
 	return func(c *config) error {
 		if filter == nil {
 			return errors.New("WithFilter: the filter is nil")
 		}
-		before := c.filter
-		c.filter = func(e Event) bool { return (before == nil || before(e)) && filter(e) }
+		before := c.selects
+		c.selects = func(e Event) bool { return before(e) && filter(e) }
 		return nil
 	}
 }

@@ -103,20 +103,25 @@ func (r *rule) parse() error {
 	return err
 }
 
-// splitRule reads the parts of a rule, in capitals.
+// splitRule reads the parts of a rule, in capitals. Empty parts and empty elements have no meaning.
 func splitRule(text string) (map[string]string, error) {
 	known := []string{
 		"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYSETPOS", "BYMONTH", "BYMONTHDAY",
 		"BYYEARDAY", "BYWEEKNO", "BYDAY", "BYHOUR", "BYMINUTE", "BYSECOND",
 	}
 	parts := make(map[string]string)
-	for part := range strings.SplitSeq(strings.TrimRight(strings.ToUpper(text), ";"), ";") {
-		key, value, _ := strings.Cut(part, "=")
+	for part := range strings.SplitSeq(strings.ToUpper(text), ";") {
+		key, value, found := strings.Cut(part, "=")
+		value = strings.Trim(value, ",")
 		switch {
-		case value == "":
+		case part == "":
+			continue
+		case !found:
 			return nil, fmt.Errorf("%q is not of the form NAME=VALUE", shown(part))
 		case !slices.Contains(known, key):
 			return nil, fmt.Errorf("%q is not a part of a rule in RFC 5545", shown(key))
+		case value == "":
+			continue
 		case parts[key] != "":
 			return nil, fmt.Errorf("has %s twice", key)
 		}
@@ -141,7 +146,7 @@ func atLeastOne(key, value string, most int) (int, error) {
 }
 
 // parseUntil parses UNTIL. RFC 5545 3.3.10 requires the form of DTSTART, in UTC if that has a
-// zone; calendars use all forms. A date includes its whole day.
+// zone; calendars use all forms. A date includes its whole day. For whole days, UTC counts in their zone.
 func (r *rule) parseUntil(value string) (err error) {
 	switch len(value) {
 	case len(dateLayout):
@@ -151,12 +156,15 @@ func (r *rule) parseUntil(value string) (err error) {
 		r.until, err = time.Parse(localLayout, value)
 	default:
 		r.untilInstant, err = time.Parse(utcLayout, value)
-		if r.start.date { // its date
-			r.until, r.untilInstant = r.untilInstant, time.Time{}
+		if err == nil && r.start.date { // Outlook writes the last midnight
+			r.until, r.untilInstant = r.start.zone.dayOf(r.untilInstant), time.Time{}
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("UNTIL=%s is not a time: it must look like 20261231T235959Z or 20261231", shown(value))
+	}
+	if max(r.until.Year(), r.untilInstant.Year()) < firstYear { // the zero time of .NET and Go
+		return fmt.Errorf("UNTIL=%s is before the year %d: does the rule have no end?", shown(value), firstYear)
 	}
 	return nil
 }

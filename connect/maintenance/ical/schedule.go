@@ -13,8 +13,7 @@ import (
 )
 
 // Schedule holds the events of a parsed iCalendar file. It is a [maintenance.WindowSource]. It is immutable and safe
-// for
-// concurrent use.
+// for concurrent use.
 type Schedule struct {
 	source   string
 	series   []*series
@@ -53,49 +52,63 @@ func (cfg *config) parse(data []byte, source string) (*Schedule, error) {
 		return nil, fmt.Errorf("%s: is larger than %d bytes: use a smaller calendar or raise WithMaxBody", source,
 			cfg.maxBytes)
 	}
-	doc, err := read(data, cfg.maxEvents)
+	stream, err := read(data, cfg.maxEvents)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
 	}
 	s := &Schedule{source: source, most: cfg.maxOccurrences}
-	zones := newZones(cfg, doc)
+	for _, odd := range stream.odd {
+		s.warnings = append(s.warnings, s.warning(maintenance.ErrIncomplete, "", maintenance.Span{}, odd))
+	}
 	byUID := make(map[string]*series)
-	for _, c := range doc.events {
-		r, err := describe(c)
-		if cfg.filter != nil && !cfg.filter(r.Event) {
-			continue
+	for _, c := range stream.calendars {
+		method, zones := c.text("METHOD"), newZones(cfg, c)
+		for _, component := range c.events {
+			e := identify(component, method, zones)
+			s.group(e, byUID)
 		}
-		r.zones = zones
-		if err == nil {
-			err = r.identify()
-		}
-		if err != nil {
-			s.leftOut(r.event, err)
-			continue
-		}
-		r.broken = r.understand()
-		of := byUID[r.UID]
-		if of == nil {
-			of = &series{uid: r.UID, changes: make(map[string]*event)}
-			byUID[r.UID] = of
-			s.series = append(s.series, of)
-		}
-		of.add(r.event)
 	}
 	for _, of := range s.series {
-		of.settle(s)
+		of.merge()
+		of.filter(cfg.selects)
+		of.masters = slices.DeleteFunc(of.masters, s.leavesOut)
+		of.changes = slices.DeleteFunc(of.changes, s.leavesOut)
 	}
 	return s, nil
 }
 
-// leftOut adds a warning for an event that is left out.
-func (s *Schedule) leftOut(e *event, why error) {
+// group adds an event to those with the same UID, or to a series of its own if it is invalid.
+func (s *Schedule) group(e *event, byUID map[string]*series) {
+	of := byUID[e.UID]
+	if of == nil || e.broken != nil {
+		of = &series{uid: e.UID}
+		s.series = append(s.series, of)
+	}
+	if e.broken == nil {
+		byUID[e.UID] = of
+	}
+	of.add(e)
+}
+
+// leavesOut reports whether an event is invalid, and adds the warnings of the event.
+func (s *Schedule) leavesOut(e *event) bool {
+	e.component, e.zones = nil, nil // not needed any more
 	id := e.UID
-	if e.recurrence != nil {
+	if e.replaces != nil && e.recurrence.zone != nil {
 		id += "@" + e.recurrence.key()
 	}
-	why = fmt.Errorf("event %q of line %d: %w", shown(e.UID), e.line, why)
-	s.warnings = append(s.warnings, s.warning(maintenance.ErrIncomplete, id, maintenance.Span{}, why))
+	warn := func(kind, why error) {
+		why = fmt.Errorf("event %q of line %d: %w", shown(e.UID), e.line, why)
+		s.warnings = append(s.warnings, s.warning(kind, id, maintenance.Span{}, why))
+	}
+	if e.broken != nil {
+		warn(maintenance.ErrIncomplete, e.broken)
+		return true
+	}
+	for _, odd := range e.odd {
+		warn(odd.kind, odd.err)
+	}
+	return false
 }
 
 func (s *Schedule) warning(kind error, id string, span maintenance.Span, why error) *maintenance.SourceWarning {
@@ -109,30 +122,34 @@ const maxWarnings = 50
 const longest = 7 * 24 * time.Hour
 
 // Windows returns the occurrences in [from, to), see [maintenance.WindowSource]. Each event
-// that is left out is a warning of the kind [maintenance.ErrIncomplete], each window longer
-// than 7 days one of the kind [maintenance.ErrUncertain].
+// that is left out is a warning of the kind [maintenance.ErrIncomplete]. Each window longer than 7 days,
+// zone in doubt and oddity of an event that is used is one of the kind [maintenance.ErrUncertain].
 func (s *Schedule) Windows(ctx context.Context, from, to time.Time) ([]maintenance.Window, error) {
 	if !from.Before(to) {
 		return nil, nil
 	}
 	within := maintenance.Span{Start: from, End: to}
-	a := answer{Schedule: s, warnings: slices.Clone(s.warnings), ids: make(map[string]bool)}
+	a := answer{Schedule: s, warnings: slices.Clone(s.warnings), ids: make(map[string]bool), said: make(map[string]bool)}
 	for _, of := range s.series {
-		more, err := of.windows(ctx, within, s.most)
+		f := finder{series: of, within: within, most: s.most, ctx: ctx}
+		f.find()
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("ical: %s: %w", s.source, context.Cause(ctx))
 		}
-		if err != nil {
-			a.warn(maintenance.ErrIncomplete, of.uid, within, err)
+		if f.err != nil {
+			a.warn(maintenance.ErrIncomplete, of.uid, within, f.err)
 			continue
 		}
-		if len(a.windows)+len(more) > 10*s.most {
+		if len(a.windows)+len(f.found) > 10*s.most {
 			return nil,
 				fmt.Errorf("ical: %s: has more than %d windows from %s to %s: use a shorter range or raise WithMaxOccurrences",
 					s.source, 10*s.most, from.Format(time.DateOnly), to.Format(time.DateOnly))
 		}
-		for _, w := range more {
+		for _, w := range f.found {
 			a.add(w)
+		}
+		for _, w := range f.warnings {
+			a.warn(maintenance.ErrUncertain, w.window.ID, w.window.Span(), w.err)
 		}
 	}
 	slices.SortFunc(a.windows, func(a, b maintenance.Window) int {
@@ -147,9 +164,14 @@ type answer struct {
 	windows  []maintenance.Window
 	warnings []*maintenance.SourceWarning
 	ids      map[string]bool
+	said     map[string]bool // what is said once, of the first window: a zone is in doubt for all of its windows
 }
 
 func (a *answer) warn(kind error, id string, span maintenance.Span, why error) {
+	if a.said[why.Error()] {
+		return
+	}
+	a.said[why.Error()] = true
 	a.warnings = append(a.warnings, a.warning(kind, id, span, why))
 }
 

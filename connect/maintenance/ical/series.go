@@ -1,73 +1,125 @@
 package ical
 
 import (
-	"context"
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
-// series is everything with one UID: an event and its changed occurrences.
+// series is everything with one UID: an event, or several that share it, and its changed
+// occurrences.
 type series struct {
 	uid     string
-	master  *event
-	changes map[string]*event // by the key of the occurrence that they replace
-	order   []string          // their keys, as in the file
+	masters []*event
+	changes []*event
 	// cut is the time from which on the rule does not hold.
 	cut time.Time
 }
 
-// add keeps the latest version of each event.
 func (s *series) add(e *event) {
-	if e.recurrence == nil {
-		if e.newer(s.master) {
-			s.master = e
-		}
-		return
+	if e.replaces == nil {
+		s.masters = append(s.masters, e)
+	} else {
+		s.changes = append(s.changes, e)
 	}
-	key := e.recurrence.key()
-	old, known := s.changes[key]
-	if !e.newer(old) {
-		return
-	}
-	if !known {
-		s.order = append(s.order, key)
-	}
-	s.changes[key] = e
 }
 
-// settle combines the events of the series. The latest version of each counts even if it is
-// invalid: an older one is known to be wrong.
-func (s *series) settle(in *Schedule) {
-	if s.master != nil && s.master.broken != nil {
-		in.leftOut(s.master, s.master.broken)
-		s.master = nil
+// merge keeps the latest versions of the events and reads their times. The latest version counts even
+// if it is invalid: an older one is known to be wrong.
+func (s *series) merge() {
+	kept, doubtful := latest(s.masters)
+	for _, m := range kept {
+		m.several = len(kept) > 1
+		m.understand(nil)
 	}
-	kept := s.order[:0]
-	for _, key := range s.order {
-		e := s.changes[key]
-		if s.inherit(e); e.broken != nil {
-			in.leftOut(e, e.broken)
+	if len(kept) > 1 {
+		kept[1].note(maintenance.ErrUncertain, "has the same UID and version as the event of line %d, which has other "+
+			"times: all of them are used", kept[0].line)
+	}
+	s.masters = append(kept, doubtful...)
+	s.mergeChanges()
+}
+
+func (s *series) mergeChanges() {
+	changes := s.changes
+	s.changes = nil
+	versions := make(map[string][]*event) // by the key of the occurrence
+	for _, e := range changes {
+		if e.broken == nil {
+			e.broken = e.readRecurrence(s.master())
+		}
+		if e.broken != nil {
+			s.changes = append(s.changes, e)
 			continue
 		}
-		kept = append(kept, key)
-		if s.master != nil {
-			s.master.except.add(*e.recurrence)
-		}
+		key := e.recurrence.key()
+		versions[key] = append(versions[key], e)
 	}
-	s.order = kept
+	for _, of := range versions {
+		kept, doubtful := latest(of)
+		last := len(kept) - 1
+		for _, e := range kept[:last] {
+			e.broken = fmt.Errorf("has the same version as the event of line %d, which has other times", kept[last].line)
+		}
+		s.change(kept[last])
+		s.changes = slices.Concat(s.changes, kept, doubtful)
+	}
+	slices.SortFunc(s.changes, func(a, b *event) int { return cmp.Compare(a.line, b.line) })
 }
 
-// inherit copies to a changed occurrence what it need not repeat.
-func (s *series) inherit(e *event) {
-	if m := s.master; m != nil {
+// latest returns the latest version of an event, or all that are the latest if their times differ. An
+// older DTSTAMP is an older version (RFC 5546 2.1.5). But since SEQUENCE ought to differ too, one that
+// starts at another time may be another event, and is doubtful.
+func latest(versions []*event) (kept, doubtful []*event) {
+	if len(versions) < 2 {
+		return versions, nil
+	}
+	slices.SortStableFunc(versions, (*event).compare)
+	for i, e := range versions[1:] {
+		e.inherit(versions[i])
+	}
+	last := versions[len(versions)-1]
+	seen := make(map[string]bool)
+	for _, e := range slices.Backward(versions) {
+		start, times := e.linesOf("DTSTART"), e.linesOf("DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE")
+		switch {
+		case seen[times] || e.sequence != last.sequence:
+			continue
+		case e.compare(last) == 0:
+			kept = append(kept, e)
+		case !seen[start]:
+			e.broken = fmt.Errorf("has the same UID and SEQUENCE as the event of line %d, whose DTSTAMP is newer and which "+
+				"starts at another time: if it is another event, it needs another UID", last.line)
+			doubtful = append(doubtful, e)
+		}
+		seen[start], seen[times] = true, true
+	}
+	slices.Reverse(kept)
+	return kept, doubtful
+}
+
+// master returns the event whose occurrences are changed; nil if its start is unknown.
+func (s *series) master() *event {
+	for _, m := range s.masters {
+		if m.start.zone != nil {
+			return m
+		}
+	}
+	return nil
+}
+
+// change reads a changed occurrence, which replaces the original one.
+func (s *series) change(e *event) {
+	m := s.master()
+	e.understand(m)
+	if m != nil {
 		if !e.hasLength {
-			e.length, e.hasLength = m.length, true
+			e.length, e.hasLength = m.length, m.hasLength
 		}
-		if e.Summary == "" {
-			e.Summary = m.Summary
-		}
+		e.describeLike(m)
 		e.cancelled = e.cancelled || m.cancelled
 	}
 	switch at := e.recurrence.instant(); {
@@ -80,103 +132,20 @@ func (s *series) inherit(e *event) {
 			"they are left out: end the event there and create a new one", at.UTC().Format(time.RFC3339))
 	case !e.hasLength:
 		e.broken = errNoLength
+	default:
+		for _, m := range s.masters {
+			if m.start.zone != nil {
+				m.except.add(e.excludes, m.start.zone)
+			}
+		}
 	}
 }
 
-// windows returns the windows of the series in the range.
-func (s *series) windows(ctx context.Context, within maintenance.Span, most int) ([]maintenance.Window, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	f := finder{within: within, most: most, ctx: ctx}
-	for _, key := range s.order {
-		e := s.changes[key]
-		f.add(s.uid+"@"+key, e, e.occurrence)
-	}
-	if s.master != nil {
-		f.expand(s)
-	}
-	return f.found, f.err
-}
-
-// finder collects the windows of one series.
-type finder struct {
-	ctx    context.Context //nolint:containedctx // a finder lives as long as the call that has the context
-	within maintenance.Span
-	most   int
-	found  []maintenance.Window
-	err    error
-}
-
-// add adds an occurrence if it is in the range, and reports whether to continue.
-func (f *finder) add(id string, e *event, o occurrence) bool {
-	start, end := o.start.instant(), o.length.from(o.start)
-	if !start.Before(f.within.End) || !end.After(f.within.Start) {
-		return true
-	}
-	if len(f.found) == f.most {
-		f.err = fmt.Errorf("event %q of line %d: has more than %d occurrences between %s and %s: "+
-			"set an UNTIL, use a shorter range or raise WithMaxOccurrences", shown(e.UID), e.line, f.most,
-			f.within.Start.Format(time.DateOnly), f.within.End.Format(time.DateOnly))
-		return false
-	}
-	f.found = append(f.found, maintenance.Window{
-		ID: id, Title: e.title(), Start: start.UTC(), End: end.UTC(), Zone: o.start.zone.name, Cancelled: e.cancelled,
-	})
-	return true
-}
-
-// expand adds the occurrences of the times and the rule of the event.
-func (f *finder) expand(s *series) {
-	e := s.master
-	if !e.recurs() {
-		if !e.except.has(e.start) {
-			f.add(s.uid, e, e.occurrence)
-		}
-		return
-	}
-	seen := make(map[string]bool) // RDATE may repeat an occurrence of the rule
-	add := func(o occurrence) bool {
-		at := o.start.instant()
-		if e.except.has(o.start) || !s.cut.IsZero() && !at.Before(s.cut) {
-			return true
-		}
-		if !at.Before(f.within.End) || !o.length.from(o.start).After(f.within.Start) {
-			return true
-		}
-		key := o.start.key()
-		if seen[key] {
-			return true
-		}
-		seen[key] = true
-		return f.add(s.uid+"@"+key, e, o)
-	}
-	for _, o := range e.dates { // first, since they may have their own length
-		if !add(o) {
-			return
-		}
-	}
-	if e.rule == nil {
-		add(e.occurrence)
-		return
-	}
-	// Zones differ from UTC by at most 15 hours.
-	const day = 24 * time.Hour
-	last := f.within.End.UTC().Add(day)
-	early := f.within.Start.UTC().Add(-2*day-e.length.elapsed).AddDate(0, 0, -e.length.days)
-	n := 0
-	for wall := range e.rule.walls(last) {
-		if n++; n%1000 == 0 && f.ctx.Err() != nil {
-			f.err = f.ctx.Err()
-			return
-		}
-		if wall.Before(early) {
-			continue // skips most of an old rule without computing its zone
-		}
-		o := e.occurrence
-		o.start.wall = wall
-		if !add(o) {
-			return
-		}
+// filter keeps what the filter selects. A changed occurrence is also selected by its event.
+func (s *series) filter(selects func(Event) bool) {
+	rejected := func(e *event) bool { return e.torn == nil && !selects(e.Event) }
+	s.masters = slices.DeleteFunc(s.masters, rejected)
+	if len(s.masters) == 0 {
+		s.changes = slices.DeleteFunc(s.changes, rejected)
 	}
 }

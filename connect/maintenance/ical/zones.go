@@ -11,8 +11,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/wallclock"
 )
 
-// zones resolves the zone names of a calendar: by WithZoneName, then as IANA names, then by
-// the definitions in the calendar.
+//go:generate go run genwindows.go
+
+// zones resolves the zone names of a calendar.
 type zones struct {
 	given    map[string]string // WithZoneName
 	floating *zone             // WithFloatingZone
@@ -22,34 +23,33 @@ type zones struct {
 	failed   map[string]error
 }
 
-func newZones(cfg *config, doc *document) *zones {
+func newZones(cfg *config, c *calendar) *zones {
 	z := &zones{
-		given: cfg.zoneNames, floating: cfg.floating, hint: doc.zoneName,
+		given: cfg.zoneNames, floating: cfg.floating, hint: c.text("X-WR-TIMEZONE"),
 		rules: make(map[string]*component), found: make(map[string]*zone), failed: make(map[string]error),
 	}
-	for _, c := range doc.zones {
-		for _, l := range c.lines {
-			if p, err := l.property(); err == nil {
-				z.rules[p.value] = c
-			}
+	for _, rules := range c.zones {
+		p, _, err := rules.one("TZID")
+		if other := z.rules[p.value]; other != nil && !other.equal(rules) {
+			rules.torn = fmt.Errorf("line %d defines it differently", other.line)
+		}
+		if err == nil {
+			z.rules[p.value] = rules
 		}
 	}
 	return z
 }
 
-// forFloating returns the zone of dates and of times without a zone.
-func (z *zones) forFloating(day bool) (*zone, error) {
-	if z.floating != nil {
-		return z.floating, nil
-	}
+// errFloating is for dates and for times without a zone.
+func (z *zones) errFloating(day bool) error {
 	what := "has no time zone"
 	if day {
 		what = "is a whole day, whose start depends on a time zone"
 	}
 	if z.hint != "" {
-		return nil, fmt.Errorf("%s: set WithFloatingZone (X-WR-TIMEZONE of the calendar is %q)", what, shown(z.hint))
+		return fmt.Errorf("%s: set WithFloatingZone (X-WR-TIMEZONE of the calendar is %q)", what, shown(z.hint))
 	}
-	return nil, fmt.Errorf("%s: set WithFloatingZone", what)
+	return fmt.Errorf("%s: set WithFloatingZone", what)
 }
 
 func (z *zones) find(tzid string) (*zone, error) {
@@ -68,34 +68,61 @@ func (z *zones) find(tzid string) (*zone, error) {
 	return found, nil
 }
 
+// resolve returns the zone of WithZoneName, else the one that is known by the name or defined in the
+// calendar. If there are both, a place such as Europe/Berlin is what it is known as, since definitions
+// become outdated; other names, such as "GMT" or "W. Europe Standard Time", are what they are defined as.
 func (z *zones) resolve(tzid string) (*zone, error) {
 	if name, ok := z.given[tzid]; ok {
 		return loadZone(name)
 	}
-	if found, err := loadZone(tzid); err == nil {
-		return found, nil
+	known, c := knownZone(tzid), z.rules[tzid]
+	if c == nil && known == nil {
+		return nil, fmt.Errorf("has the unknown time zone %q, which the calendar does not define: %s", shown(tzid), mapIt)
 	}
-	// Some programs make names globally unique: /example.org/20260101_1/Europe/Berlin.
-	parts := strings.Split(tzid, "/")
-	for n := 3; n > 1 && strings.HasPrefix(tzid, "/"); n-- {
-		if len(parts) <= n {
-			continue
-		}
-		if found, err := loadZone(strings.Join(parts[len(parts)-n:], "/")); err == nil {
-			return found, nil
-		}
-	}
-	c := z.rules[tzid]
 	if c == nil {
-		return nil, fmt.Errorf("has the unknown time zone %q, which the calendar does not define: "+
-			"map it to an IANA zone by WithZoneName", shown(tzid))
+		return known, nil
 	}
-	found, err := compileZone(c)
-	if err != nil {
-		return nil, fmt.Errorf("has the time zone %q, whose definition cannot be used (%w): "+
-			"map it to an IANA zone by WithZoneName", shown(tzid), err)
+	defined, err := compileZone(c)
+	if err != nil && known == nil {
+		return nil, fmt.Errorf("has the time zone %q, whose definition cannot be used (%w): %s", shown(tzid), err, mapIt)
 	}
-	return found, nil
+	switch {
+	case defined == nil:
+		return known, nil
+	case known == nil:
+		return defined, nil
+	case strings.Contains(tzid, "/"):
+		known.other, known.conflict = defined.offset, errConflict(tzid, known.name, "the zone of that name")
+		return known, nil
+	default:
+		defined.other, defined.conflict = known.offset, errConflict(tzid, known.name, "the definition")
+		return defined, nil
+	}
+}
+
+func errConflict(tzid, name, used string) error {
+	return fmt.Errorf("the calendar defines the time zone %q, but not as %s: %s is used; if it is wrong, use WithZoneName",
+		shown(tzid), name, used)
+}
+
+const mapIt = `map it to an IANA zone by WithZoneName (a machine without time zone data needs import _ "time/tzdata")`
+
+// knownZone returns the zone of an IANA name, which may have a prefix that makes it globally unique
+// (/example.org/20260101_1/Europe/Berlin), or of a name of Windows, which Outlook also writes as
+// "tzone://Microsoft/Utc"; nil if it is unknown.
+func knownZone(tzid string) *zone {
+	names := []string{tzid, windowsZones[strings.ToLower(strings.TrimPrefix(tzid, "tzone://Microsoft/"))]}
+	if parts := strings.Split(tzid, "/"); strings.HasPrefix(tzid, "/") {
+		for n := min(3, len(parts)-1); n > 0; n-- {
+			names = append(names, strings.Join(parts[len(parts)-n:], "/"))
+		}
+	}
+	for _, name := range names {
+		if found, err := loadZone(name); err == nil {
+			return found
+		}
+	}
+	return nil
 }
 
 // loadZone returns the zone of an IANA name.
@@ -139,6 +166,9 @@ func compileZone(c *component) (*zone, error) {
 		if onsets = append(onsets, more...); len(onsets) > maxOnsets {
 			return nil, fmt.Errorf("line %d: has more than %d changes", part.line, maxOnsets)
 		}
+	}
+	if c.torn != nil {
+		return nil, c.torn
 	}
 	if len(onsets) == 0 {
 		return nil, errors.New("has neither STANDARD nor DAYLIGHT")
@@ -206,7 +236,7 @@ func (o *observance) read(p property) (err error) {
 	case "RRULE":
 		o.rrule = p.value
 	case "RDATE":
-		for value := range strings.SplitSeq(p.value, ",") {
+		for value := range strings.FieldsFuncSeq(p.value, func(c rune) bool { return c == ',' }) {
 			at, bad := time.Parse(localLayout, value)
 			err = cmp.Or(err, bad)
 			if o.dates = append(o.dates, at); len(o.dates) > maxOnsets {
@@ -257,6 +287,9 @@ func parseOffset(value string) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, seconds := t.Zone()
-	return time.Duration(seconds) * time.Second, nil
+	offset := wallclock.Offset(t, t.Location())
+	if offset.Abs() >= day { // time.Parse accepts +2400
+		return 0, errors.New("is a day or more")
+	}
+	return offset, nil
 }

@@ -115,3 +115,117 @@ func TestZonesWithInvalidDefinition(t *testing.T) {
 		})
 	}
 }
+
+func inZone(tzid string) string {
+	return calendar("UID:0\nDTSTART;TZID=\"" + tzid + "\":20260701T020000\nDURATION:PT1H")
+}
+
+func TestZonesThatTheCalendarDoesNotDefine(t *testing.T) {
+	t.Parallel()
+	for tzid, want := range map[string]string{
+		"W. Europe Standard Time":               "2026-07-01T00:00:00Z 1h0m0s 0  [Europe/Berlin]",
+		"eastern standard time":                 "2026-07-01T06:00:00Z 1h0m0s 0  [America/New_York]",
+		"tzone://Microsoft/Utc":                 "2026-07-01T02:00:00Z 1h0m0s 0  [Etc/UTC]",
+		"tzone://Microsoft/Tokyo Standard Time": "2026-06-30T17:00:00Z 1h0m0s 0  [Asia/Tokyo]",
+		"/example.org/2026/UTC":                 "2026-07-01T02:00:00Z 1h0m0s 0  [UTC]",
+		"/example.org/Europe/Berlin":            "2026-07-01T00:00:00Z 1h0m0s 0  [Europe/Berlin]",
+	} {
+		windows, err := in2026(t, parse(t, inZone(tzid)))
+		require.NoError(t, err)
+		require.Equal(t, []string{want}, lines(windows))
+	}
+	for _, tzid := range []string{"tzone://Microsoft/Custom", "Customized Time Zone", "/example.org", "/", "Local", ""} {
+		windows, err := in2026(t, parse(t, inZone(tzid)))
+		require.Empty(t, windows, tzid)
+		require.ErrorContains(t, err, "DTSTART has ", tzid)
+		if tzid != "" {
+			require.ErrorContains(t, err, "map it to an IANA zone by WithZoneName (a machine without time zone data "+
+				`needs import _ "time/tzdata")`)
+		}
+	}
+}
+
+func TestWindowsZonesExist(t *testing.T) {
+	t.Parallel()
+	require.Greater(t, len(ical.WindowsZones), 130)
+	for name, zone := range ical.WindowsZones {
+		require.Equal(t, strings.ToLower(name), name)
+		_, err := time.LoadLocation(zone)
+		require.NoError(t, err, name)
+	}
+}
+
+func TestZonesDefinedOtherwiseThanNamed(t *testing.T) {
+	t.Parallel()
+	fixed := observance("STANDARD", "19700101T000000", "+0100", "+0100")
+	summer := observance("STANDARD", "20001029T020000", "+0100", "+0000", "RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=10") +
+		"\n" + observance("DAYLIGHT", "20000326T010000", "+0000", "+0100", "RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3")
+	named := func(tzid, zone string, times ...string) string {
+		return strings.ReplaceAll(withZone(zone, times...), "Ours", tzid)
+	}
+	const july, january = "20260701T120000", "20260101T120000"
+	conflict := func(tzid, name, used string) []string {
+		return []string{fmt.Sprintf("the calendar defines the time zone %q, but not as %s: %s is used; if it is wrong, "+
+			"use WithZoneName", tzid, name, used)}
+	}
+	for _, tc := range []expectation{
+		{"a place", named("Europe/Berlin", fixed, july, january, july), nil, []string{
+			"2026-01-01T11:00:00Z 1h0m0s 1  [Europe/Berlin]",
+			"2026-07-01T10:00:00Z 1h0m0s 0  [Europe/Berlin]", "2026-07-01T10:00:00Z 1h0m0s 2  [Europe/Berlin]",
+		}, conflict("Europe/Berlin", "Europe/Berlin", "the zone of that name")},
+		{"a place, when both agree", named("Europe/Berlin", fixed, january), nil,
+			[]string{"2026-01-01T11:00:00Z 1h0m0s 0  [Europe/Berlin]"}, nil},
+		{"a place, when they agree at the start only", strings.Replace(named("Europe/Berlin", fixed, "20260329T013000"),
+			"PT1H", "PT2H", 1), nil, []string{"2026-03-29T00:30:00Z 2h0m0s 0  [Europe/Berlin]"},
+			conflict("Europe/Berlin", "Europe/Berlin", "the zone of that name")},
+		{"a place with a prefix", named("/x/Europe/Berlin", fixed, july), nil,
+			[]string{"2026-07-01T10:00:00Z 1h0m0s 0  [Europe/Berlin]"},
+			conflict("/x/Europe/Berlin", "Europe/Berlin", "the zone of that name")},
+		{"GMT", named("GMT", summer, july), nil, []string{"2026-07-01T11:00:00Z 1h0m0s 0 "},
+			conflict("GMT", "GMT", "the definition")},
+		{"GMT in winter", named("GMT", summer, january), nil, []string{"2026-01-01T12:00:00Z 1h0m0s 0 "}, nil},
+		{"UTC", named("UTC", fixed, january), nil, []string{"2026-01-01T11:00:00Z 1h0m0s 0 "},
+			conflict("UTC", "UTC", "the definition")},
+		{"EST", named("EST", observance("STANDARD", "19700101T000000", "-0400", "-0400"), january), nil,
+			[]string{"2026-01-01T16:00:00Z 1h0m0s 0 "}, conflict("EST", "EST", "the definition")},
+		{"a name of Windows", named("W. Europe Standard Time", fixed, july), nil,
+			[]string{"2026-07-01T11:00:00Z 1h0m0s 0 "}, conflict("W. Europe Standard Time", "Europe/Berlin", "the definition")},
+		{"one that the user names", named("GMT", summer, july), []ical.Option{ical.WithZoneName("GMT", "Europe/London")},
+			[]string{"2026-07-01T11:00:00Z 1h0m0s 0  [Europe/London]"}, nil},
+		{"a definition that cannot be used", named("Europe/Berlin", "X-A:b", july), nil,
+			[]string{"2026-07-01T10:00:00Z 1h0m0s 0  [Europe/Berlin]"}, nil},
+		{"two calendars", named("Ours", fixed, july) +
+			strings.Replace(named("Ours", summer, july), "UID:0", "UID:1", 1), nil,
+			[]string{"2026-07-01T11:00:00Z 1h0m0s 0 ", "2026-07-01T11:00:00Z 1h0m0s 1 "}, nil},
+		{"two calendars that differ", named("Ours", fixed, january) +
+			strings.Replace(named("Ours", summer, january), "UID:0", "UID:1", 1), nil,
+			[]string{"2026-01-01T11:00:00Z 1h0m0s 0 ", "2026-01-01T12:00:00Z 1h0m0s 1 "}, nil},
+		{"one definition twice", strings.Replace(named("Ours", fixed, january), "BEGIN:VTIMEZONE",
+			"BEGIN:VTIMEZONE\nTZID:Ours\n"+fixed+"\nEND:VTIMEZONE\nBEGIN:VTIMEZONE", 1), nil,
+			[]string{"2026-01-01T11:00:00Z 1h0m0s 0 "}, nil},
+		{"two definitions in one calendar", strings.Replace(named("Ours", fixed, january), "BEGIN:VTIMEZONE",
+			"BEGIN:VTIMEZONE\nTZID:Ours\n"+summer+"\nEND:VTIMEZONE\nBEGIN:VTIMEZONE", 1), nil,
+			[]string{}, []string{`"Ours", whose definition cannot be used (line 2 defines it differently)`}},
+		{"empty values in a definition", named("Ours", fixed+"\n"+strings.Replace(fixed, "END:", "RDATE:\nRDATE:,\nEND:", 1),
+			january), nil, []string{"2026-01-01T11:00:00Z 1h0m0s 0 "}, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			tc.check(t)
+		})
+	}
+	_, err := in2026(t, parse(t, withZone(observance("STANDARD", "20260101T000000", "+0100", "+2400"), july)))
+	require.ErrorContains(t, err, `TZOFFSETTO "+2400" cannot be read`)
+}
+
+func TestZonesOfSeveralCalendarsAreTheirOwn(t *testing.T) {
+	t.Parallel()
+	text := withZone(observance("STANDARD", "19700101T000000", "+0100", "+0100"), "20260101T120000")
+	expectation{calendar: text + calendar("UID:b\nDTSTART;TZID=Ours:20260101T120000\nDURATION:PT1H"),
+		windows: []string{"2026-01-01T11:00:00Z 1h0m0s 0 "}, warnings: []string{`has the unknown time zone "Ours"`},
+	}.check(t)
+	first := strings.Replace(calendar(), "VERSION:2.0", "X-WR-TIMEZONE:Europe/Berlin", 1)
+	_, err := in2026(t, parse(t, first+calendar("UID:b\nDTSTART:20260101T120000\nDURATION:PT1H")))
+	require.ErrorContains(t, err, "has no time zone: set WithFloatingZone")
+	require.NotContains(t, err.Error(), "X-WR-TIMEZONE")
+}
