@@ -21,17 +21,17 @@ type partFinder struct {
 	fails func(k connect.RequestKey) error
 }
 
-// keyErrors are the reasons of some keys.
-type keyErrors map[connect.RequestKey]error
+// keysError are the reasons of some keys.
+type keysError map[connect.RequestKey]error
 
-func (e keyErrors) Error() string                       { return fmt.Sprintf("%d keys failed", len(e)) }
-func (e keyErrors) KeyError(k connect.RequestKey) error { return e[k] }
+func (e keysError) Error() string                       { return fmt.Sprintf("%d keys failed", len(e)) }
+func (e keysError) KeyError(k connect.RequestKey) error { return e[k] }
 
 func (f partFinder) LatestRequests(ctx context.Context, keys []connect.RequestKey) (
 	map[connect.RequestKey][]connect.LatestRequest, error,
 ) {
 	found, err := f.shop.LatestRequests(ctx, keys)
-	failed := make(keyErrors)
+	failed := make(keysError)
 	for _, k := range keys {
 		if err := f.fails(k); err != nil {
 			failed[k] = err
@@ -78,7 +78,8 @@ func TestLookUpErrorOfAKeyAffectsOnlyItsOrder(t *testing.T) {
 		r := runnerFor(t, s, func(c *resubmit.Config) { c.Requests = f })
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.OutcomeCounts{Completed: 28, Progressing: 1, Unknown: 1}, report.Result, itemOf(t, report, 4).Why)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 28, Progressing: 1, Unknown: 1}, report.Result,
+			itemOf(t, report, 4).Why)
 		require.Equal(t, protocol.Unknown, itemOf(t, report, 3).Outcome, "it is not pushed again without a look-up")
 		require.Contains(t, itemOf(t, report, 3).Why, "Connect could not be asked: the id has quotes")
 		require.Equal(t, protocol.Progressing, itemOf(t, report, 7).Outcome)

@@ -70,7 +70,8 @@ func (v *verification) verify() {
 	o := v.order
 	c := &o.x.cfg.Verify
 	rec, _ := o.machine.Record()
-	v.interval, v.pushedAt, v.read, v.deadline = c.InitialInterval, rec.SentAt, time.Now(), rec.SentAt.Add(max(c.Timeout, 0))
+	v.interval, v.pushedAt, v.deadline = c.InitialInterval, rec.SentAt, rec.SentAt.Add(max(c.Timeout, 0))
+	v.read = time.Now()
 	v.done, v.left = rec.DoneAt, rec.Status != o.entry.Before.Status && rec.Status.Known()
 	for {
 		if v.waitForPoll() != nil {

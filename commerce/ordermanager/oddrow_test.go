@@ -103,7 +103,7 @@ func TestOrdersYieldsProblems(t *testing.T) {
 			start := time.Now()
 			orders, err := collect(t.Context(), c, commerce.FailedOrdersView().Query())
 			require.NoError(t, err)
-			require.Less(t, time.Since(start), 2*time.Second)
+			require.Less(t, time.Since(start), 10*time.Second, "long numbers must not take minutes")
 			require.Len(t, orders, 3)
 			require.Empty(t, orders[0].Problems)
 			require.Equal(t, "b", orders[1].ID)

@@ -77,7 +77,7 @@ func TestOrdersYieldsProblems(t *testing.T) {
 		start := time.Now()
 		orders, err := collect(t.Context(), c, commerce.FailedOrdersView().Query())
 		require.NoError(t, err)
-		require.Less(t, time.Since(start), 2*time.Second)
+		require.Less(t, time.Since(start), 10*time.Second, "long numbers must not take minutes")
 		byID := map[string]*commerce.Order{}
 		for _, o := range orders {
 			byID[o.ID] = o
