@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/fields"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
@@ -181,7 +182,7 @@ func compare(op string, value any, operand rql.Arg) verdict {
 	case op == "ilike":
 		return textVerdict(rql.ILike(operand.Value, v), false)
 	}
-	_, err := parseInstant(operand.Value)
+	_, err := parseTime(operand.Value)
 	return textVerdict(operand.Value == v, strings.EqualFold(operand.Value, v) || err == nil)
 }
 
@@ -199,11 +200,11 @@ func textVerdict(same, similar bool) verdict {
 // compareTimes is unclear for times within a day of each other, because servers round times, and
 // read dates in their own zone.
 func compareTimes(op, value, operand string) verdict {
-	v, err := parseInstant(value)
+	v, err := parseTime(value)
 	if err != nil {
 		return unclear
 	}
-	o, err := parseInstant(operand)
+	o, err := parseTime(operand)
 	difference := v.Sub(o)
 	switch {
 	case err != nil || difference.Abs() < 24*time.Hour:
@@ -213,4 +214,13 @@ func compareTimes(op, value, operand string) verdict {
 	default:
 		return fails
 	}
+}
+
+func parseTime(s string) (time.Time, error) {
+	raw, err := json.Marshal(s)
+	if err != nil {
+		return time.Time{}, err
+	}
+	t, _, err := fields.ParseTime(raw)
+	return t, err
 }

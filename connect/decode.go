@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/fields"
 	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
@@ -39,49 +39,18 @@ func (t *looseString) UnmarshalJSON(data []byte) error {
 // (connect/WIRE.md#1): with an offset, with Z, or without a zone, which means UTC.
 type instant time.Time
 
-var instantLayouts = []string{
-	time.RFC3339, // reads fractions of a second, too
-	"2006-01-02T15:04:05",
-	"2006-01-02T15:04:05Z0700",
-	"2006-01-02T15:04Z07:00",
-	"2006-01-02T15:04",
-	time.DateOnly,
-	"Mon, 2 Jan 2006 15:04:05 GMT",
-	time.RFC1123Z,
-}
-
 // UnmarshalJSON reads null and "" as the zero time.
 func (i *instant) UnmarshalJSON(data []byte) error {
-	var s string
-	if err := json.Unmarshal(data, &s); err != nil {
-		return fmt.Errorf("%s is not a time", text.Excerpt(string(data), 40))
-	}
-	if s == "" {
+	if fields.IsNull(data) {
 		*i = instant{}
 		return nil
 	}
-	t, err := parseInstant(s)
+	t, _, err := fields.ParseTime(data)
+	if err != nil {
+		return fmt.Errorf("one of its times %w", err)
+	}
 	*i = instant(t)
-	return err
-}
-
-// parseInstant parses a time and converts it to UTC.
-func parseInstant(s string) (time.Time, error) {
-	normal := s
-	if len(s) > len(time.DateOnly) && s[len(time.DateOnly)] == ' ' {
-		normal = strings.Replace(s, " ", "T", 1)
-	}
-	for _, layout := range instantLayouts {
-		t, err := time.Parse(layout, normal)
-		if err != nil {
-			continue
-		}
-		if year := t.UTC().Year(); year < 1 || year > 9999 { // others cannot be written again
-			return time.Time{}, fmt.Errorf("%q has the year %d", text.Excerpt(s, 40), year)
-		}
-		return t.UTC(), nil
-	}
-	return time.Time{}, fmt.Errorf("%q is not a time", text.Excerpt(s, 40))
+	return nil
 }
 
 type wireRequest struct {

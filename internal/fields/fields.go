@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -82,24 +81,10 @@ func (r *Reader) Text(key string) (s string) {
 	return s
 }
 
-// layouts are the layout of times that was seen (RFC 3339) and likely variants. A time without a
-// zone counts as UTC (inferred). A zone must be an offset or UTC, because other abbreviations
-// are ambiguous.
-var layouts = []string{
-	time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05",
-	"Mon, 2 Jan 2006 15:04:05 GMT", "Mon, 2 Jan 2006 15:04:05 UTC", time.RFC1123Z,
-}
-
-// coarse are the layouts without seconds.
-var coarse = []string{
-	"2006-01-02T15:04Z07:00", "2006-01-02T15:04Z0700", "2006-01-02T15:04", "2006-01-02 15:04Z07:00", "2006-01-02 15:04",
-	time.DateOnly,
-}
-
 // Time reads a time and converts it to UTC. An empty string is the zero time.
 func (r *Reader) Time(key string) (t time.Time) {
 	r.Read(key, func(raw json.RawMessage) (err error) {
-		t, _, err = parseTime(raw)
+		t, _, err = ParseTime(raw)
 		return err
 	})
 	return t
@@ -109,7 +94,7 @@ func (r *Reader) Time(key string) (t time.Time) {
 // rows of the same minute.
 func (r *Reader) ExactTime(key string) (t time.Time) {
 	r.Read(key, func(raw json.RawMessage) error {
-		read, exact, err := parseTime(raw)
+		read, exact, err := ParseTime(raw)
 		if err == nil && !exact {
 			err = fmt.Errorf("must be a time with seconds, not %s", Excerpt(raw))
 		}
@@ -119,31 +104,6 @@ func (r *Reader) ExactTime(key string) (t time.Time) {
 		return err
 	})
 	return t
-}
-
-const dayOfSeconds = 24 * 60 * 60
-
-// parseTime parses a time and reports whether it has seconds. The zero time is exact.
-func parseTime(raw json.RawMessage) (t time.Time, exact bool, err error) {
-	s, err := Scalar(raw)
-	if err != nil || s == "" {
-		return time.Time{}, true, err
-	}
-	for i, layout := range slices.Concat(layouts, coarse) {
-		read, err := time.Parse(layout, s)
-		if err != nil {
-			continue
-		}
-		if _, offset := read.Zone(); offset <= -dayOfSeconds || offset >= dayOfSeconds {
-			break // time.Parse accepts +24:00, RFC 3339 does not
-		}
-		// Other years cannot be formatted.
-		if year := read.UTC().Year(); year < 1 || year > 9999 {
-			return time.Time{}, false, fmt.Errorf("has the year %d, which cannot be right", year)
-		}
-		return read.UTC(), i < len(layouts), nil
-	}
-	return time.Time{}, false, fmt.Errorf("must be a time such as 2026-11-01T10:00:00Z, not %s", Excerpt(raw))
 }
 
 // IsCode reports whether s has the form of a code, such as "PF": 1 to 32 letters, digits and

@@ -75,21 +75,6 @@ func TestRowIDsAreStable(t *testing.T) {
 	require.Len(t, map[string]bool{ids[0]: true, ids[1]: true, ids[2]: true}, 3)
 }
 
-func TestTime(t *testing.T) {
-	t.Parallel()
-	want := time.Date(2026, 11, 19, 8, 0, 0, 0, time.UTC)
-	for _, s := range []string{
-		"2026-11-19T08:00:00Z", "2026-11-19T10:00:00+02:00", "2026-11-19T10:00:00+0200", "2026-11-19T08:00:00",
-		"2026-11-19 10:00:00+02:00", "2026-11-19 08:00:00",
-	} {
-		require.Equal(t, want, of(t, `{"at":"`+s+`"}`).Time("at"), s)
-	}
-	for _, s := range []string{"2026-11-19T08:00:00+24:00", "2026-11-19T08:00:00-2400", "2026-11-19 08:00:00+24:00"} {
-		require.ErrorContains(t, func() error { r := of(t, `{"at":"`+s+`"}`); r.Time("at"); return r.Err() }(),
-			"at must be a time such as", s)
-	}
-}
-
 func TestDecimal(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]string{`"1234567890123456.70"`: "1234567890123456.7", `0.10`: "0.1", `1e2`: "100",

@@ -207,6 +207,16 @@ func TestRetryAfter(t *testing.T) {
 		{"as a date", func() string { return time.Now().Add(9 * time.Second).UTC().Format(http.TimeFormat) }, 9 * time.Second,
 			2},
 		{"with a fraction", func() string { return "1.5" }, 1500 * time.Millisecond, 2},
+		{"with a unit", func() string { return "8s" }, 8 * time.Second, 2},
+		{"with a unit in words", func() string { return "20 Seconds" }, 20 * time.Second, 2},
+		{"in milliseconds", func() string { return "1500 ms" }, 1500 * time.Millisecond, 2},
+		{"in minutes", func() string { return "0.25 minutes" }, 15 * time.Second, 2},
+		{"in minutes gives up at once", func() string { return "2 min" }, 0, 1},
+		{"in hours and minutes gives up at once", func() string { return "1h30m" }, 0, 1},
+		{"as another date", func() string { return time.Now().Add(9 * time.Second).UTC().Format(time.RFC3339) },
+			9 * time.Second, 2},
+		{"several times counts the longest", func() string { return "3\x0011s\x00-7" }, 11 * time.Second, 2},
+		{"with a unit that is none", func() string { return "3 weeks" }, 30 * time.Second, 2},
 		{"that cannot be read", func() string { return "soon" }, 30 * time.Second, 2},
 		{"longer than the longest wait gives up at once", func() string { return "31" }, 0, 1},
 		{"absurdly long gives up at once", func() string { return "99999999999999999" }, 0, 1},
@@ -217,7 +227,9 @@ func TestRetryAfter(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c, calls := client(t, func(n int, _ *http.Request) (*http.Response, error) {
 					if n == 1 {
-						return withHeader(status(429, ""), "Retry-After", tc.header()), nil
+						busy := status(429, "")
+						busy.Header["Retry-After"] = strings.Split(tc.header(), "\x00")
+						return busy, nil
 					}
 					return status(200, "1"), nil
 				})

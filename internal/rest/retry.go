@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/cloudblue-go/cloudblue/internal/fields"
 	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
@@ -47,11 +49,25 @@ func retryableStatus(status int) bool {
 // defaultPause is the pause for a Retry-After that cannot be read.
 const defaultPause = 30 * time.Second
 
-// retryAfter returns the pause that the header asks for: seconds, also with a fraction, or a date,
-// which is compared with the Date of the answer, because the local clock may be wrong. It returns 0
-// if the header is absent or in the past.
-func retryAfter(h http.Header) time.Duration {
-	v := strings.TrimSpace(h.Get("Retry-After"))
+// units are spellings of the units that time.ParseDuration knows.
+var units = strings.NewReplacer(" ", "", "milliseconds", "ms", "seconds", "s", "second", "s", "secs", "s", "sec", "s",
+	"minutes", "m", "minute", "m", "mins", "m", "min", "m", "hours", "h", "hour", "h")
+
+// retryAfter returns the longest pause that the headers ask for: seconds, also with a fraction or a
+// unit, or a date, which is compared with the Date of the answer, because the local clock may be
+// wrong. It returns 0 if there is none or it is in the past.
+func retryAfter(h http.Header) (longest time.Duration) {
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	for _, v := range h.Values("Retry-After") {
+		longest = max(longest, pauseOf(strings.TrimSpace(v), now))
+	}
+	return longest
+}
+
+func pauseOf(v string, now time.Time) time.Duration {
 	if v == "" {
 		return 0
 	}
@@ -60,15 +76,20 @@ func retryAfter(h http.Header) time.Duration {
 		const most = 10 * 365 * 24 * 3600 // keeps the product in range
 		return time.Duration(math.Ceil(max(0, min(seconds, most)) * float64(time.Second)))
 	}
-	until, err := http.ParseTime(v)
+	if d, err := time.ParseDuration(units.Replace(strings.ToLower(v))); err == nil {
+		return d
+	}
+	if until, err := http.ParseTime(v); err == nil {
+		return until.Sub(now)
+	}
+	quoted, err := json.Marshal(v)
 	if err != nil {
 		return defaultPause
 	}
-	now, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		now = time.Now()
+	if until, _, err := fields.ParseTime(quoted); err == nil {
+		return until.Sub(now)
 	}
-	return max(0, until.Sub(now))
+	return defaultPause
 }
 
 // sleep waits, or returns the error of the context when that ends.
