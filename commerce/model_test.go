@@ -16,15 +16,16 @@ import (
 
 func TestQueryMatch(t *testing.T) {
 	t.Parallel()
-	order := commerce.Order{ID: "1", Number: "SO000027", Type: "SO", Status: "PF", PlacedAt: november}
+	order := commerce.Order{ID: "a1", Number: "SO000027", Type: "SO", Status: "PF", PlacedAt: november}
 	for _, tc := range []struct {
 		name  string
 		query commerce.Query
 		want  bool
 	}{
 		{"the zero query asks for all", commerce.Query{}, true},
-		{"one of the ids", commerce.Query{IDs: []string{"2", "1"}}, true},
+		{"one of the ids", commerce.Query{IDs: []string{"2", "a1"}}, true},
 		{"none of the ids", commerce.Query{IDs: []string{"2"}}, false},
+		{"an id that is no UUID in another letter case", commerce.Query{IDs: []string{"A1"}}, false},
 		{"one of the numbers", commerce.Query{Numbers: []string{"SO000027"}}, true},
 		{"none of the numbers", commerce.Query{Numbers: []string{"SO000028"}}, false},
 		{"a pattern for the number", commerce.Query{NumberLike: "*27"}, true},
@@ -36,6 +37,10 @@ func TestQueryMatch(t *testing.T) {
 	} {
 		require.Equal(t, tc.want, tc.query.Match(&order), tc.name)
 	}
+	order.ID = "32542b3c-6f91-4037-abe5-ecf5f0752eef"
+	upper := commerce.Query{IDs: []string{"x", "32542B3C-6F91-4037-ABE5-ECF5F0752EEF"}}
+	require.True(t, upper.Match(&order), "the letter case of a UUID has no meaning")
+	require.Empty(t, upper.Mismatch(&order))
 }
 
 func TestStatusProvisioned(t *testing.T) {

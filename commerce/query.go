@@ -55,7 +55,7 @@ type Query struct {
 func (q *Query) Match(o *Order) bool {
 	odd := len(o.Problems) > 0
 	switch {
-	case !oneOf(q.Statuses, o.Status, odd), !oneOf(q.Types, o.Type, odd), !oneOf(q.IDs, o.ID, odd),
+	case !oneOf(q.Statuses, o.Status, odd), !oneOf(q.Types, o.Type, odd), !q.wantsID(o.ID, odd),
 		!oneOf(q.Numbers, o.Number, odd),
 		q.NumberLike != "" && (!odd || o.Number != "") && !rql.Like(q.NumberLike, o.Number):
 		return false
@@ -78,7 +78,7 @@ func (q *Query) Mismatch(o *Order) string {
 		return field("status", string(o.Status))
 	case !oneOf(q.Types, o.Type, odd):
 		return field("type", string(o.Type))
-	case !oneOf(q.IDs, o.ID, odd):
+	case !q.wantsID(o.ID, odd):
 		return field("id", o.ID)
 	case !oneOf(q.Numbers, o.Number, odd), q.NumberLike != "" && !rql.Like(q.NumberLike, o.Number):
 		return field("number", o.Number)
@@ -94,6 +94,12 @@ func field(name, value string) string {
 		return "no " + name
 	}
 	return fmt.Sprintf("%s %q", name, text.Clip(value, 40))
+}
+
+// wantsID is oneOf for IDs, which may be UUIDs in any letter case.
+func (q *Query) wantsID(id string, odd bool) bool {
+	return oneOf(q.IDs, id, odd) ||
+		slices.ContainsFunc(q.IDs, func(wanted string) bool { return text.ID(wanted) == text.ID(id) })
 }
 
 // oneOf reports whether v is wanted. Nothing wanted means everything, and an empty v of an odd

@@ -160,20 +160,29 @@ func (k RequestKey) term(keys []RequestKey) rql.Expr {
 	if k.TenantID == "" {
 		property = "asset.external_id"
 	}
-	values := make([]string, len(keys))
-	for i, key := range keys {
-		values[i] = key.TenantID + key.SubscriptionID // one of them is empty
+	values := make([]string, 0, len(keys))
+	for _, key := range keys {
+		values = append(values, key.id())
+		if lower := text.ID(key.id()); lower != key.id() {
+			values = append(values, lower) // the server may compare letter case
+		}
 	}
 	return anyOf(property, values)
 }
 
+// id returns the tenant or the subscription; one of them is empty.
+func (k RequestKey) id() string { return k.TenantID + k.SubscriptionID }
+
 // owns reports whether a request of any type belongs to the tenant or subscription of the
-// key. Tenants are UUIDs, compared without case.
+// key.
 func (k RequestKey) owns(r *Request) bool {
-	if k.TenantID != "" {
-		return strings.EqualFold(strings.TrimSpace(k.TenantID), k.owner(r))
-	}
-	return strings.TrimSpace(k.SubscriptionID) == k.owner(r)
+	return text.ID(strings.TrimSpace(k.id())) == text.ID(k.owner(r))
+}
+
+// resembles reports whether a request belongs to an id that differs from the key only in letter
+// case: some systems take it for the same.
+func (k RequestKey) resembles(r *Request) bool {
+	return !k.owns(r) && strings.EqualFold(strings.TrimSpace(k.id()), k.owner(r))
 }
 
 // owner returns the tenant or subscription of a request, as the key needs it; "" if unknown.
@@ -463,7 +472,12 @@ func file(histories map[RequestKey]map[string][]*Request, bad map[RequestKey]err
 	if r.Type != keys[0].Type && r.Type.known() || r.Status == StatusDraft && l.err == nil {
 		return
 	}
+	owned := slices.ContainsFunc(keys, func(k RequestKey) bool { return k.owns(r) })
 	for _, key := range keys {
+		if !owned && key.resembles(r) {
+			bad[key] = &Error{Op: lookUpOp, Err: &flawError{fmt.Sprintf(
+				"%s: request %s belongs to %q, which differs only in letter case", key.name(), r.ID, key.owner(r))}}
+		}
 		if !key.owns(r) {
 			continue
 		}

@@ -128,11 +128,58 @@ func TestLatestRequests_find_requests_whose_keys_have_blanks_around_them(t *test
 	} {
 		fake := &fakeConnect{add: func(string) string {
 			return `{"id":"PR-1","type":"purchase","status":"failed","created":"2026-01-10",` +
-				`"asset":{"id":"AS-1","external_uid":" Tenant-0000\n","external_id":" 1000 "}}`
+				`"asset":{"id":"AS-1","external_uid":" tenant-0000\n","external_id":" 1000 "}}`
 		}}
 		found, err := clientOver(t, fake).LatestRequests(t.Context(), []connect.RequestKey{key})
 		require.NoError(t, err)
 		require.Len(t, found[key], 1, "%+v", key)
+	}
+}
+
+// Otherwise an order would count as one that never reached Connect.
+func TestLatestRequests_and_ids_that_differ_only_in_letter_case(t *testing.T) {
+	t.Parallel()
+	const lower, upper = "88a64097-0000-4000-8000-000000000abc", "88A64097-0000-4000-8000-000000000ABC"
+	subscription := func(id string) connect.RequestKey {
+		return connect.RequestKey{Type: connect.TypePurchase, SubscriptionID: id}
+	}
+	for name, test := range map[string]struct {
+		stored string // by a server that compares letter case
+		asked  []connect.RequestKey
+		found  []int
+		says   string
+	}{
+		"a UUID is found in upper case":          {upper, []connect.RequestKey{tenantKey(upper)}, []int{1}, ""},
+		"an upper-case UUID is found in lower":   {lower, []connect.RequestKey{tenantKey(upper)}, []int{1}, ""},
+		"two forms of a UUID are one tenant":     {lower, []connect.RequestKey{tenantKey(upper), tenantKey(lower)}, []int{1, 1}, ""},
+		"a subscription whose id is a UUID":      {lower, []connect.RequestKey{subscription(upper)}, []int{1}, ""},
+		"other ids are not the same":             {"sub-a", []connect.RequestKey{subscription("sub-a"), subscription("SUB-A")}, []int{1, 0}, ""},
+		"other ids that the server takes for it": {"*sub-a", []connect.RequestKey{subscription("SUB-A"), subscription("other")}, []int{-1, 0}, `subscription SUB-A: request PR-1 belongs to "sub-a", which differs only in letter case`},
+		"a tenant that the server takes for it":  {"*t-a", []connect.RequestKey{tenantKey("T-A")}, []int{-1}, `differs only in letter case`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			id, always := strings.CutPrefix(test.stored, "*")
+			fake := &fakeConnect{add: func(query string) string {
+				if !always && !strings.Contains(query, id) {
+					return ""
+				}
+				return `{"id":"PR-1","type":"purchase","status":"failed","created":"2026-01-10",` +
+					`"asset":{"id":"AS-1","external_uid":"` + id + `","external_id":"` + id + `"}}`
+			}}
+			found, err := clientOver(t, fake).LatestRequests(t.Context(), test.asked)
+			if test.says == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, test.says)
+				require.ErrorIs(t, err, connect.ErrAmbiguousRequest)
+			}
+			for i, key := range test.asked {
+				rows, known := found[key]
+				require.Equal(t, test.found[i] >= 0, known, key)
+				require.Len(t, rows, max(0, test.found[i]), key)
+			}
+		})
 	}
 }
 

@@ -140,6 +140,14 @@ func TestLaneKeys(t *testing.T) {
 			func(o *shopOrder) { o.TenantID = "t" }, func(o *shopOrder) { o.TenantID, o.SubscriptionIDs = "t", []string{"a"} },
 			true,
 		},
+		"ids that differ only in letter case share a lane": {
+			func(o *shopOrder) { o.SubscriptionIDs = []string{"sub-a"} },
+			func(o *shopOrder) { o.SubscriptionIDs = []string{"SUB-A"} }, true,
+		},
+		"so do tenants": {
+			func(o *shopOrder) { o.TenantID = "88a64097-0000-4000-8000-000000000abc" },
+			func(o *shopOrder) { o.TenantID = "88A64097-0000-4000-8000-000000000ABC" }, true,
+		},
 		"one order named twice is its own lane": {
 			func(*shopOrder) {}, func(o *shopOrder) { *o = *outageOrder(1, "") }, true,
 		},

@@ -121,6 +121,15 @@ func TestNewErrors(t *testing.T) {
 	}
 }
 
+// numbered returns n numbers of orders.
+func numbered(n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("SO%06d", i)
+	}
+	return all
+}
+
 func TestOrdersAsksTheServerToFilter(t *testing.T) {
 	t.Parallel()
 	const sorted = "sort(+orderDate,+internalId),limit(0,100)"
@@ -140,7 +149,12 @@ func TestOrdersAsksTheServerToFilter(t *testing.T) {
 				sorted},
 		{"numbers", commerce.Query{Numbers: []string{"SO1", "SO 2"}, NumberLike: "*SO,0*"}, nil,
 			"/aps/2/services/order-manager/orders?in(orderNumber,(SO1,SO%202)),like(orderNumber,*SO%2C0*)," + sorted},
-		{"not too many numbers, and no escapes", commerce.Query{Numbers: make([]string, 51), NumberLike: `a\*`}, nil,
+		{"not too many numbers, and no escapes", commerce.Query{Numbers: numbered(500), NumberLike: `a\*`}, nil,
+			"/aps/2/services/order-manager/orders?" + sorted},
+		{"numbers that are too long", commerce.Query{Statuses: []commerce.Status{"PF"},
+			Numbers: []string{strings.Repeat("é", 700)}}, nil,
+			"/aps/2/services/order-manager/orders?in(status,(PF))," + sorted},
+		{"a pattern that is too long", commerce.Query{NumberLike: strings.Repeat("é", 700) + "*"}, nil,
 			"/aps/2/services/order-manager/orders?" + sorted},
 		{"without what the installation does not know", commerce.Query{Statuses: []commerce.Status{"PF"}, PlacedFrom: at},
 			[]ordermanager.Option{ordermanager.WithoutServerFilters(ordermanager.FilterPlaced), ordermanager.WithPageSize(7)},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/fields"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // decode converts an order as sent (commerce/WIRE.md#2.4). Unknown fields are ignored; a known
@@ -19,7 +20,7 @@ func (c *Client) decode(raw json.RawMessage) *commerce.Order {
 		return &commerce.Order{Problems: []string{err.Error()}, Raw: raw}
 	}
 	o := &commerce.Order{
-		ID:                 r.Text("orderId"),
+		ID:                 text.ID(r.Text("orderId")),
 		BillingID:          r.Text("internalId"),
 		Number:             r.Text("orderNumber"),
 		Type:               commerce.OrderType(r.Text("type")),

@@ -222,13 +222,9 @@ func TestOrdersReportsMismatches(t *testing.T) {
 	})
 	t.Run("but not when the server was not asked", func(t *testing.T) {
 		t.Parallel()
-		many := make([]string, 60)
-		for i := range many {
-			many[i] = strconv.Itoa(i + 100)
-		}
 		for name, q := range map[string]commerce.Query{
 			"ids":              {IDs: []string{"9"}},
-			"too many numbers": {Numbers: many},
+			"too many numbers": {Numbers: numbered(500)},
 			"half a second":    {PlacedFrom: night.Add(time.Second / 2)},
 		} {
 			orders, odd, log, err := list(t, q, row("1", "PF", at))

@@ -15,6 +15,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/paging"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 const (
@@ -62,8 +63,9 @@ func (c *Client) list(ctx context.Context, q commerce.Query, yield func(*commerc
 	if q.Limit < 0 {
 		return notSent(opList, fmt.Errorf("the limit is %d: it must not be negative", q.Limit))
 	}
-	l := listing{path: path, terms: c.terms(&q), newest: q.Sort == commerce.NewestFirst}
-	filter := commerce.NewListChecker(q, c.asked(&q))
+	terms, asked := c.conditions(&q)
+	l := listing{path: path, terms: terms, newest: q.Sort == commerce.NewestFirst}
+	filter := commerce.NewListChecker(q, asked)
 	left := q.Limit
 	for w := paging.New(c.pageSize); !w.Done(); {
 		page, err := c.page(ctx, &l, w.Start())
@@ -173,7 +175,7 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 	switch {
 	case o.ID == "":
 		err = errors.New(strings.Join(o.Problems, "; "))
-	case !strings.EqualFold(o.ID, id) && o.BillingID != id:
+	case o.ID != text.ID(id) && o.BillingID != id:
 		err = fmt.Errorf("the server returned order %q instead", o.ID)
 	}
 	if err != nil {

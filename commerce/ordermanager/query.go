@@ -9,63 +9,47 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rql"
 )
 
-// mostNumbers limits the length of the URL to what proxies accept.
-const mostNumbers = 50
+// mostConditions limits the conditions of a query in bytes, so that proxies accept the URL.
+const mostConditions = 4000
 
-// terms returns the conditions that the server is asked to check. They select at least the
-// orders that the query selects.
-func (c *Client) terms(q *commerce.Query) []rql.Expr {
-	var terms []rql.Expr
-	add := func(f ServerFilter, op string, arg rql.Arg) {
-		if !c.off[f] {
-			terms = append(terms, rql.Call(op, rql.Val(string(f)), arg))
+// conditions returns the conditions that the server is asked to check, which select at least the
+// orders that the query selects, and the part of the query that they cover. The client checks the rest.
+func (c *Client) conditions(q *commerce.Query) (terms []rql.Expr, asked commerce.Query) {
+	size := 0
+	ask := func(f ServerFilter, op string, arg rql.Arg) bool {
+		term := rql.Call(op, rql.Val(string(f)), arg)
+		text, err := rql.Format(rql.APS, ",", term)
+		if size += len(text); c.off[f] || err != nil || size > mostConditions {
+			size -= len(text)
+			return false
 		}
+		terms = append(terms, term)
+		return true
 	}
-	if len(q.Statuses) > 0 {
-		add(FilterStatus, "in", list(q.Statuses))
+	if len(q.Statuses) > 0 && ask(FilterStatus, "in", list(q.Statuses)) {
+		asked.Statuses = q.Statuses
 	}
-	if len(q.Types) > 0 {
-		add(FilterType, "in", list(q.Types))
+	if len(q.Types) > 0 && ask(FilterType, "in", list(q.Types)) {
+		asked.Types = q.Types
 	}
-	if !q.PlacedFrom.IsZero() {
-		add(FilterPlaced, "ge", rql.Val(second(q.PlacedFrom)))
+	if !q.PlacedFrom.IsZero() && ask(FilterPlaced, "ge", rql.Val(second(q.PlacedFrom))) {
+		asked.PlacedFrom = q.PlacedFrom.Truncate(time.Second)
 	}
 	if !q.PlacedTo.IsZero() {
 		// Rounded up, because an order of that second may have been placed before PlacedTo.
-		add(FilterPlaced, "lt", rql.Val(second(q.PlacedTo.Add(time.Second-1))))
+		to := q.PlacedTo.Add(time.Second - 1)
+		if ask(FilterPlaced, "lt", rql.Val(second(to))) {
+			asked.PlacedTo = to.Truncate(time.Second)
+		}
 	}
-	if n := len(q.Numbers); n > 0 && n <= mostNumbers {
-		add(FilterNumber, "in", rql.Vals(q.Numbers...))
-	}
-	if q.NumberLike != "" && !strings.Contains(q.NumberLike, `\`) {
-		// How APS escapes a wildcard is not published.
-		add(FilterNumber, "like", rql.Val(q.NumberLike))
-	}
-	return terms
-}
-
-// asked returns the part of a query that the server is asked to check.
-func (c *Client) asked(q *commerce.Query) commerce.Query {
-	var asked commerce.Query
-	if !c.off[FilterStatus] {
-		asked.Statuses = q.Statuses
-	}
-	if !c.off[FilterType] {
-		asked.Types = q.Types
-	}
-	if !c.off[FilterPlaced] && !q.PlacedFrom.IsZero() {
-		asked.PlacedFrom = q.PlacedFrom.Truncate(time.Second)
-	}
-	if !c.off[FilterPlaced] && !q.PlacedTo.IsZero() {
-		asked.PlacedTo = q.PlacedTo.Add(time.Second - 1).Truncate(time.Second)
-	}
-	if !c.off[FilterNumber] && len(q.Numbers) <= mostNumbers {
+	if len(q.Numbers) > 0 && ask(FilterNumber, "in", list(q.Numbers)) {
 		asked.Numbers = q.Numbers
 	}
-	if !c.off[FilterNumber] && !strings.Contains(q.NumberLike, `\`) {
+	// How APS escapes a wildcard is not published.
+	if q.NumberLike != "" && !strings.Contains(q.NumberLike, `\`) && ask(FilterNumber, "like", rql.Val(q.NumberLike)) {
 		asked.NumberLike = q.NumberLike
 	}
-	return asked
+	return terms, asked
 }
 
 // query returns the query string of one page (commerce/WIRE.md#2.5). Orders of the same time

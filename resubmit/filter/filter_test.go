@@ -102,6 +102,8 @@ func TestConditions(t *testing.T) {
 		"part of the number":                          {filter.NumberLike("SO*27"), acme(), true},
 		"the case of a number counts":                 {filter.NumberLike("so*27"), acme(), false},
 		"the id":                                      {filter.IDs("32542b3c-6f91-4037-abe5-ecf5f0752eef"), acme(), true},
+		"the letter case of a UUID has no meaning":    {filter.IDs("32542B3C-6F91-4037-ABE5-ECF5F0752EEF"), acme(), true},
+		"the letter case of another id counts":        {filter.Not(filter.Customers("A")), &commerce.Order{CustomerID: "a"}, true},
 		"the billing id is another id":                {filter.IDs("1000027"), acme(), false},
 		"exactly that amount":                         {filter.Total(filter.Equal, money("12.5", "USD")), acme(), true},
 		"under an amount":                             {filter.Total(filter.Less, money("12.5", "USD")), acme(), false},

@@ -82,6 +82,14 @@ func (p property) value(o *commerce.Order) string {
 	}
 }
 
+// comparable returns a value as it is compared: ids of APS are UUIDs, in any letter case.
+func (p property) comparable(value string) string {
+	if p == propID || p == propTenant {
+		return text.ID(value)
+	}
+	return value
+}
+
 // time returns a property that is a time. Without a time of the failure it is that of placing (see FailedBetween).
 func (p property) time(o *commerce.Order) time.Time {
 	if p == propFailed && !o.FailedAt.IsZero() {

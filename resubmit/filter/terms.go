@@ -138,6 +138,10 @@ func newOneOf(prop property, values []string) Filter {
 	if len(values) == 0 {
 		return reject("the list for %s is empty", prop)
 	}
+	values = slices.Clone(values)
+	for i, v := range values {
+		values[i] = prop.comparable(v)
+	}
 	values = unique(values)
 	for _, v := range values {
 		if err := checkValue(prop, v); err != nil {
@@ -162,7 +166,7 @@ func (f *oneOf) Match(o *commerce.Order) bool {
 	if f.prop == propSubscription {
 		return slices.ContainsFunc(o.SubscriptionIDs, f.has)
 	}
-	return f.has(f.prop.value(o))
+	return f.has(f.prop.comparable(f.prop.value(o)))
 }
 
 func (f *oneOf) has(value string) bool {

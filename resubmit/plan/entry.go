@@ -99,7 +99,8 @@ type Entry struct {
 	Due time.Time `json:"due,omitzero"`
 }
 
-// Lanes returns what only one order at a time may use: its subscriptions and its tenant. Order Management may not
+// Lanes returns what only one order at a time may use: its subscriptions and its tenant, in lower case, because ids
+// that differ only in letter case may be the same. Order Management may not
 // return the subscription (not known, commerce/WIRE.md#2.4), so an order that is no purchase and has none shares a
 // lane with the others of its customer.
 func (e *Entry) Lanes() []string {
@@ -112,6 +113,9 @@ func (e *Entry) Lanes() []string {
 	}
 	if len(lanes) == 0 && e.Type != commerce.TypeSales && e.Customer != "" {
 		lanes = append(lanes, "customer "+e.VendorAccountID+" "+e.Customer)
+	}
+	for i, lane := range lanes {
+		lanes[i] = strings.ToLower(lane)
 	}
 	slices.Sort(lanes)
 	return slices.Compact(lanes)
