@@ -26,6 +26,10 @@ func (x *exceptions) add(m moment, zone *zone) {
 	}
 }
 
-func (x *exceptions) has(m moment) bool {
-	return x.instants[m.instant().Unix()] || x.days[m.day()]
+// matches returns the number of exceptions, 0 or 1, for an occurrence.
+func (x *exceptions) matches(m moment) int {
+	if x.instants[m.instant().Unix()] || x.days[m.day()] {
+		return 1
+	}
+	return 0
 }

@@ -64,12 +64,6 @@ func (f *finder) add(id string, e *event, o occurrence) bool {
 
 // expand adds the occurrences of the times and the rule of the event.
 func (f *finder) expand(e *event) {
-	if !e.recurs() {
-		if !e.except.has(e.start) {
-			f.add(f.uid, e, e.occurrence)
-		}
-		return
-	}
 	x := expansion{finder: f, event: e, seen: make(map[string]bool), excluded: make(map[time.Time]int)}
 	for _, o := range e.dates { // first, since they may have their own length
 		x.add(o)
@@ -99,20 +93,29 @@ type nearby struct {
 
 func (x *expansion) add(o occurrence) {
 	e, key, date := x.event, o.start.key(), o.start.day()
-	switch {
-	case x.seen[key] || !x.cut.IsZero() && !o.start.instant().Before(x.cut):
+	if x.seen[key] || !x.cut.IsZero() && !o.start.instant().Before(x.cut) {
 		return
-	case e.except.has(o.start):
+	}
+	if n := e.except.matches(o.start) + x.replaced.matches(o.start); n > 0 {
 		x.seen[key] = true
-		x.excluded[date]++
+		x.excluded[date] += n
 		return
-	case !x.finder.add(x.uid+"@"+key, e, o):
+	}
+	id := x.uid
+	if e.recurs() {
+		id += "@" + key
+	}
+	if !x.finder.add(id, e, o) {
 		return
 	}
 	x.seen[key] = true
-	if e.except.count[date] > 0 {
+	if x.exceptionsOn(date) > 0 {
 		x.near = append(x.near, nearby{x.found[len(x.found)-1], date})
 	}
+}
+
+func (x *expansion) exceptionsOn(date time.Time) int {
+	return x.event.except.count[date] + x.replaced.count[date]
 }
 
 // addRule adds the occurrences of the rule.
@@ -142,7 +145,7 @@ func (x *expansion) addRule() {
 // occurrence is probably excluded or moved.
 func (x *expansion) check() {
 	for _, w := range x.near {
-		if x.event.except.count[w.date] > x.excluded[w.date] {
+		if x.exceptionsOn(w.date) > x.excluded[w.date] {
 			x.warnings = append(x.warnings, warning{w.Window, fmt.Errorf("event %q of line %d: an EXDATE or RECURRENCE-ID "+
 				"on %s is at another time than the occurrence of that day, which is kept: is it excluded or moved?",
 				shown(x.uid), x.event.line, w.date.Format(time.DateOnly))})

@@ -90,6 +90,9 @@ func TestTimesInAnotherFormThanTheEvent(t *testing.T) {
 			[]string{first, second}, []string{"EXDATE or RECURRENCE-ID on 2026-01-08 is at another time"}},
 		{"EXDATE of a day without an occurrence", calendar(twoDays + "\nEXDATE:20260109T040000Z"), nil,
 			[]string{first, second}, nil},
+		{"EXDATE of an occurrence that is also moved",
+			calendar(twoDays+"\nEXDATE:20260108T010000Z", "UID:a\nRECURRENCE-ID:20260108T010000Z\nDTSTART"+berlin+
+				"20260108T060000"), nil, []string{first, moved}, nil},
 		{"EXDATE of one of two on a day", calendar(twoDays + ";BYHOUR=2,14\nEXDATE" + berlin + "20260107T020000"), nil,
 			[]string{"2026-01-07T13:00:00Z 1h0m0s a@20260107T130000Z  [Europe/Berlin]"}, nil},
 		{"RECURRENCE-ID without a zone", changed(":20260108T020000", berlin+"20260108T060000"), nil,

@@ -31,8 +31,8 @@ func main() {
 package ical
 
 // windowsZones has the IANA zones of the names of Windows, in lower case. Source: Unicode CLDR,
-// https://github.com/unicode-org/cldr/blob/main/common/supplemental/windowsZones.xml (territory 001),
-// by way of src/time/zoneinfo_abbrs_windows.go in Go.
+// https://github.com/unicode-org/cldr/blob/main/common/supplemental/windowsZones.xml (territory 001,
+// Unicode License v3), by way of src/time/zoneinfo_abbrs_windows.go in Go.
 var windowsZones = map[string]string{
 `)
 	for _, m := range regexp.MustCompile(`(?m)^\t"(.+?)":.*// (\S+)$`).FindAllSubmatch(data, -1) {

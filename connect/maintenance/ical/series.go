@@ -12,9 +12,10 @@ import (
 // series is everything with one UID: an event, or several that share it, and its changed
 // occurrences.
 type series struct {
-	uid     string
-	masters []*event
-	changes []*event
+	uid      string
+	masters  []*event
+	changes  []*event
+	replaced exceptions // by the changes
 	// cut is the time from which on the rule does not hold.
 	cut time.Time
 }
@@ -82,20 +83,23 @@ func latest(versions []*event) (kept, doubtful []*event) {
 		e.inherit(versions[i])
 	}
 	last := versions[len(versions)-1]
-	seen := make(map[string]bool)
+	seen := make(map[string]*event)
 	for _, e := range slices.Backward(versions) {
 		start, times := e.linesOf("DTSTART"), e.linesOf("DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE")
-		switch {
-		case seen[times] || e.sequence != last.sequence:
+		switch twin := seen[times]; {
+		case e.sequence != last.sequence:
+			continue
+		case twin != nil:
+			twin.cancelled = twin.cancelled || e.cancelled && e.compare(twin) == 0
 			continue
 		case e.compare(last) == 0:
 			kept = append(kept, e)
-		case !seen[start]:
+		case seen[start] == nil:
 			e.broken = fmt.Errorf("has the same UID and SEQUENCE as the event of line %d, whose DTSTAMP is newer and which "+
 				"starts at another time: if it is another event, it needs another UID", last.line)
 			doubtful = append(doubtful, e)
 		}
-		seen[start], seen[times] = true, true
+		seen[start], seen[times] = e, e
 	}
 	slices.Reverse(kept)
 	return kept, doubtful
@@ -133,10 +137,8 @@ func (s *series) change(e *event) {
 	case !e.hasLength:
 		e.broken = errNoLength
 	default:
-		for _, m := range s.masters {
-			if m.start.zone != nil {
-				m.except.add(e.excludes, m.start.zone)
-			}
+		if m != nil {
+			s.replaced.add(e.excludes, m.start.zone)
 		}
 	}
 }

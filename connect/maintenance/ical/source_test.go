@@ -330,7 +330,13 @@ func TestHostileCalendarsAreLimited(t *testing.T) {
 		never = append(never,
 			fmt.Sprintf("UID:%d\nDURATION:PT1H\nDTSTART:20260201T020000Z\nRRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30", i))
 	}
+	var shared []string
+	for i := range 4000 {
+		id := time.Unix(int64(i*1000), 0).UTC().Format("20060102T150405Z")
+		shared = append(shared, "UID:a\nDURATION:PT1H\nDTSTART:"+id, "UID:a\nRECURRENCE-ID:"+id+"\nSTATUS:CANCELLED")
+	}
 	for _, tc := range []struct{ name, text, want string }{
+		{"one UID", calendar(shared...), "all of them are used"},
 		{"components in one another", nested, "ical: test: line 17: components are nested more than 16 deep"},
 		{"events", many, "has more than 10000 events: use a smaller calendar or raise WithMaxEvents"},
 		{"parameters", params, "DTSTART has more than 2048 bytes of parameters"},

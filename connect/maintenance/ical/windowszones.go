@@ -3,8 +3,8 @@
 package ical
 
 // windowsZones has the IANA zones of the names of Windows, in lower case. Source: Unicode CLDR,
-// https://github.com/unicode-org/cldr/blob/main/common/supplemental/windowsZones.xml (territory 001),
-// by way of src/time/zoneinfo_abbrs_windows.go in Go.
+// https://github.com/unicode-org/cldr/blob/main/common/supplemental/windowsZones.xml (territory 001,
+// Unicode License v3), by way of src/time/zoneinfo_abbrs_windows.go in Go.
 var windowsZones = map[string]string{
 	"egypt standard time":             "Africa/Cairo",
 	"morocco standard time":           "Africa/Casablanca",

@@ -36,6 +36,7 @@ type item struct {
 	begun                        time.Time // the first update with an ongoing status
 	components                   []component
 	updatesErr                   error // why the updates cannot be decoded
+	clash                        bool  // it is listed twice, with other times
 }
 
 type component struct {
@@ -64,6 +65,7 @@ func decodeMaintenances(raw json.RawMessage) (*maintenances, error) {
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
+	list.items = newest(list.items)
 	r.Read("page", func(raw json.RawMessage) error {
 		page, err := fields.Of(raw)
 		if err == nil {
@@ -162,17 +164,29 @@ func decodeComponent(raw json.RawMessage) (component, error) {
 	return c, r.Err()
 }
 
-// add adds another feed. Of a maintenance in both, the one updated last counts.
-func (l *maintenances) add(more *maintenances) {
-	for _, m := range more.items {
-		i := slices.IndexFunc(l.items, func(known item) bool { return known.id == m.id })
+// newest keeps one maintenance of each id: the one updated last, else the first.
+func newest(items []item) []item {
+	var kept []item
+	known := make(map[string]int)
+	for _, m := range items {
+		i, found := known[m.id]
 		switch {
-		case i < 0:
-			l.items = append(l.items, m)
-		case m.updated.After(l.items[i].updated):
-			l.items[i] = m
+		case !found:
+			known[m.id] = len(kept)
+			kept = append(kept, m)
+		case m.updated.After(kept[i].updated):
+			kept[i] = m
+		case m.updated.Equal(kept[i].updated) && (!m.scheduledFor.Equal(kept[i].scheduledFor) ||
+			!m.scheduledUntil.Equal(kept[i].scheduledUntil)):
+			kept[i].clash = true
 		}
 	}
+	return kept
+}
+
+// add adds another feed.
+func (l *maintenances) add(more *maintenances) {
+	l.items = newest(append(l.items, more.items...))
 	for _, b := range more.bad {
 		if !slices.ContainsFunc(l.bad, func(known unreadable) bool { return known.id == b.id }) {
 			l.bad = append(l.bad, b)

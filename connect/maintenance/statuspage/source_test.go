@@ -208,6 +208,31 @@ func TestNullListsAreEmpty(t *testing.T) {
 	require.ErrorContains(t, err, "it has no scheduled_maintenances")
 }
 
+func TestMaintenanceListedTwice(t *testing.T) {
+	t.Parallel()
+	later := `"scheduled_for":"2026-01-10T03:00:00Z"`
+	updated := func(day string) string { return `,"updated_at":"2026-01-` + day + `T00:00:00Z"` }
+	for _, tc := range []struct{ name, first, second, start, warns string }{
+		{"the second updated later", updated("01")[1:], later + updated("02"), "03:00", ""},
+		{"the first updated later", updated("02")[1:], later + updated("01"), "02:00", ""},
+		{"both updated at once", updated("01")[1:], later + updated("01"), "02:00",
+			"the page lists it twice, with other times: the first are used"},
+		{"both the same", "", "", "02:00", ""},
+	} {
+		windows, warnings, err := ask(t, page(item("a", tc.first), item("a", tc.second)))
+		require.NoError(t, err)
+		require.Len(t, windows, 1, tc.name)
+		require.Equal(t, tc.start, windows[0].Start.Format("15:04"), tc.name)
+		if tc.warns == "" {
+			require.Empty(t, warnings)
+			continue
+		}
+		require.Len(t, warnings, 1)
+		require.ErrorIs(t, warnings[0], maintenance.ErrUncertain)
+		require.ErrorContains(t, warnings[0], tc.warns)
+	}
+}
+
 func TestMaintenanceWithoutAnEnd(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, more, until, warns string }{

@@ -121,6 +121,9 @@ func (m *item) oddities(w maintenance.Window, now time.Time, longest time.Durati
 	if m.updatesErr != nil {
 		odd = append(odd, fmt.Errorf("its actual start is unknown: %w", m.updatesErr))
 	}
+	if m.clash {
+		odd = append(odd, errors.New("the page lists it twice, with other times: the first are used"))
+	}
 	if m.isOpen() {
 		odd = append(odd, errors.New("it has no scheduled_until after its start: it is open until it is completed"))
 	}
