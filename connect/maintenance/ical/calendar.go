@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
@@ -61,8 +62,8 @@ type reader struct {
 	open      []*component // from the calendar down to the innermost
 	events    int
 	maxEvents int
-	ended     bool    // the last line outside of any calendar was an END
-	odd       []error // lines that are ignored, of which there may be something to miss
+	ended     bool // a calendar has ended, and no other line was seen outside of any
+	odd       []oddity
 }
 
 // read splits a stream into calendars. It fails if the stream may be truncated.
@@ -129,7 +130,8 @@ func isName(s string) bool {
 	return s != "" && line{text: s}.name() == s
 }
 
-// outside handles a line outside of any calendar. Of several such lines the first is reported.
+// outside handles a line outside of any calendar. Of several lines without a meaning the first is
+// reported.
 func (r *reader) outside(l line) error {
 	switch {
 	case l.name() == "BEGIN" && l.plainValue() == "VCALENDAR":
@@ -137,16 +139,21 @@ func (r *reader) outside(l line) error {
 	case strings.TrimSpace(l.text) == "":
 	case len(r.calendars) == 0:
 		return errNoCalendar
-	case r.ended:
+	case l.name() == "BEGIN":
 		r.ended = false
-		r.warn(l, "%q and what follows is outside of any calendar and ignored", shown(l.text))
+		r.warn(maintenance.ErrIncomplete, l.number, "%s is outside of any calendar and ignored", shown(l.text))
+	case r.ended && l.name() != "END":
+		r.ended = false
+		r.warn(maintenance.ErrUncertain, l.number, "%q and what follows is outside of any calendar and ignored",
+			shown(l.text))
 	}
 	return nil
 }
 
-func (r *reader) warn(l line, format string, args ...any) {
+func (r *reader) warn(kind error, number int, format string, args ...any) {
 	if len(r.odd) < 2*maxWarnings { // the others are not shown
-		r.odd = append(r.odd, fmt.Errorf("line %d: %w", l.number, fmt.Errorf(format, args...)))
+		err := fmt.Errorf("line %d: %w", number, fmt.Errorf(format, args...))
+		r.odd = append(r.odd, oddity{kind: kind, err: err})
 	}
 }
 
@@ -187,7 +194,7 @@ func (r *reader) tear(depth int) {
 	for _, c := range r.open[min(depth, len(r.open)):] {
 		c.torn = fmt.Errorf("the %s of line %d has no end", c.name, c.line)
 		if c.name == "VCALENDAR" {
-			r.warn(line{number: c.line}, "the VCALENDAR has no end: is a part of it missing?")
+			r.warn(maintenance.ErrIncomplete, c.line, "the VCALENDAR has no end: is a part of it missing?")
 		}
 	}
 	r.open = r.open[:min(depth, len(r.open))]
@@ -201,7 +208,7 @@ func (r *reader) end(l line) {
 		depth--
 	}
 	if depth < 0 {
-		r.warn(l, "END:%s without a BEGIN", shown(name))
+		r.warn(maintenance.ErrIncomplete, l.number, "END:%s without a BEGIN", shown(name))
 		return
 	}
 	if c := r.open[depth]; depth < len(r.open)-1 && depth > 0 {

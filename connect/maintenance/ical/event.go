@@ -57,10 +57,14 @@ type event struct {
 }
 
 // oddity is a problem of an event that is used nevertheless.
-type oddity struct{ kind, err error }
+type oddity struct {
+	kind, err error
+	leftOut   string // the id of the window that is left out
+}
 
-func (e *event) note(kind error, format string, args ...any) {
-	e.odd = append(e.odd, oddity{kind, fmt.Errorf(format, args...)})
+// note adds an oddity that makes times uncertain.
+func (e *event) note(format string, args ...any) {
+	e.odd = append(e.odd, oddity{kind: maintenance.ErrUncertain, err: fmt.Errorf(format, args...)})
 }
 
 // identify reads what identifies and describes an event, without its times.
@@ -110,7 +114,7 @@ func (e *event) readSequence() {
 		}
 	}
 	if err != nil {
-		e.note(maintenance.ErrUncertain, "%w: it counts as 0", err)
+		e.note("%w: it counts as 0", err)
 	}
 }
 
@@ -168,7 +172,7 @@ func (e *event) readTimes(master *event) error {
 		return e.readRepeats()
 	}
 	if e.has("RRULE") || e.has("RDATE") {
-		e.note(maintenance.ErrUncertain, "replaces an occurrence (RECURRENCE-ID) and cannot recur itself: "+
+		e.note("replaces an occurrence (RECURRENCE-ID) and cannot recur itself: " +
 			"its RRULE and RDATE are ignored")
 	}
 	return nil
@@ -243,7 +247,7 @@ func (e *event) like(start moment, name string, m moment) (moment, error) {
 	if m.zone == utc {
 		day.wall = start.zone.dayOf(m.wall)
 		if midnight := day.instant(); !midnight.Equal(m.wall) && !m.wall.Equal(m.day()) {
-			e.note(maintenance.ErrUncertain, "%s %s is not midnight in the zone of whole days, where it counts as %s: "+
+			e.note("%s %s is not midnight in the zone of whole days, where it counts as %s: "+
 				"check WithFloatingZone", name, m.wall.Format(utcLayout), day.key())
 		}
 	}
@@ -267,7 +271,7 @@ func (e *event) readLength() error {
 		byDuration, err = parseLength(duration.value)
 	}
 	if ends && err != nil {
-		e.note(maintenance.ErrUncertain, "%w: its DTEND is used", err)
+		e.note("%w: its DTEND is used", err)
 		lasts, err = false, nil
 	}
 	e.hasLength = true
@@ -328,7 +332,8 @@ func (e *event) readRepeats() error {
 	for value, err := range e.listed("RDATE") {
 		o, err := e.date(value, err)
 		if err != nil {
-			e.note(maintenance.ErrIncomplete, "%w: that date is left out", err)
+			err = fmt.Errorf("%w: that date is left out", err)
+			e.odd = append(e.odd, oddity{maintenance.ErrIncomplete, err, e.UID + "@" + value.value})
 			continue
 		}
 		e.dates = append(e.dates, o)
@@ -406,6 +411,18 @@ func (e *event) date(p property, err error) (occurrence, error) {
 		return o, fmt.Errorf("RDATE %w", err)
 	}
 	return o, nil
+}
+
+// id returns the id of its window, or of all of its windows.
+func (e *event) id() string {
+	switch {
+	case e.replaces != nil && e.recurrence.zone != nil:
+		return e.UID + "@" + e.recurrence.key()
+	case e.several && e.rule == nil && e.start.zone != nil:
+		return e.UID + "@" + e.start.key()
+	default:
+		return e.UID
+	}
 }
 
 // recurs reports whether the event has occurrences with their own ids.

@@ -1,11 +1,15 @@
 package ical_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance/ical"
 )
 
@@ -204,9 +208,9 @@ func TestStrayLinesKeepTheCalendar(t *testing.T) {
 			[]string{b}, []string{`event "a" of line 7: the VEVENT of line 7 has no end`}},
 		{"lines after the end", begin + event("a") + end + "<!-- cached -->\nEND:VCALENDAR\nX\n" + begin + event("b") + end,
 			nil, []string{a, b},
-			[]string{`line 8: "<!-- cached -->" and what follows is outside of any calendar and ignored`}},
+			[]string{`uncertain: line 8: "<!-- cached -->" and what follows is outside of any calendar and ignored`}},
 		{"an event after the end", begin + event("a") + end + event("b"), nil, []string{a},
-			[]string{`line 8: "BEGIN:VEVENT" and what follows is outside of any calendar and ignored`}},
+			[]string{"windows may be missing: line 8: BEGIN:VEVENT is outside of any calendar and ignored"}},
 		{"a calendar that has no END before another", begin + event("a") + begin + event("b") + end, nil, []string{a, b},
 			[]string{"line 1: the VCALENDAR has no end: is a part of it missing?"}},
 		{"a time zone that has no END", begin + "BEGIN:VTIMEZONE\nTZID:Ours\n" + event("a") +
@@ -218,4 +222,58 @@ func TestStrayLinesKeepTheCalendar(t *testing.T) {
 			tc.check(t)
 		})
 	}
+}
+
+// TestExceptionsInAnyForm excludes or moves one of five occurrences, written in any form, and never has both the old and
+// the new one.
+func TestExceptionsInAnyForm(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		zone := rapid.SampledFrom([]string{"Europe/Berlin", "America/New_York", "Asia/Tokyo", "Pacific/Auckland"}).Draw(t, "zone")
+		floating := rapid.SampledFrom([]string{"UTC", zone, "Asia/Kolkata"}).Draw(t, "floating")
+		date := time.Date(2026, 3, 1, 0, 30*rapid.IntRange(0, 47+48*240).Draw(t, "start"), 0, 0, time.UTC)
+		start, all := ";TZID="+zone+":"+date.Format("20060102T150405"), rapid.Bool().Draw(t, "whole days")
+		if all {
+			start, floating = ";VALUE=DATE:"+date.Format("20060102"), zone
+		}
+		series := "UID:a\nSUMMARY:Maintenance\nDTSTART" + start + "\nDURATION:P1D\nRRULE:FREQ=DAILY;COUNT=5"
+		windowsOf := func(events ...string) []maintenance.Window {
+			s, err := ical.Parse(strings.NewReader(calendar(events...)), "test", ical.WithFloatingZone(floating),
+				ical.WithSummary("maintenance"))
+			require.NoError(t, err)
+			windows, err := s.Windows(t.Context(), date.AddDate(0, 0, -9), date.AddDate(0, 0, 30))
+			require.NoError(t, err)
+			return windows
+		}
+		plain := windowsOf(series)
+		require.Len(t, plain, 5)
+		i := rapid.IntRange(0, 4).Draw(t, "occurrence")
+		local := date.AddDate(0, 0, i)
+		if all {
+			local = local.Truncate(24 * time.Hour)
+		}
+		tokyo := plain[i].Start.Add(9 * time.Hour).Format("20060102T150405")
+		forms := []string{
+			":" + plain[i].Start.Format("20060102T150405Z"), ":" + local.Format("20060102T150405"),
+			";TZID=" + zone + ":" + local.Format("20060102T150405"), ";VALUE=DATE:" + local.Format("20060102"),
+			";TZID=Asia/Tokyo:" + tokyo,
+		}
+		if all { // a time in another zone is the day that it shows
+			forms = forms[:4]
+		}
+		form := rapid.SampledFrom(forms).Draw(t, "form")
+
+		want := slices.Delete(slices.Clone(plain), i, i+1)
+		require.Equal(t, want, windowsOf(series+"\nEXDATE"+form))
+
+		moved := plain[i].Start.Add(10 * 24 * time.Hour)
+		got := windowsOf(series, "UID:a\nSUMMARY:Upgrade\nRECURRENCE-ID"+form+"\nDTSTART:"+
+			moved.Format("20060102T150405Z")+"\nDURATION:PT1H")
+		require.Equal(t, want, got[:4])
+		require.Equal(t, plain[i].ID, got[4].ID)
+		require.Equal(t, moved, got[4].Start)
+
+		got = windowsOf(series, "UID:a\nRECURRENCE-ID"+form+"\nSTATUS:CANCELLED")
+		require.Equal(t, lines(want), lines(slices.DeleteFunc(got, func(w maintenance.Window) bool { return w.Cancelled })))
+	})
 }

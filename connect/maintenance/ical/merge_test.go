@@ -98,6 +98,29 @@ func TestFilterAppliesToTheLatestVersion(t *testing.T) {
 	}
 }
 
+// A Multi keeps old windows by the ids of such warnings.
+func TestWarningsNameTheWindowThatIsLeftOut(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ calendar, id string }{
+		"an event":      {calendar("UID:a\nDTSTART:soon"), "a"},
+		"an occurrence": {calendar(daily, change("DTSTART:soon")), "a@20260108T020000Z"},
+		"an RDATE":      {calendar(daily + "\nRDATE;VALUE=DATE:20260110"), "a@20260110"},
+		"an event that may be another": {calendar("UID:a\nDTSTART:20260106T020000Z\nDURATION:PT1H",
+			daily+"\nDTSTAMP:20260101T000000Z"), "a@20260106T020000Z"},
+		"a calendar": {calendar(daily) + "BEGIN:VEVENT\nEND:VEVENT\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := in2026(t, parse(t, tc.calendar))
+			warnings, failure := maintenance.SplitWarnings(err)
+			require.NoError(t, failure)
+			require.Len(t, warnings, 1)
+			require.ErrorIs(t, warnings[0], maintenance.ErrIncomplete)
+			require.Equal(t, tc.id, warnings[0].WindowID)
+		})
+	}
+}
+
 func TestEventsThatShareAUID(t *testing.T) {
 	t.Parallel()
 	at := func(day string, more ...string) string {
@@ -114,7 +137,7 @@ func TestEventsThatShareAUID(t *testing.T) {
 		{"in several", calendar(at("10")) + calendar(at("11")) + calendar(at("12")), nil, all, []string{"of line 3, which has"}},
 		{"one of them twice", calendar(at("10"), at("11"), at("10"), at("12")), nil, all, []string{"of line 8"}},
 		{"with other lengths", calendar(at("10"), strings.Replace(at("10"), "PT1H", "PT2H", 1)), nil,
-			[]string{"2026-01-10T02:00:00Z 1h0m0s a@20260110T020000Z "}, []string{shared, "another window has the id"}},
+			[]string{"2026-01-10T02:00:00Z 1h0m0s a@20260110T020000Z "}, []string{"another window has the id", shared}},
 		{"a series and a single event", calendar(at("10", "RRULE:FREQ=DAILY;COUNT=2"), at("12")), nil, all,
 			[]string{"line 9: has the same UID and version"}},
 		{"of the same SEQUENCE and an older DTSTAMP",

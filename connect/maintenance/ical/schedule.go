@@ -58,7 +58,7 @@ func (cfg *config) parse(data []byte, source string) (*Schedule, error) {
 	}
 	s := &Schedule{source: source, most: cfg.maxOccurrences}
 	for _, odd := range stream.odd {
-		s.warnings = append(s.warnings, s.warning(maintenance.ErrIncomplete, "", maintenance.Span{}, odd))
+		s.warnings = append(s.warnings, s.warning(odd.kind, "", maintenance.Span{}, odd.err))
 	}
 	byUID := make(map[string]*series)
 	for _, c := range stream.calendars {
@@ -93,20 +93,16 @@ func (s *Schedule) group(e *event, byUID map[string]*series) {
 // leavesOut reports whether an event is invalid, and adds the warnings of the event.
 func (s *Schedule) leavesOut(e *event) bool {
 	e.component, e.zones = nil, nil // not needed any more
-	id := e.UID
-	if e.replaces != nil && e.recurrence.zone != nil {
-		id += "@" + e.recurrence.key()
-	}
-	warn := func(kind, why error) {
+	warn := func(kind error, id string, why error) {
 		why = fmt.Errorf("event %q of line %d: %w", shown(e.UID), e.line, why)
 		s.warnings = append(s.warnings, s.warning(kind, id, maintenance.Span{}, why))
 	}
 	if e.broken != nil {
-		warn(maintenance.ErrIncomplete, e.broken)
+		warn(maintenance.ErrIncomplete, e.id(), e.broken)
 		return true
 	}
 	for _, odd := range e.odd {
-		warn(odd.kind, odd.err)
+		warn(odd.kind, cmp.Or(odd.leftOut, e.id()), odd.err)
 	}
 	return false
 }
@@ -194,6 +190,9 @@ func (a *answer) add(w maintenance.Window) {
 }
 
 func (s *Schedule) joined(warnings []*maintenance.SourceWarning) error {
+	slices.SortStableFunc(warnings, func(a, b *maintenance.SourceWarning) int { // what is left out is first
+		return cmp.Compare(rank(a), rank(b))
+	})
 	if len(warnings) > maxWarnings {
 		more := s.warning(maintenance.ErrIncomplete, "", maintenance.Span{},
 			fmt.Errorf("and %d more warnings", len(warnings)-maxWarnings))
@@ -204,4 +203,11 @@ func (s *Schedule) joined(warnings []*maintenance.SourceWarning) error {
 		all = append(all, w)
 	}
 	return errors.Join(all...)
+}
+
+func rank(w *maintenance.SourceWarning) int {
+	if errors.Is(w.Kind, maintenance.ErrIncomplete) {
+		return 0
+	}
+	return 1
 }

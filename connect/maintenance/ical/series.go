@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
 // series is everything with one UID: an event, or several that share it, and its changed
@@ -14,6 +12,7 @@ import (
 type series struct {
 	uid      string
 	masters  []*event
+	master   *event // the one whose occurrences are changed; nil if its start is unknown
 	changes  []*event
 	replaced exceptions // by the changes
 	// cut is the time from which on the rule does not hold.
@@ -32,16 +31,27 @@ func (s *series) add(e *event) {
 // if it is invalid: an older one is known to be wrong.
 func (s *series) merge() {
 	kept, doubtful := latest(s.masters)
-	for _, m := range kept {
-		m.several = len(kept) > 1
+	s.masters = slices.Concat(kept, doubtful)
+	for _, m := range s.masters {
 		m.understand(nil)
+		m.several = len(kept) > 1
+	}
+	for _, m := range doubtful {
+		m.broken, m.several = errDoubtful(kept[0]), true
 	}
 	if len(kept) > 1 {
-		kept[1].note(maintenance.ErrUncertain, "has the same UID and version as the event of line %d, which has other "+
-			"times: all of them are used", kept[0].line)
+		kept[1].note("has the same UID and version as the event of line %d, which has other times: all of them are used",
+			kept[0].line)
 	}
-	s.masters = append(kept, doubtful...)
+	if i := slices.IndexFunc(kept, func(m *event) bool { return m.start.zone != nil }); i >= 0 {
+		s.master = kept[i]
+	}
 	s.mergeChanges()
+}
+
+func errDoubtful(newer *event) error {
+	return fmt.Errorf("has the same UID and SEQUENCE as the event of line %d, whose DTSTAMP is newer and which starts at "+
+		"another time: if it is another event, it needs another UID", newer.line)
 }
 
 func (s *series) mergeChanges() {
@@ -50,7 +60,7 @@ func (s *series) mergeChanges() {
 	versions := make(map[string][]*event) // by the key of the occurrence
 	for _, e := range changes {
 		if e.broken == nil {
-			e.broken = e.readRecurrence(s.master())
+			e.broken = e.readRecurrence(s.master)
 		}
 		if e.broken != nil {
 			s.changes = append(s.changes, e)
@@ -64,6 +74,9 @@ func (s *series) mergeChanges() {
 		last := len(kept) - 1
 		for _, e := range kept[:last] {
 			e.broken = fmt.Errorf("has the same version as the event of line %d, which has other times", kept[last].line)
+		}
+		for _, e := range doubtful {
+			e.broken = errDoubtful(kept[last])
 		}
 		s.change(kept[last])
 		s.changes = slices.Concat(s.changes, kept, doubtful)
@@ -95,8 +108,6 @@ func latest(versions []*event) (kept, doubtful []*event) {
 		case e.compare(last) == 0:
 			kept = append(kept, e)
 		case seen[start] == nil:
-			e.broken = fmt.Errorf("has the same UID and SEQUENCE as the event of line %d, whose DTSTAMP is newer and which "+
-				"starts at another time: if it is another event, it needs another UID", last.line)
 			doubtful = append(doubtful, e)
 		}
 		seen[start], seen[times] = e, e
@@ -105,19 +116,9 @@ func latest(versions []*event) (kept, doubtful []*event) {
 	return kept, doubtful
 }
 
-// master returns the event whose occurrences are changed; nil if its start is unknown.
-func (s *series) master() *event {
-	for _, m := range s.masters {
-		if m.start.zone != nil {
-			return m
-		}
-	}
-	return nil
-}
-
 // change reads a changed occurrence, which replaces the original one.
 func (s *series) change(e *event) {
-	m := s.master()
+	m := s.master
 	e.understand(m)
 	if m != nil {
 		if !e.hasLength {
