@@ -264,11 +264,11 @@ func BenchmarkPace(b *testing.B) {
 			for b.Loop() {
 				l.pushed.Clear()
 				l.calls = make([]time.Time, 0, 3*orders)
-				j := new(resubmit.MemoryJournal)
+				newJournal(b)
 				plan := planFor(b, shopOrders...)
 				r, err := resubmit.NewRunner(resubmit.Config{
 					Systems: systemsOf(resubmit.Systems{Reader: l, Pusher: l}), RateLimit: float64(rate), MinRateFraction: -1,
-					Concurrency: 8, Verify: resubmit.VerifyConfig{InitialInterval: -1}, Journal: j,
+					Concurrency: 8, Verify: resubmit.VerifyConfig{InitialInterval: -1}, Journal: journalOf(b),
 				})
 				require.NoError(b, err)
 				_, err = r.Apply(b.Context(), plan)
