@@ -43,7 +43,6 @@ type event struct {
 
 	occurrence
 	base       *zone // of local times without a zone
-	floats     bool  // DTSTART has no zone
 	hasLength  bool  // else it has that of the event whose occurrence it replaces
 	rule       *rule
 	dates      []occurrence // RDATE; those without a length have that of the event
@@ -179,21 +178,17 @@ func (e *event) readTimes(master *event) error {
 }
 
 // readRecurrence reads RECURRENCE-ID in the form of the event whose occurrence it is, if there is one.
-func (e *event) readRecurrence(master *event) error {
-	m, err := e.zones.moment(*e.replaces)
-	if err != nil {
-		return err
-	}
+func (e *event) readRecurrence(master *event) (err error) {
 	if master == nil {
-		e.recurrence, err = e.placed("RECURRENCE-ID", m)
+		e.recurrence, err = e.moment(*e.replaces)
 		e.excludes = e.recurrence
 		return err
 	}
 	e.base = master.start.zone
-	e.recurrence, err = e.like(master.start, "RECURRENCE-ID", m)
+	e.recurrence, err = e.like(master.start, *e.replaces)
 	e.excludes = e.recurrence
-	if e.recurrence.date && !master.start.date { // the occurrence of that day
-		e.recurrence = moment{wall: m.wall.Add(master.start.wall.Sub(master.start.day())), zone: master.start.zone}
+	if day := e.recurrence; day.date && !master.start.date { // the occurrence of that day
+		e.recurrence = moment{wall: day.wall.Add(master.start.wall.Sub(master.start.day())), zone: master.start.zone}
 	}
 	return err
 }
@@ -204,12 +199,7 @@ func (e *event) readStart() error {
 	case err != nil:
 		return err
 	case found:
-		m, err := e.zones.moment(p)
-		if err != nil {
-			return err
-		}
-		e.floats = m.zone == nil
-		if e.start, err = e.placed("DTSTART", m); err != nil {
+		if e.start, err = e.moment(p); err != nil {
 			return err
 		}
 		return e.start.checkYear("DTSTART")
@@ -221,34 +211,36 @@ func (e *event) readStart() error {
 	}
 }
 
-// placed returns a moment in its zone. A local time without one is in that of the event.
-func (e *event) placed(name string, m moment) (moment, error) {
-	switch {
-	case m.zone != nil:
-		return m, nil
-	case m.date:
+// moment parses a property whose value is one time. A local time without a zone is in that of the event.
+func (e *event) moment(p property) (moment, error) {
+	m, err := e.zones.moment(p)
+	if err != nil || m.zone != nil {
+		return m, err
+	}
+	if m.date {
 		m.zone = cmp.Or(e.zones.floating, e.base)
-	default:
-		m.zone = cmp.Or(e.base, e.zones.floating)
+	} else {
+		m.zone, m.floats = cmp.Or(e.base, e.zones.floating), true
 	}
 	if m.zone == nil {
-		return m, fmt.Errorf("%s %w", name, e.zones.errFloating(m.date))
+		return m, fmt.Errorf("%s %w", p.name, e.zones.errFloating(m.date))
 	}
 	return m, nil
 }
 
-// like returns a moment in the form of the start of a series: calendars write exceptions of whole
-// days as times.
-func (e *event) like(start moment, name string, m moment) (moment, error) {
-	if !start.date || m.date {
-		return e.placed(name, m)
+// like parses an exception in the form of the start of a series: calendars write those of whole days as
+// times.
+func (e *event) like(start moment, p property) (moment, error) {
+	m, err := e.moment(p)
+	if err != nil || !start.date || m.date {
+		return m, err
 	}
 	day := moment{wall: m.day(), zone: start.zone, date: true}
 	if m.zone == utc {
 		day.wall = start.zone.dayOf(m.wall)
 		if midnight := day.instant(); !midnight.Equal(m.wall) && !m.wall.Equal(m.day()) {
-			e.note("%s %s is not midnight in the zone of whole days, where it counts as %s: "+
-				"check WithFloatingZone", name, m.wall.Format(utcLayout), day.key())
+			e.note("%s %s is not midnight in the zone of whole days, where it counts as %s: check WithFloatingZone",
+				p.name, p.value, day.key())
 		}
 	}
 	return day, nil
@@ -300,21 +292,10 @@ func (e *event) readLength() error {
 	return nil
 }
 
-// until returns the length to a DTEND. If it has another form than DTSTART, the length must be certain.
 func (e *event) until(p property) (length, error) {
-	end, err := e.zones.moment(p)
+	end, err := e.moment(p)
 	if err != nil {
 		return length{}, err
-	}
-	floats := end.zone == nil
-	if end, err = e.placed("DTEND", end); err != nil {
-		return length{}, err
-	}
-	at := end.instant()
-	switch {
-	case end.date || e.start.date || floats == e.floats:
-	case floats && e.start.zone == utc, e.floats && end.zone.offset(at) != e.start.zone.offset(at):
-		return length{}, errors.New("has a time without a zone and one with: its length is uncertain")
 	}
 	return between(e.start, end)
 }
@@ -330,7 +311,10 @@ func (e *event) readRepeats() error {
 		}
 	}
 	for value, err := range e.listed("RDATE") {
-		o, err := e.date(value, err)
+		var o occurrence
+		if err == nil {
+			o, err = e.date(value)
+		}
 		if err != nil {
 			err = fmt.Errorf("%w: that date is left out", err)
 			e.odd = append(e.odd, oddity{maintenance.ErrIncomplete, err, e.UID + "@" + value.value})
@@ -339,10 +323,10 @@ func (e *event) readRepeats() error {
 		e.dates = append(e.dates, o)
 	}
 	for value, err := range e.listed("EXDATE") {
-		m, err := e.listedMoment(value, err)
-		if err == nil {
-			m, err = e.like(e.start, "EXDATE", m)
+		if err != nil {
+			return err
 		}
+		m, err := e.like(e.start, value)
 		if err != nil {
 			return err // which occurrences there are is uncertain
 		}
@@ -368,23 +352,12 @@ func (e *event) listed(name string) iter.Seq2[property, error] {
 	}
 }
 
-func (e *event) listedMoment(p property, err error) (moment, error) {
-	if err != nil {
-		return moment{}, err
-	}
-	m, err := e.zones.moment(p)
-	if err != nil {
-		return m, err
-	}
-	return e.placed(p.name, m)
-}
-
 // date reads one value of an RDATE: a time, a date or a period.
-func (e *event) date(p property, err error) (occurrence, error) {
+func (e *event) date(p property) (occurrence, error) {
 	text := p.value
 	from, to, period := strings.Cut(text, "/")
 	p.value = from
-	start, err := e.listedMoment(p, err)
+	start, err := e.moment(p)
 	if err == nil {
 		err = start.checkYear(p.name)
 	}
@@ -403,7 +376,7 @@ func (e *event) date(p property, err error) (occurrence, error) {
 		return o, err
 	}
 	p.value = to
-	end, err := e.listedMoment(p, nil)
+	end, err := e.moment(p)
 	if err != nil {
 		return o, err
 	}

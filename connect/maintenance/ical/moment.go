@@ -47,9 +47,10 @@ func (z *zone) dayOf(at time.Time) time.Time {
 
 // moment is a time as calendars write it: a local time in a zone.
 type moment struct {
-	wall time.Time // the local time, as if it were UTC
-	zone *zone     // nil if it is not known yet
-	date bool      // a date without a time
+	wall   time.Time // the local time, as if it were UTC
+	zone   *zone     // nil if it is not known yet
+	date   bool      // a date without a time
+	floats bool      // a time that is written without a zone
 }
 
 const day = 24 * time.Hour
@@ -131,10 +132,15 @@ func (l length) from(m moment) time.Time {
 	return m.zone.instant(m.wall.AddDate(0, 0, l.days)).Add(l.elapsed)
 }
 
-// between returns the length from one moment to another.
+// between returns the length from one moment to another. It must not depend on how a time without a
+// zone is read.
 func between(start, end moment) (length, error) {
 	if start.date != end.date {
 		return length{}, errors.New("DTSTART and DTEND must both be days or both be times")
+	}
+	if at := end.instant(); end.floats && !start.floats && start.zone == utc ||
+		start.floats && !end.floats && end.zone.offset(at) != start.zone.offset(at) {
+		return length{}, errors.New("has a time without a zone and one with: its length is uncertain")
 	}
 	l := length{elapsed: end.instant().Sub(start.instant())}
 	if start.date {
