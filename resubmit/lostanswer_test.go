@@ -597,3 +597,35 @@ func idsOf(ledger []pushed) []string {
 	}
 	return ids
 }
+
+// A gateway that answers a push instead of Commerce has probably not passed it on, so that the push does not count.
+// A success that cannot be read may be of Commerce, and a fault is.
+func TestUnreadableSuccessCountsAsAnAttempt(t *testing.T) {
+	t.Parallel()
+	fault := &commerce.Error{Op: "push order", HTTPStatus: 500, Err: &commerce.Fault{Code: 7}}
+	for name, tt := range map[string]struct {
+		answer *commerce.Error
+		pushes int
+	}{
+		"a page with 200": {refusal(200, commerce.DeliveryUnknown), 1},
+		"a fault":         {fault, 1},
+		"a redirect":      {refusal(302, commerce.DeliveryUnknown), 2},
+		"a gateway":       {refusal(502, commerce.DeliveryUnknown), 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := outageOrder(1, "s")
+				failsAtOnce := fate{after: time.Millisecond, status: "PF", reason: outage}
+				o.SubscriptionIDs, o.fates = nil, []fate{failsAtOnce, failsAtOnce}
+				s := newShop(o)
+				r := runnerFor(t, s, func(c *resubmit.Config) {
+					c.Pusher, c.Retry.MaxAttempts = &actingPusher{shop: s, answers: []*commerce.Error{tt.answer}}, 1
+				})
+				report, err := r.Apply(t.Context(), planFor(t, o))
+				require.NoError(t, err)
+				require.Equal(t, tt.pushes, s.pushes(), itemOf(t, report, 1).Why)
+			})
+		})
+	}
+}

@@ -178,7 +178,7 @@ func answerOf(err error, silent bool) protocol.Answer {
 		return a
 	case e.Delivery == commerce.DeliveryNotSent:
 		a.Kind, a.Why = protocol.NotSent, "the push was not sent: "+err.Error()
-	case e.Delivery != commerce.DeliveryRefused && e.HTTPStatus != 0:
+	case e.Gateway() && e.HTTPStatus >= 300: // a success may be of Commerce
 		a.Kind, a.Why = protocol.ByGateway, "a gateway answered the push: "+err.Error()
 	case e.Delivery != commerce.DeliveryRefused:
 	case unauthorized(err), forbidden(err), errors.Is(err, commerce.ErrRateLimited):
