@@ -147,17 +147,27 @@ func (r *runRecords) get(ctx context.Context, p *planner, o *protocol.Order) (*p
 	return rec.Run, nil
 }
 
+// probeTries is how often a planner probes Connect, since a single probe does not survive one lost packet.
+const probeTries = 3
+
 // probe reports whether Connect answers a probe; false without a Prober.
 func (p *planner) probe(ctx context.Context) bool {
 	if p.Prober == nil || p.take(ctx) != nil {
 		return false
 	}
 	defer p.give()
-	turn, err := p.calls.next(ctx)
-	if err != nil {
-		return false
+	for tries := 1; ; tries++ {
+		turn, err := p.calls.next(ctx)
+		if err != nil {
+			return false
+		}
+		found, err := callback.Call(func() (connect.Probe, error) { return p.Prober.Probe(turn) })
+		callback.Log(p.Logger, err)
+		if up := err == nil && found.Class == connect.ClassUp; up || tries == probeTries {
+			return up
+		}
+		if sleep(ctx, time.Second<<(tries-1)) != nil {
+			return false
+		}
 	}
-	found, err := callback.Call(func() (connect.Probe, error) { return p.Prober.Probe(turn) })
-	callback.Log(p.Logger, err)
-	return err == nil && found.Class == connect.ClassUp
 }

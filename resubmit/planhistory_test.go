@@ -199,6 +199,16 @@ func TestPlannerHoldsRepeatedFailures(t *testing.T) {
 			}, true},
 		"the canary stopped, and Connect answers": {protocol.FailedAgain, protocol.RunCanaryStopped,
 			func(_ *testing.T, c *resubmit.PlanConfig, _ *commerce.Order) { c.Prober = up }, false},
+		"the canary stopped, and the first probes are lost": {protocol.FailedAgain, protocol.RunCanaryStopped,
+			func(_ *testing.T, c *resubmit.PlanConfig, _ *commerce.Order) {
+				probes := 0
+				c.Prober = planProber(func() connect.ProbeClass {
+					if probes++; probes < 3 {
+						return connect.ClassUnreachable
+					}
+					return connect.ClassUp
+				})
+			}, false},
 		"the canary stopped, and Connect is down": {protocol.FailedAgain, protocol.RunCanaryStopped,
 			func(_ *testing.T, c *resubmit.PlanConfig, _ *commerce.Order) { c.Prober = down }, true},
 		"the circuit was open, and a look-up succeeds": {protocol.NotMoved, protocol.RunCircuitOpen,

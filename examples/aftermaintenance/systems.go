@@ -8,8 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
@@ -25,6 +27,9 @@ type systems struct {
 	name     string         // of world, whose addresses change from run to run
 	closers  []func() error
 }
+
+// probing limits how long Connect may take to answer at the start.
+const probing = 5 * time.Second
 
 func open(ctx context.Context, s *settings, out io.Writer) (*systems, error) {
 	sys := &systems{}
@@ -63,11 +68,11 @@ func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err e
 	if err != nil {
 		return flagged("-connect and CONNECT_API_KEY", err)
 	}
-	switch p, err := sys.connect.Probe(ctx); {
-	case err != nil:
-		return err
-	case p.Class != connect.ClassUp:
-		return fmt.Errorf("connect is not up, or -connect is wrong: %w", p.Err)
+	// Before the key is sent. A single probe would not survive one lost packet.
+	_, err = availability.WaitUntilUp(ctx, sys.connect,
+		availability.WaitConfig{Threshold: 1, MaintenanceTimeout: probing, OtherTimeout: probing})
+	if err != nil {
+		return fmt.Errorf("connect is not up, or -connect is wrong: %w", err)
 	}
 	if s.faults && sys.world != nil {
 		defer func() { err = errors.Join(err, sys.world.AddFaults()) }()

@@ -59,6 +59,34 @@ func requireCompleted(t *testing.T, w *sandbox.World, orders map[string]bool, en
 	}
 }
 
+func TestFirstCallsAreRetried(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	for _, f := range []connecttest.Fault{
+		{Method: "HEAD", Times: 1, Kind: connecttest.FaultReset},
+		{Path: "*/accounts", Times: 1, Kind: connecttest.FaultStatus, Status: 503},
+		{Path: "*/requests", Times: 1, Kind: connecttest.FaultReset},
+	} {
+		require.NoError(t, w.Connect.AddFault(f))
+	}
+	status, _, stderr := do(t, env, flags...)
+	require.Equal(t, exitDone, status, stderr)
+	for _, f := range w.Connect.FaultCounts() {
+		require.Equal(t, 1, f.Hits, "%+v", f)
+	}
+}
+
+func TestConnectThatIsDownIsReportedAtOnce(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	w.Connect.SetMaintenance(true)
+	status, _, stderr := do(t, env, flags...)
+	require.Equal(t, exitError, status)
+	require.Contains(t, errorLine(t, stderr), "connect is not up, or -connect is wrong")
+	require.Contains(t, errorLine(t, stderr), "502 Bad Gateway")
+	require.Empty(t, w.Commerce.Pushes())
+}
+
 func TestUnwritableFilesAreReportedBeforeThePush(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)

@@ -1,6 +1,7 @@
 package paging
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -116,6 +117,12 @@ type Walk struct {
 	idle    int // pages in a row without new rows
 	claimed int // the total that exceeds the list
 	missing int // how often the list ended before the total
+
+	last      []Row // the page before
+	lastStart int   // its position
+	repeated  int   // pages in a row with the rows of the page before, at another position
+	vanished  int   // pages without rows, where there were rows before, since the last new row
+	lone      int   // pages with one row, behind another page with one row
 }
 
 // maxRows limits the memory of a list: a faulty server may have rows at every position.
@@ -165,6 +172,7 @@ func (w *Walk) Seen() int { return len(w.seen) }
 func (w *Walk) Take(rows []Row, total int) []int {
 	w.most = max(w.most, len(rows))
 	w.asked++
+	w.watch(rows)
 	if end := w.start + len(rows); end > w.reach {
 		w.reach = end
 		w.further++
@@ -197,6 +205,24 @@ func (w *Walk) Take(rows []Row, total int) []int {
 	}
 	w.back = w.size
 	return w.take(rows, keys, total)
+}
+
+// watch counts answers that show that the server does not page as it should.
+func (w *Walk) watch(rows []Row) {
+	switch {
+	case w.start == w.lastStart:
+	case len(rows) > 0 && slices.Equal(rows, w.last):
+		w.repeated++
+	default:
+		w.repeated = 0
+	}
+	if len(rows) == 0 && w.start < w.reach {
+		w.vanished++
+	}
+	if w.probing && len(rows) == 1 && w.repeated == 0 {
+		w.lone++
+	}
+	w.last, w.lastStart = slices.Clone(rows), w.start
 }
 
 // keysOf returns the keys of rows. A missing or decreasing key makes the list keyless.
@@ -357,7 +383,7 @@ func (w *Walk) settle(fresh []int) {
 		w.idle++
 		return
 	}
-	w.idle = 0
+	w.idle, w.vanished = 0, 0
 	w.pages++
 }
 
@@ -437,6 +463,10 @@ func (w *Walk) finish(end, total int) {
 // answer, so a consistent server needs no repetition.
 const maxMissing = 2
 
+// mostOdd is how often a server may answer as if it did not page. Rows that appear or leave look the
+// same, but not that often.
+const mostOdd = 5
+
 // Err returns an error if the walk makes no progress. Pages without new rows are limited to
 // ten times the number of the others, which rows in random order may need. A server may
 // change IDs in each answer, so all pages are limited too, by those that reached further.
@@ -448,14 +478,23 @@ func (w *Walk) Err() error {
 	case w.missing > maxMissing:
 		return fmt.Errorf("the list is incomplete: the server reports %d rows and returns %d; "+
 			"ask for less, for example a shorter period", w.claimed, len(w.seen))
+	case w.repeated > mostOdd:
+		return errors.New("the list cannot be read: the server returns the same rows for different positions, " +
+			"which it seems to ignore or to round")
+	case w.lone > mostOdd:
+		return errors.New("the list cannot be read: the server returns one row per page, so that rows which move " +
+			"while it is read could be missed; let it return at least two")
+	case w.vanished > mostOdd:
+		return fmt.Errorf("the list cannot be read: the server returned %d rows, and then none from position %d on; "+
+			"it seems to count pages instead of rows", w.reach, w.lastStart)
 	case w.asked > 50+30*w.further:
 		return fmt.Errorf("the list keeps changing: %d pages were read for %d rows; "+
 			"try again when fewer rows change, or ask for less (a server that changes the ids of rows causes this too)",
 			w.asked, w.reach)
 	case w.idle > 20+10*w.pages:
 		return fmt.Errorf("the list keeps changing: the last %d pages had no new row; "+
-			"try again when fewer rows change, or ask for less (a server that ignores the position, "+
-			"or reorders equal rows, causes this too)", w.idle)
+			"try again when fewer rows change, or ask for less (a server that rounds the position, counts pages "+
+			"instead of rows, or reorders equal rows, causes this too)", w.idle)
 	default:
 		return nil
 	}

@@ -349,15 +349,74 @@ func TestWalkDoesNotTrustTotals(t *testing.T) {
 	})
 }
 
-func TestWalkFailsIfPositionIsIgnored(t *testing.T) {
+// Such servers are read correctly, or rejected with the reason.
+func TestWalkOfServersThatPageWrongly(t *testing.T) {
 	t.Parallel()
-	same := []paging.Row{{ID: "a"}, {ID: "b"}, {ID: "c"}}
-	w := paging.New(3)
-	for w.Err() == nil {
-		require.False(t, w.Done())
-		w.Take(same, 9)
+	const sameRows, onePerPage = "returns the same rows for different positions", "returns one row per page"
+	pages := func(size func(asked int) int, at func(start, asked, n int) int) func([]paging.Row, int, int) []paging.Row {
+		return func(rows []paging.Row, start, asked int) []paging.Row {
+			from := max(0, min(at(start, asked, len(rows)), len(rows)))
+			return rows[from:min(from+size(asked), len(rows))]
+		}
 	}
-	require.ErrorContains(t, w.Err(), "the list keeps changing")
+	always := func(n int) func(int) int { return func(int) int { return n } }
+	asAsked := func(asked int) int { return asked }
+	where := func(start, _, _ int) int { return start }
+	order := func(change func([]paging.Row)) func([]paging.Row, int, int) []paging.Row {
+		return func(rows []paging.Row, start, asked int) []paging.Row {
+			rows = slices.Clone(rows)
+			change(rows)
+			return pages(asAsked, where)(rows, start, asked)
+		}
+	}
+	for name, test := range map[string]struct {
+		page func(rows []paging.Row, start, asked int) []paging.Row
+		says string // "": the list is read completely
+	}{
+		"ignores the number of rows":   {pages(always(1<<20), where), ""},
+		"returns few rows":             {pages(always(3), where), ""},
+		"returns more rows":            {pages(always(20), where), ""},
+		"sorts the other way round":    {order(slices.Reverse[[]paging.Row]), ""},
+		"does not sort":                {order(shuffled(1)), ""},
+		"returns one row":              {pages(always(1), where), onePerPage},
+		"ignores the position":         {pages(asAsked, func(int, int, int) int { return 0 }), sameRows},
+		"ignores both":                 {pages(always(1<<20), func(int, int, int) int { return 0 }), sameRows},
+		"returns the first row only":   {pages(always(1), func(int, int, int) int { return 0 }), sameRows},
+		"returns the last page at end": {pages(asAsked, func(start, asked, n int) int { return min(start, n-asked) }), sameRows},
+		"counts pages":                 {pages(asAsked, func(start, asked, _ int) int { return start * asked }), "instead of rows"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, n := range []int{25, 400} {
+				rows := make([]paging.Row, n)
+				for i := range rows {
+					rows[i] = paging.Row{ID: strconv.Itoa(i), Key: int64(i + 1)}
+				}
+				for _, total := range []int{paging.Unknown, 0, n} {
+					got, err := 0, error(nil)
+					calls := 0
+					for w := paging.New(10); !w.Done() && err == nil; err = w.Err() {
+						calls++
+						got += len(w.Take(test.page(rows, w.Start(), w.Size()), total))
+					}
+					if test.says != "" && err != nil {
+						require.ErrorContains(t, err, test.says)
+						require.Less(t, calls, 60)
+						continue
+					}
+					require.NoError(t, err)
+					require.Equal(t, n, got, "total %d", total)
+				}
+			}
+		})
+	}
+}
+
+// shuffled returns a function that puts rows into the same order each time.
+func shuffled(seed uint64) func([]paging.Row) {
+	return func(rows []paging.Row) {
+		rand.New(rand.NewPCG(seed, 1)).Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+	}
 }
 
 // A server that changes the ids in each answer has new rows forever.
