@@ -258,7 +258,8 @@ func (c *component) equal(other *component) bool {
 }
 
 func (c *component) has(name string) bool {
-	return slices.ContainsFunc(c.lines, func(l line) bool { return l.topic == name })
+	_, found, err := c.one(name)
+	return found || err != nil
 }
 
 // one returns the property of a name that may occur once, or several times with the same value.

@@ -82,14 +82,15 @@ func identify(c *component, method string, zones *zones) *event {
 		}
 	}
 	e.stamp = e.text("DTSTAMP")
-	e.cancelled = strings.EqualFold(method, "CANCEL") || strings.EqualFold(e.text("STATUS"), "CANCELLED")
+	status := strings.ToUpper(e.text("STATUS"))
+	e.cancelled = strings.EqualFold(method, "CANCEL") || status == "CANCELLED" || status == "CANCELED"
 	e.readSequence()
 	p, found, err := e.one("RECURRENCE-ID")
 	switch {
 	case found:
 		e.replaces = &p
 		e.following = strings.EqualFold(p.params["RANGE"], "THISANDFUTURE")
-	case err == nil && e.has("RECURRENCE-ID"):
+	case err == nil && e.linesOf("RECURRENCE-ID") != "":
 		err = errors.New("has an empty RECURRENCE-ID")
 	}
 	e.broken = cmp.Or(e.broken, err)

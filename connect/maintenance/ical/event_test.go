@@ -141,6 +141,10 @@ func TestEvents(t *testing.T) {
 				"2026-01-07T02:00:00Z 1h0m0s a@20260107T020000Z Work",
 				"2026-01-08T02:00:00Z 1h0m0s a@20260108T020000Z Work cancelled",
 			}},
+		{"cancelled in any spelling", []string{
+			"UID:a\nDTSTART:20260107T020000Z\nDURATION:PT1H\nSTATUS:Canceled",
+			"UID:b\nDTSTART:20260107T020000Z\nDURATION:PT1H\nSTATUS:cancelled",
+		}, nil, []string{"2026-01-07T02:00:00Z 1h0m0s a  cancelled", "2026-01-07T02:00:00Z 1h0m0s b  cancelled"}},
 		{"an occurrence whose event is not there stands for itself",
 			[]string{plain("RECURRENCE-ID:20260108T020000Z", "DTSTART:20260109T020000Z", "DURATION:PT1H")}, nil,
 			[]string{"2026-01-09T02:00:00Z 1h0m0s a@20260108T020000Z Work"}},

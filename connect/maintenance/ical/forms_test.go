@@ -170,6 +170,8 @@ func TestHarmlessOdditiesKeepTheEvent(t *testing.T) {
 		"a DURATION that is none": {at + "DTEND:20260107T030000Z\nDuration: 3 hours", window,
 			[]string{`DURATION "3 hours" is invalid`}},
 		"a DURATION that repeats DTEND": {hour + "DTEND:20260107T030000Z", window, nil},
+		"an occurrence that recurs by nothing": {"RECURRENCE-ID:20260107T020000Z\n" + hour + "RRULE:\nRDATE:",
+			[]string{"2026-01-07T02:00:00Z 1h0m0s a@20260107T020000Z "}, nil},
 		"an occurrence that recurs": {"RECURRENCE-ID:20260107T020000Z\n" + hour + "RRULE:FREQ=DAILY\nRDATE:20260108T020000Z",
 			[]string{"2026-01-07T02:00:00Z 1h0m0s a@20260107T020000Z "},
 			[]string{"cannot recur itself: its RRULE and RDATE are ignored"}},

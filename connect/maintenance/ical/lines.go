@@ -81,12 +81,19 @@ type property struct {
 	value  string
 }
 
+// times are the properties whose values are times, which have no colons.
+var times = map[string]bool{"DTSTART": true, "DTEND": true, "RDATE": true, "EXDATE": true, "RECURRENCE-ID": true}
+
 // property parses the line (RFC 5545 3.1) and unescapes its text.
 func (l line) property() (property, error) {
 	p := property{name: l.topic}
 	head, value, found := cutUnquoted(l.text, ':')
 	if !found {
 		return p, fmt.Errorf("line %d: %s has no colon before its value", l.number, p.name)
+	}
+	if i := strings.LastIndexByte(value, ':'); i >= 0 && times[p.name] && len(value)-i > len(dateLayout) {
+		// A TZID has a colon and no quotes.
+		head, value = head+":"+value[:i], value[i+1:]
 	}
 	if len(head) >= maxParams {
 		return p, fmt.Errorf("line %d: %s has more than %d bytes of parameters", l.number, p.name, maxParams)

@@ -13,12 +13,12 @@ func TestParameters(t *testing.T) {
 	for _, name := range []string{
 		`TZID=Europe/Berlin`, `tzid="Europe/Berlin"`, `X-A="a:b;c";TZID=Europe/Berlin`, `TZID=Europe/Berlin;X-A=`,
 		`X-A="a","b";TZID=Europe/Berlin`, `TZID=Europe/Berlin;TZID=Asia/Tokyo`, `TZID=(UTC+1)\, Berlin`,
-		`TZID="(UTC+1), Berlin"`,
+		`TZID="(UTC+1), Berlin"`, `TZID=UTC+01:00`, `TZID=UTC+01:00;X-A=b`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := parse(t, calendar(plain("DTSTART;"+name+":20260110T020000", "DURATION:PT1H")),
-				ical.WithZoneName("(UTC+1), Berlin", "Europe/Berlin"))
+				ical.WithZoneName("(UTC+1), Berlin", "Europe/Berlin"), ical.WithZoneName("UTC+01:00", "Europe/Berlin"))
 			windows, err := in2026(t, s)
 			require.NoError(t, err)
 			require.Len(t, windows, 1)

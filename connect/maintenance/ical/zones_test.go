@@ -134,6 +134,10 @@ func TestZonesThatTheCalendarDoesNotDefine(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{want}, lines(windows))
 	}
+	unquoted := strings.ReplaceAll(inZone("tzone://Microsoft/Utc"), `"`, "")
+	windows, err := in2026(t, parse(t, unquoted+"\n"))
+	require.NoError(t, err)
+	require.Len(t, windows, 1)
 	for _, tzid := range []string{"tzone://Microsoft/Custom", "Customized Time Zone", "/example.org", "/", "Local", ""} {
 		windows, err := in2026(t, parse(t, inZone(tzid)))
 		require.Empty(t, windows, tzid)
