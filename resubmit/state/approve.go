@@ -118,7 +118,7 @@ func (d *Dir) Approve(digest, by string, key ed25519.PrivateKey) error {
 	defer func() { _ = p.Close() }() // only read
 	signature, err := p.Sign(key, cmp.Or(by, d.owner))
 	if err == nil {
-		err = durable.Replace(d.Path(run, planFile)+".sig", signature.Line(), 0o600)
+		err = durable.Replace(d.runs.file(run, planFile)+".sig", signature.Line(), 0o600)
 	}
 	if err != nil {
 		return failed("approve the plan", err)

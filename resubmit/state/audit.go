@@ -14,12 +14,12 @@ import (
 // missing. It returns the head of the newest one; keep it where nobody who can write to the directory can change it.
 // The log of a run that is being applied is left out.
 func (d *Dir) VerifyAudit() (audit.Head, error) {
-	logs, err := d.audits()
+	logs, err := d.runs.audits()
 	if err != nil {
 		return audit.Head{}, err
 	}
-	if run, _, err := d.newest(); err == nil && run != nil && len(logs) > 0 {
-		if _, busy := durable.LockHolder(d.lockPath()); busy && logs[len(logs)-1] == d.Path(run, auditFile) {
+	if run, _, err := d.runs.newest(); err == nil && run != nil && len(logs) > 0 {
+		if _, busy := durable.LockHolder(d.lockPath()); busy && logs[len(logs)-1] == d.runs.file(run, auditFile) {
 			logs = logs[:len(logs)-1]
 		}
 	}
@@ -31,10 +31,10 @@ func (d *Dir) VerifyAudit() (audit.Head, error) {
 }
 
 // audits returns the paths of the audit logs, the oldest first.
-func (d *Dir) audits() (paths []string, err error) {
-	names, err := d.runNames()
+func (s *runStore) audits() (paths []string, err error) {
+	names, err := s.names()
 	for _, name := range names {
-		path := d.Path(&Run{ID: name}, auditFile)
+		path := s.file(&Run{ID: name}, auditFile)
 		if _, err := os.Lstat(path); err == nil {
 			paths = append(paths, path)
 		}
@@ -44,11 +44,11 @@ func (d *Dir) audits() (paths []string, err error) {
 
 // openAudit opens the audit log of a run. A new one begins with the head of the log before it.
 func (s *session) openAudit(run *Run) (*audit.Log, error) {
-	logs, err := s.audits()
+	logs, err := s.runs.audits()
 	if err != nil {
 		return nil, err
 	}
-	path := s.Path(run, auditFile)
+	path := s.runs.file(run, auditFile)
 	who := audit.Who{Program: s.cfg.Program}
 	var previous audit.Head
 	if n := len(logs); n > 0 && !slices.Contains(logs, path) {

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -73,8 +72,7 @@ func (d *Dir) Control(c Command) error {
 	if err := d.checkRate(&c); err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	name := fmt.Sprintf("%s-%s.json", c.At.Format("20060102T150405.000000000Z"), rand.Text()[:8])
-	return failed("write a command", commandFormat.WriteFile(filepath.Join(d.path, "control", name), c, 0o600))
+	return d.commands.write(c)
 }
 
 func (d *Dir) checkRate(c *Command) error {
@@ -87,16 +85,19 @@ func (d *Dir) checkRate(c *Command) error {
 
 // unfinished returns the run that is to be continued. digest is that of its plan, or "".
 func (d *Dir) unfinished(digest string) (*Run, error) {
-	run, _, err := d.newest()
+	run, _, err := d.runs.newest()
 	if err == nil && (run == nil || run.Ended() || digest != "" && run.Digest != digest) {
 		err = fmt.Errorf("state: %w: %s; see the status for the current one", ErrNoRun, cmp.Or(text.Short(digest), d.path))
 	}
 	return run, err
 }
 
-// commands returns the names of the files with commands, in their order.
-func (d *Dir) commands() ([]string, error) {
-	all, err := os.ReadDir(filepath.Join(d.path, "control"))
+// commandFiles is the directory of the commands that were not obeyed yet.
+type commandFiles string
+
+// names returns the names of the files, in the order of the commands.
+func (f commandFiles) names() ([]string, error) {
+	all, err := os.ReadDir(string(f))
 	if err != nil {
 		return nil, failed("read the commands", err)
 	}
@@ -109,32 +110,41 @@ func (d *Dir) commands() ([]string, error) {
 	return names, nil
 }
 
-// readCommand reads a command. It rejects a file that others than its owner may change or read.
-func (d *Dir) readCommand(name string) (Command, error) {
-	f, err := durable.OpenFile(filepath.Join(d.path, "control", name), os.O_RDONLY, 0)
+// read reads a command. It rejects a file that others than its owner may change or read.
+func (f commandFiles) read(name string) (Command, error) {
+	file, err := durable.OpenFile(filepath.Join(string(f), name), os.O_RDONLY, 0)
 	if err != nil {
 		return Command{}, err
 	}
-	defer func() { _ = f.Close() }() // only read
-	info, err := f.Stat()
+	defer func() { _ = file.Close() }() // only read
+	info, err := file.Stat()
 	if err == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
 		err = fmt.Errorf("its mode is %v, not 0600", info.Mode().Perm())
 	}
 	if err != nil {
 		return Command{}, err
 	}
-	return commandFormat.Read(f)
+	return commandFormat.Read(file)
+}
+
+func (f commandFiles) write(c Command) error {
+	name := fmt.Sprintf("%s-%s.json", c.At.Format("20060102T150405.000000000Z"), rand.Text()[:8])
+	return failed("write a command", commandFormat.WriteFile(filepath.Join(string(f), name), c, 0o600))
+}
+
+func (f commandFiles) remove(name string) error {
+	return failed("delete a command", os.RemoveAll(filepath.Join(string(f), name)))
 }
 
 // obey executes and deletes the commands. run is the unfinished run, or nil; r applies it, or is nil. A command is
 // deleted when the state that it leads to is on disk.
 func (s *session) obey(run *Run, r runner) error {
-	names, err := s.commands()
+	names, err := s.commands.names()
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		c, err := s.readCommand(name)
+		c, err := s.commands.read(name)
 		switch {
 		case err != nil:
 			s.log.Warn("a file in control is no command and is deleted", "file", name, "error", err)
@@ -147,8 +157,8 @@ func (s *session) obey(run *Run, r runner) error {
 				return err
 			}
 		}
-		if err := os.RemoveAll(filepath.Join(s.path, "control", name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return failed("delete a command", err)
+		if err := s.commands.remove(name); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -172,11 +182,11 @@ func (s *session) execute(c *Command, run *Run, r runner) error {
 			break
 		}
 		if c.Action == ActionDrain {
-			return s.end(run, EndDrained, by)
+			return s.runs.end(run, EndDrained, by)
 		}
-		return s.end(run, EndCancelled, by)
+		return s.runs.end(run, EndCancelled, by)
 	}
-	if err := s.save(run); err != nil || r == nil {
+	if err := s.runs.save(run); err != nil || r == nil {
 		return err
 	}
 	switch c.Action {
@@ -212,15 +222,15 @@ func (d *Dir) Status() (Status, error) {
 	var s Status
 	var err error
 	s.Holder, s.Busy = durable.LockHolder(d.lockPath())
-	names, err := d.commands()
+	names, err := d.commands.names()
 	if err != nil {
 		return s, err
 	}
 	for _, name := range names {
-		if c, err := d.readCommand(name); err == nil { // else it is deleted soon
+		if c, err := d.commands.read(name); err == nil { // else it is deleted soon
 			s.Commands = append(s.Commands, c)
 		}
 	}
-	s.Run, s.Previous, err = d.newest()
+	s.Run, s.Previous, err = d.runs.newest()
 	return s, err
 }

@@ -28,11 +28,13 @@ type Dir struct {
 	log   *slog.Logger
 	owner string // user, host and program
 
+	runs     *runStore
+	commands commandFiles
+
 	// Replaced by tests.
 	openJournal func(path string, readOnly bool) (resubmit.Journal, func() error, error)
 	writePlan   func(ctx context.Context, cfg resubmit.PlanConfig, path string) (plan.ActionCounts, error)
 	newRunner   func(cfg resubmit.Config) (runner, error)
-	step        func(name string) error // is called before a file is changed
 }
 
 // runner is a *resubmit.Runner.
@@ -83,9 +85,10 @@ func open(dir string, cfg Config) (*Dir, error) {
 			return openJournal(path, cfg.Program, readOnly)
 		},
 		newRunner: func(c resubmit.Config) (runner, error) { return resubmit.NewRunner(c) },
-		step:      func(string) error { return nil },
 	}
-	for _, path := range []string{dir, filepath.Join(dir, "control"), filepath.Join(dir, "runs")} {
+	d.runs = &runStore{path: filepath.Join(dir, "runs"), owner: d.owner, step: func(string) error { return nil }}
+	d.commands = commandFiles(filepath.Join(dir, "control"))
+	for _, path := range []string{dir, string(d.commands), d.runs.path} {
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			return nil, failed("create the directory", err)
 		}
@@ -130,7 +133,7 @@ func (d *Dir) begin(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	s := &session{Dir: d, lock: lock}
-	if err = d.sweep(); err == nil {
+	if err = d.runs.sweep(d.cfg.Retention); err == nil {
 		s.journal, s.closing, err = d.useJournal(ctx, false)
 	}
 	if err != nil {

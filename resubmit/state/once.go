@@ -101,7 +101,7 @@ func (d *Dir) once(ctx context.Context, o OnceOptions, r *Result) (due time.Time
 		return time.Time{}, err
 	}
 	defer func() { err = cmp.Or(err, s.close(ctx)) }()
-	run, previous, err := s.newest()
+	run, previous, err := s.runs.newest()
 	if err == nil {
 		err = s.obey(run, nil)
 	}
@@ -145,18 +145,18 @@ func (s *session) continues(run *Run) (bool, error) {
 	if err == nil {
 		return true, nil
 	}
-	return false, s.end(run, EndStale, "it was not applied in time: "+err.Error())
+	return false, s.runs.end(run, EndStale, "it was not applied in time: "+err.Error())
 }
 
 // plan makes a plan. Its run appears in runs/ when it is complete.
 func (s *session) plan(ctx context.Context, o *resubmit.PlanConfig) (*Run, error) {
 	cfg := s.planConfig(o, s.journal)
-	draft := filepath.Join(s.path, "runs", hidden+"plan")
+	draft := filepath.Join(s.runs.path, hidden+"plan")
 	if err := os.Mkdir(draft, 0o700); err != nil {
 		return nil, failed("make a plan", err)
 	}
 	defer func() { _ = os.RemoveAll(draft) }() // else the next session does
-	err := s.step("write " + planFile)
+	err := s.runs.step("write " + planFile)
 	if err == nil {
 		_, err = s.writePlan(ctx, cfg, filepath.Join(draft, planFile))
 	}
@@ -172,16 +172,16 @@ func (s *session) plan(ctx context.Context, o *resubmit.PlanConfig) (*Run, error
 		PlannedAt: p.Header().CreatedAt, Owner: s.owner,
 	}
 	_ = p.Close() // only read
-	if run.ID, err = s.newID(run); err != nil {
+	if run.ID, err = s.runs.newID(run); err != nil {
 		return nil, err
 	}
 	if err := runFormat.WriteFile(filepath.Join(draft, runFile), *run, 0o600); err != nil {
 		return nil, failed("write "+runFile, err)
 	}
-	if err := s.step("add the run"); err != nil {
+	if err := s.runs.step("add the run"); err != nil {
 		return nil, failed("add the run", err)
 	}
-	return run, failed("add the run", durable.Rename(draft, filepath.Join(s.path, "runs", run.ID)))
+	return run, failed("add the run", durable.Rename(draft, filepath.Join(s.runs.path, run.ID)))
 }
 
 // planConfig returns the configuration of the planner. plan may be nil.
@@ -193,7 +193,7 @@ func (d *Dir) planConfig(plan *resubmit.PlanConfig, j resubmit.Journal) resubmit
 
 // openPlan opens the plan of a run.
 func (d *Dir) openPlan(run *Run) (*plan.Plan, error) {
-	p, err := plan.Open(d.Path(run, planFile))
+	p, err := plan.Open(d.runs.file(run, planFile))
 	if err == nil && p.Digest() != run.Digest {
 		_ = p.Close() // only read
 		err = fmt.Errorf("the plan was replaced: its digest is %s, and was %s", p.Digest(), run.Digest)
@@ -218,9 +218,9 @@ func (s *session) work(ctx context.Context, run *Run, r *Result) error {
 	defer func() { _ = p.Close() }() // only read
 	switch n := p.Counts(); {
 	case n.Resubmit == 0 && n.Wait == 0:
-		return s.end(run, EndNothing, "")
+		return s.runs.end(run, EndNothing, "")
 	case n.Resubmit == 0:
-		return cmp.Or(s.end(run, EndTooEarly, ""), error(&resubmit.TooEarlyError{Due: run.Due, Wait: n.Wait}))
+		return cmp.Or(s.runs.end(run, EndTooEarly, ""), error(&resubmit.TooEarlyError{Due: run.Due, Wait: n.Wait}))
 	}
 	if err := s.admit(run, p); err != nil {
 		return err
@@ -242,7 +242,7 @@ func (s *session) apply(ctx context.Context, run *Run, p *plan.Plan) error {
 	if run.StartedAt.IsZero() {
 		run.StartedAt = now()
 	}
-	if err := s.save(run); err != nil {
+	if err := s.runs.save(run); err != nil {
 		return err
 	}
 	if err := s.anchor(ctx); err != nil {
@@ -302,7 +302,7 @@ func (s *session) attend(ctx context.Context, cancel context.CancelCauseFunc, ru
 			return nil
 		}
 		run.Live = &now
-		return s.save(run)
+		return s.runs.save(run)
 	})
 	return func() error {
 		close(done)
@@ -317,11 +317,11 @@ func (s *session) report(run *Run) error {
 		return nil
 	}
 	run.Result = run.Report.Result
-	err := s.step("write " + reportFile)
+	err := s.runs.step("write " + reportFile)
 	if err != nil {
 		return failed("write "+reportFile, err)
 	}
-	f, err := durable.Create(s.Path(run, reportFile), 0o600)
+	f, err := durable.Create(s.runs.file(run, reportFile), 0o600)
 	if err != nil {
 		return failed("write "+reportFile, err)
 	}
@@ -337,16 +337,16 @@ func (s *session) finish(run *Run, err error) error {
 	var saved error
 	switch {
 	case err == nil:
-		return s.end(run, EndFinished, "")
+		return s.runs.end(run, EndFinished, "")
 	case errors.Is(err, resubmit.ErrDrained):
-		saved = s.end(run, EndDrained, err.Error())
+		saved = s.runs.end(run, EndDrained, err.Error())
 	case errors.Is(err, resubmit.ErrCancelled):
-		saved = s.end(run, EndCancelled, err.Error())
+		saved = s.runs.end(run, EndCancelled, err.Error())
 	case errors.Is(err, resubmit.ErrStalePlan):
-		saved = s.end(run, EndStale, err.Error())
+		saved = s.runs.end(run, EndStale, err.Error())
 	default:
 		run.Why, run.Live = text.Sentence(err.Error()), nil
-		saved = s.save(run)
+		saved = s.runs.save(run)
 	}
 	if saved != nil {
 		s.log.Error("the end of a run could not be recorded", "run", run.ID, "error", saved)

@@ -45,9 +45,9 @@ func Recover(ctx context.Context, dir string, cfg Config, why string) error {
 	if err != nil {
 		return failed("open the journal", err)
 	}
-	run, _, err := d.newest()
+	run, _, err := d.runs.newest()
 	if err == nil && run != nil && !run.Ended() {
-		err = d.end(run, EndLost, "the journal was lost: "+why)
+		err = d.runs.end(run, EndLost, "the journal was lost: "+why)
 	}
 	if err != nil {
 		return err

@@ -132,15 +132,22 @@ func clock(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
+// runStore keeps the runs of a state directory, each in a directory of its own.
+type runStore struct {
+	path  string
+	owner string                  // is recorded in the runs
+	step  func(name string) error // is called before a file is changed; replaced by tests
+}
+
 // Runs returns all runs, the oldest first.
 func (d *Dir) Runs() ([]Run, error) {
-	names, err := d.runNames()
+	names, err := d.runs.names()
 	if err != nil {
 		return nil, err
 	}
 	runs := make([]Run, 0, len(names))
 	for _, name := range names {
-		run, err := d.readRun(name)
+		run, err := d.runs.read(name)
 		if err != nil {
 			return nil, err
 		}
@@ -150,11 +157,13 @@ func (d *Dir) Runs() ([]Run, error) {
 }
 
 // Path returns the path of a file of a run, such as "plan.jsonl" or "report.json". The file may not exist.
-func (d *Dir) Path(run *Run, file string) string { return filepath.Join(d.path, "runs", run.ID, file) }
+func (d *Dir) Path(run *Run, file string) string { return d.runs.file(run, file) }
 
-// runNames returns the names of all runs, the oldest first.
-func (d *Dir) runNames() ([]string, error) {
-	all, err := os.ReadDir(filepath.Join(d.path, "runs"))
+func (s *runStore) file(run *Run, name string) string { return filepath.Join(s.path, run.ID, name) }
+
+// names returns the names of all runs, the oldest first.
+func (s *runStore) names() ([]string, error) {
+	all, err := os.ReadDir(s.path)
 	if err != nil {
 		return nil, failed("list the runs", err)
 	}
@@ -177,8 +186,8 @@ func plannedAt(name string) (time.Time, bool) {
 }
 
 // newID returns the name of a new run, which is sorted behind all others even if the clock was set back.
-func (d *Dir) newID(run *Run) (string, error) {
-	names, err := d.runNames()
+func (s *runStore) newID(run *Run) (string, error) {
+	names, err := s.names()
 	if err != nil {
 		return "", err
 	}
@@ -191,8 +200,8 @@ func (d *Dir) newID(run *Run) (string, error) {
 	return at.UTC().Format(timeForm) + "-" + strings.TrimPrefix(run.Digest, "sha256:")[:12], nil
 }
 
-func (d *Dir) readRun(name string) (*Run, error) {
-	path := filepath.Join(d.path, "runs", name, runFile)
+func (s *runStore) read(name string) (*Run, error) {
+	path := filepath.Join(s.path, name, runFile)
 	run, err := runFormat.ReadFile(path)
 	if err == nil && run.ID != name {
 		err = fmt.Errorf("%s is the file of the run %s; move it back", path, run.ID)
@@ -204,13 +213,13 @@ func (d *Dir) readRun(name string) (*Run, error) {
 }
 
 // newest returns the newest run, and the newest one before it that was applied; nil if there is none.
-func (d *Dir) newest() (run, applied *Run, err error) {
-	names, err := d.runNames()
+func (s *runStore) newest() (run, applied *Run, err error) {
+	names, err := s.names()
 	if err != nil {
 		return nil, nil, err
 	}
 	for i, name := range slices.Backward(names) {
-		r, err := d.readRun(name)
+		r, err := s.read(name)
 		switch {
 		case err != nil:
 			return nil, nil, err
@@ -224,40 +233,39 @@ func (d *Dir) newest() (run, applied *Run, err error) {
 }
 
 // save writes run.json.
-func (d *Dir) save(run *Run) error {
-	if err := d.step("write " + runFile); err != nil {
+func (s *runStore) save(run *Run) error {
+	if err := s.step("write " + runFile); err != nil {
 		return failed("write "+runFile, err)
 	}
-	run.Owner = d.owner
-	return failed("write "+runFile, runFormat.WriteFile(d.Path(run, runFile), *run, 0o600))
+	run.Owner = s.owner
+	return failed("write "+runFile, runFormat.WriteFile(s.file(run, runFile), *run, 0o600))
 }
 
 // end ends a run.
-func (d *Dir) end(run *Run, how End, why string) error {
+func (s *runStore) end(run *Run, how End, why string) error {
 	run.End, run.EndedAt, run.Why, run.Live = how, now(), text.Sentence(why), nil
-	return d.save(run)
+	return s.save(run)
 }
 
 func now() time.Time { return time.Now().Round(0).UTC() }
 
-// sweep removes what a crash has left, and runs that ended too long ago. A run is first hidden, so that it is never
-// seen incomplete. The newest one is kept.
-func (d *Dir) sweep() error {
-	names, err := d.runNames()
+// sweep removes what a crash has left, and runs that ended longer ago than retention, if that is not -1. A run is first
+// hidden, so that it is never seen incomplete. The newest one is kept.
+func (s *runStore) sweep(retention time.Duration) error {
+	names, err := s.names()
 	if err != nil {
 		return err
 	}
-	runs := filepath.Join(d.path, "runs")
 	for _, name := range names[:max(0, len(names)-1)] {
-		run, err := d.readRun(name)
-		if err != nil || d.cfg.Retention == -1 || !run.Ended() || time.Since(run.EndedAt) < d.cfg.Retention {
+		run, err := s.read(name)
+		if err != nil || retention == -1 || !run.Ended() || time.Since(run.EndedAt) < retention {
 			continue
 		}
-		if err := durable.Rename(filepath.Join(runs, name), filepath.Join(runs, hidden+name)); err != nil {
+		if err := durable.Rename(filepath.Join(s.path, name), filepath.Join(s.path, hidden+name)); err != nil {
 			return failed("remove an old run", err)
 		}
 	}
-	left, err := filepath.Glob(filepath.Join(runs, hidden+"*"))
+	left, err := filepath.Glob(filepath.Join(s.path, hidden+"*"))
 	for _, path := range left {
 		err = cmp.Or(err, os.RemoveAll(path))
 	}

@@ -121,7 +121,7 @@ func (w *world) rig(d *Dir) {
 	if w.files != nil {
 		d.openJournal = w.files
 	}
-	d.step = func(name string) error { return w.step(name) }
+	d.runs.step = func(name string) error { return w.step(name) }
 	d.newRunner = func(c resubmit.Config) (runner, error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
