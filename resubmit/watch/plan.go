@@ -15,19 +15,19 @@ import (
 )
 
 // plan writes the plan of an episode and saves the episode.
-func (w *Watcher) plan(ctx context.Context, calendar *maintenance.Calendar, e Episode) error {
-	w.setStatus(update{phase: PhasePlanning, episode: e, text: "Connect is ready. Planning for " + e.name() + "."})
-	if err := w.checkJournal(ctx); err != nil {
+func (l *loop) plan(ctx context.Context, calendar *maintenance.Calendar, e Episode) error {
+	l.board.set(update{phase: PhasePlanning, episode: e, text: "Connect is ready. Planning for " + e.name() + "."})
+	if err := l.checkJournal(ctx); err != nil {
 		return err
 	}
-	cfg, err := w.planConfig(ctx, calendar, e)
+	cfg, err := l.planConfig(ctx, calendar, e)
 	if err != nil {
 		return err
 	}
-	if _, err := resubmit.WritePlanFile(ctx, cfg, w.planPath(e)); err != nil {
+	if _, err := resubmit.WritePlanFile(ctx, cfg, l.store.planPath(e)); err != nil {
 		return err
 	}
-	plan, err := plan.Open(w.planPath(e))
+	plan, err := plan.Open(l.store.planPath(e))
 	if err != nil {
 		return err
 	}
@@ -37,30 +37,30 @@ func (w *Watcher) plan(ctx context.Context, calendar *maintenance.Calendar, e Ep
 		return err
 	}
 	if e.Counts.Resubmit == 0 && !due.IsZero() {
-		w.planAt = later(due, time.Now().Add(shortPause))
+		l.planAt = later(due, time.Now().Add(shortPause))
 		return nil
 	}
-	w.setState(func(s *state) { s.Journal = position }) // saved with the episode
+	l.store.change(func(s *state) { s.Journal = position }) // saved with the episode
 	if e.Counts.Resubmit == 0 {
 		e.State, e.Note = EpisodeEmpty, "there is no order to resubmit"
 		if e.Counts.Total > 0 {
 			e.Note += ": " + e.Counts.String()
 		}
-		return w.finish(e, nil, time.Now())
+		return l.finish(e, nil, time.Now())
 	}
-	w.askAt = time.Time{}
-	return w.save(w.state.with(e))
+	l.approver.at = time.Time{}
+	return l.store.save(l.store.state.with(e))
 }
 
 // checkJournal returns an error if the journal is not the one of the last plan, or an older copy: it does not know what
 // was sent, so nothing is planned with it.
-func (w *Watcher) checkJournal(ctx context.Context) error {
-	r := &w.cfg.Runner
+func (l *loop) checkJournal(ctx context.Context) error {
+	r := &l.cfg.Runner
 	_, err := r.Journal.Begin(ctx, resubmit.JournalUse{
-		System: r.Name, BaseURL: r.BaseURL, IDSpace: r.Capabilities.IDSpace, After: w.state.Journal,
+		System: r.Name, BaseURL: r.BaseURL, IDSpace: r.Capabilities.IDSpace, After: l.store.state.Journal,
 	})
 	if errors.Is(err, resubmit.ErrJournalMismatch) {
-		return fmt.Errorf("restore the journal, or, if it is lost, recover it and move %s away: %w", w.cfg.Dir, err)
+		return fmt.Errorf("restore the journal, or, if it is lost, recover it and move %s away: %w", l.cfg.Dir, err)
 	}
 	return err
 }
@@ -73,10 +73,10 @@ func later(a, b time.Time) time.Time {
 }
 
 // planConfig returns the configuration from Config.Plan with its defaults.
-func (w *Watcher) planConfig(
+func (l *loop) planConfig(
 	ctx context.Context, calendar *maintenance.Calendar, e Episode,
 ) (resubmit.PlanConfig, error) {
-	cfg, err := w.cfg.Plan(ctx, e)
+	cfg, err := l.cfg.Plan(ctx, e)
 	if err != nil {
 		return cfg, fmt.Errorf("configure the plan: %w", err)
 	}
@@ -84,37 +84,24 @@ func (w *Watcher) planConfig(
 		cfg.Filter = filter.FailedDuring(e.Windows...)
 	}
 	cfg.Calendar = cmp.Or(cfg.Calendar, calendar)
-	switch name := w.cfg.Runner.Name; {
+	switch name := l.cfg.Runner.Name; {
 	case cfg.Systems == resubmit.Systems{}:
-		cfg.Systems = w.cfg.Runner.Systems
+		cfg.Systems = l.cfg.Runner.Systems
 	case cfg.Name != name:
 		return cfg, fmt.Errorf("watch.Config.Plan returned Systems of %q, but those of Runner are of %q; use one system",
 			text.Short(cfg.Name), name)
 	}
-	cfg.Policy, cfg.Journal = w.cfg.Runner.Policy, w.cfg.Runner.Journal
-	cfg.RateLimit = cmp.Or(cfg.RateLimit, w.cfg.Runner.RateLimit)
+	cfg.Policy, cfg.Journal = l.cfg.Runner.Policy, l.cfg.Runner.Journal
+	cfg.RateLimit = cmp.Or(cfg.RateLimit, l.cfg.Runner.RateLimit)
 	progress := cfg.Progress
 	cfg.Progress = func(now resubmit.PlanProgress) {
-		w.setStatus(update{phase: PhasePlanning, silent: true, episode: e,
+		l.board.set(update{phase: PhasePlanning, silent: true, episode: e,
 			text: fmt.Sprintf("Planning for %s: %s.", e.name(), now)})
 		if progress != nil {
 			progress(now)
 		}
 	}
 	return cfg, nil
-}
-
-// openPlan opens the plan of an episode and checks its digest.
-func (w *Watcher) openPlan(e Episode) (*plan.Plan, error) {
-	plan, err := plan.Open(w.planPath(e))
-	if err != nil {
-		return nil, err
-	}
-	if plan.Digest() != e.PlanDigest {
-		err := fmt.Errorf("%s is the plan %s, want %s", w.planPath(e), plan.Digest(), e.PlanDigest)
-		return nil, errors.Join(err, plan.Close())
-	}
-	return plan, nil
 }
 
 // shortDigest abbreviates a digest for display.

@@ -3,8 +3,6 @@ package watch
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -39,19 +37,6 @@ type state struct {
 	Journal plan.Position `json:"journal,omitzero"`
 	// Episodes are in the order of their plans. Only the last one may be open.
 	Episodes []Episode `json:"episodes"`
-}
-
-// loadState reads the state of a directory; ok is false if there is none.
-func loadState(dir string) (s state, ok bool, err error) {
-	s, err = stateFormat.ReadFile(filepath.Join(dir, stateFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return state{}, false, nil
-	}
-	if err != nil {
-		return state{}, false, fmt.Errorf("%w; put back a copy of the file, "+
-			"or move the whole directory away to handle all maintenance within MaxAge again", err)
-	}
-	return s, true, nil
 }
 
 func (s *state) check() error {
@@ -97,16 +82,6 @@ func (e Episode) check(last bool) error {
 // notInID reports a rune that is not allowed in an ID, which is part of file names.
 func notInID(r rune) bool {
 	return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789TZ-", r)
-}
-
-// save writes the state atomically and syncs it to disk.
-func (s state) save(dir string) error {
-	s.Kind, s.Version = stateKind, stateVersion
-	s.Note = "State of the maintenance watcher. Do not edit it while the service runs."
-	if s.Episodes == nil {
-		s.Episodes = []Episode{}
-	}
-	return stateFormat.WriteFile(filepath.Join(dir, stateFile), s, 0o600)
 }
 
 // open returns the episode that is planned or being applied.

@@ -2,9 +2,11 @@ package watch
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/text"
@@ -68,11 +70,22 @@ func (s Status) String() string {
 	return text.OneLine(line)
 }
 
-// Status returns what the watcher is doing.
-func (w *Watcher) Status() Status {
-	w.mu.Lock()
-	s, runner := w.status, w.runner
-	w.mu.Unlock()
+// board has the status of a watcher and logs it.
+type board struct {
+	logger   *slog.Logger
+	failures int // of steps, in a row; used by the loop alone
+
+	mu     sync.Mutex
+	status Status
+	logged string // key of the status that was logged last
+	runner *resubmit.Runner
+}
+
+// get returns the status.
+func (b *board) get() Status {
+	b.mu.Lock()
+	s, runner := b.status, b.runner
+	b.mu.Unlock()
 	if s.Episode != nil {
 		s.Episode = new(s.Episode.clone())
 	}
@@ -80,18 +93,6 @@ func (w *Watcher) Status() Status {
 		s.Run = runner.Status()
 	}
 	return s
-}
-
-// Episodes returns the episodes that were planned or have expired, oldest plan first. An
-// episode is kept for 400 days after it was closed.
-func (w *Watcher) Episodes() []Episode {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	episodes := make([]Episode, 0, len(w.state.Episodes))
-	for _, e := range w.state.Episodes {
-		episodes = append(episodes, e.clone())
-	}
-	return episodes
 }
 
 // update is a change of the status.
@@ -106,28 +107,28 @@ type update struct {
 	silent  bool // not logged
 }
 
-// setStatus sets the status, and logs it unless it was logged last.
-func (w *Watcher) setStatus(u update) {
+// set sets the status, and logs it unless it was logged last.
+func (b *board) set(u update) {
 	u.text = text.Sentence(u.text)
 	// Without the episode's ID, which may change until there is a plan.
 	key := string(u.phase) + " " + cmp.Or(u.key, u.text)
 	// A retry of a failed step is not logged again.
-	retry := w.failures > 0 &&
+	retry := b.failures > 0 &&
 		slices.Contains([]Phase{PhasePlanning, PhaseAwaitingApproval, PhaseApplying}, u.phase)
-	w.mu.Lock()
+	b.mu.Lock()
 	since := time.Now()
-	if w.status.Phase == u.phase {
-		since = w.status.Since
+	if b.status.Phase == u.phase {
+		since = b.status.Since
 	}
-	w.status = Status{Phase: u.phase, Text: u.text, Since: since, Until: u.until, Err: u.err}
+	b.status = Status{Phase: u.phase, Text: u.text, Since: since, Until: u.until, Err: u.err}
 	if len(u.episode.Windows) > 0 {
-		w.status.Episode = &u.episode
+		b.status.Episode = &u.episode
 	}
-	isNew := w.logged != key && !retry && !u.silent
+	isNew := b.logged != key && !retry && !u.silent
 	if isNew {
-		w.logged = key
+		b.logged = key
 	}
-	w.mu.Unlock()
+	b.mu.Unlock()
 	if !isNew {
 		return
 	}
@@ -141,19 +142,18 @@ func (w *Watcher) setStatus(u update) {
 	if u.err != nil {
 		attrs = append(attrs, "error", u.err)
 	}
-	w.log(u.level, phaseMessages[u.phase], append(attrs, "detail", u.text)...)
+	b.log(u.level, phaseMessages[u.phase], append(attrs, "detail", u.text)...)
 }
 
-// failed records a failure and returns the pause before the retry.
-func (w *Watcher) failed(err error) time.Duration {
-	pause := backoff(w.failures)
-	w.failures++
+// failed records a failure with the open episode, if there is one, and returns the pause before the retry.
+func (b *board) failed(err error, e Episode) time.Duration {
+	pause := backoff(b.failures)
+	b.failures++
 	u := update{
 		phase: PhaseError, level: slog.LevelWarn, until: time.Now().Add(pause), err: err, key: err.Error(),
-		text: "A step failed and will be retried: " + text.Short(err.Error()) + ".",
+		text: "A step failed and will be retried: " + text.Short(err.Error()) + ".", episode: e,
 	}
-	u.episode, _ = w.state.open()
-	w.setStatus(u)
+	b.set(u)
 	return pause
 }
 
@@ -162,26 +162,13 @@ func backoff(n int) time.Duration {
 	return min(30*time.Second<<min(n, 10), 10*time.Minute)
 }
 
-func (w *Watcher) logStart(now time.Time) {
-	attrs := []any{"step", "start", "since", w.from(now), "resumed", w.saved}
-	if e, ok := w.state.open(); ok {
-		attrs = append(attrs, "episode", e.ID, "state", e.State)
-	}
-	w.log(slog.LevelInfo, "watcher started", attrs...)
+func (b *board) setRunner(r *resubmit.Runner) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.runner = r
 }
 
-// from is the time since which maintenance is handled.
-func (w *Watcher) from(now time.Time) time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.state.From.IsZero() {
-		w.state.From = now.Add(-w.cfg.MaxAge).Round(0).UTC()
-	}
-	return w.state.From
-}
-
-func (w *Watcher) setRunner(r *resubmit.Runner) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.runner = r
+// log writes a line with a constant message.
+func (b *board) log(level slog.Level, message string, attrs ...any) {
+	b.logger.Log(context.Background(), level, message, attrs...)
 }

@@ -13,56 +13,80 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
+// loop does the steps of a watcher, one after the other, on one goroutine.
+type loop struct {
+	cfg      Config
+	windows  *windowStore
+	store    *store
+	board    *board
+	approver approver
+	planAt   time.Time // when a plan without orders to resubmit is made again
+	unready  int       // unready checks in a row
+}
+
+func newLoop(cfg Config, windows *windowStore, s *store, b *board) *loop {
+	l := &loop{cfg: cfg, windows: windows, store: s, board: b}
+	l.approver.loop = l
+	return l
+}
+
+func (l *loop) logStart(now time.Time) {
+	attrs := []any{"step", "start", "since", l.store.from(now), "resumed", l.store.saved}
+	if e, ok := l.store.state.open(); ok {
+		attrs = append(attrs, "episode", e.ID, "state", e.State)
+	}
+	l.board.log(slog.LevelInfo, "watcher started", attrs...)
+}
+
 // step does what is due now and returns the pause before the next step.
-func (w *Watcher) step(ctx context.Context) (time.Duration, error) {
+func (l *loop) step(ctx context.Context) (time.Duration, error) {
 	now := time.Now()
-	if !w.saved { // so that maintenance from now on is handled even if the service is down
-		if err := w.save(w.state); err != nil {
+	if !l.store.saved { // so that maintenance from now on is handled even if the service is down
+		if err := l.store.save(l.store.state); err != nil {
 			return 0, err
 		}
-		w.saved = true
 	}
-	calendar, err := w.windows.calendar(w.from(now), now)
+	calendar, err := l.windows.calendar(l.store.from(now), now)
 	switch {
 	case errors.Is(err, errNoWindows):
 		// Not logged: normal for a moment after a start, and failures of the source are logged.
-		w.setStatus(update{phase: PhaseNoCalendar, silent: true, text: "Waiting: " + err.Error() + "."})
+		l.board.set(update{phase: PhaseNoCalendar, silent: true, text: "Waiting: " + err.Error() + "."})
 		return shortPause, nil
 	case err != nil:
 		return 0, err
 	}
-	if e, ok := w.state.open(); ok && e.State == EpisodeApplying {
-		return 0, w.apply(ctx, e)
+	if e, ok := l.store.state.open(); ok && e.State == EpisodeApplying {
+		return 0, l.apply(ctx, e)
 	}
-	due, err := w.due(calendar, now)
+	due, err := l.due(calendar, now)
 	if err != nil {
 		return 0, err
 	}
-	e, planned := w.state.open()
+	e, planned := l.store.state.open()
 	switch {
 	case len(due) == 0 && planned:
-		return w.ask(ctx, e, now)
+		return l.approver.ask(ctx, e, now)
 	case len(due) == 0:
-		return w.idle(calendar, now), nil
+		return l.idle(calendar, now), nil
 	case planned:
 		// The plan of the new episode replaces this one on disk.
-		w.discardPlan(slog.LevelInfo, "plan discarded: the next maintenance began before a decision", e,
+		l.discardPlan(slog.LevelInfo, "plan discarded: the next maintenance began before a decision", e,
 			"window", text.Short(windowText(due[len(due)-1])))
 	}
-	return w.process(ctx, calendar, now)
+	return l.process(ctx, calendar, now)
 }
 
 // due returns the windows that have begun and are not handled yet. It closes what is
 // older than MaxAge.
-func (w *Watcher) due(calendar *maintenance.Calendar, now time.Time) ([]maintenance.Window, error) {
-	due, done := outstanding(calendar, w.state.Episodes, w.state.From, now)
-	if err := w.addCorrections(done); err != nil {
+func (l *loop) due(calendar *maintenance.Calendar, now time.Time) ([]maintenance.Window, error) {
+	due, done := outstanding(calendar, l.store.state.Episodes, l.store.state.From, now)
+	if err := l.addCorrections(done); err != nil {
 		return nil, err
 	}
-	oldest := now.Add(-w.cfg.MaxAge)
-	if e, ok := w.state.open(); ok && e.End().Before(oldest) {
-		e.State, e.Note = EpisodeExpired, "nobody decided about the plan within "+days(w.cfg.MaxAge)
-		if err := w.finish(e, nil, now); err != nil {
+	oldest := now.Add(-l.cfg.MaxAge)
+	if e, ok := l.store.state.open(); ok && e.End().Before(oldest) {
+		e.State, e.Note = EpisodeExpired, "nobody decided about the plan within "+days(l.cfg.MaxAge)
+		if err := l.finish(e, nil, now); err != nil {
 			return nil, err
 		}
 	}
@@ -75,14 +99,14 @@ func (w *Watcher) due(calendar *maintenance.Calendar, now time.Time) ([]maintena
 		}
 	}
 	if len(expired) > 0 {
-		e := w.episode(expired)
-		e.State, e.Note = EpisodeExpired, "it ended more than "+days(w.cfg.MaxAge)+
+		e := l.store.episode(expired)
+		e.State, e.Note = EpisodeExpired, "it ended more than "+days(l.cfg.MaxAge)+
 			" ago, and its failed orders are left to a person"
-		if err := w.finish(e, nil, now); err != nil {
+		if err := l.finish(e, nil, now); err != nil {
 			return nil, err
 		}
 	}
-	w.setState(func(s *state) {
+	l.store.change(func(s *state) {
 		if s.From.Before(oldest) {
 			s.From = oldest // saved with the next episode; the older one on disk does no harm
 		}
@@ -91,16 +115,16 @@ func (w *Watcher) due(calendar *maintenance.Calendar, now time.Time) ([]maintena
 }
 
 // addCorrections records windows that are handled and now have another ID or time.
-func (w *Watcher) addCorrections(done []maintenance.Window) error {
+func (l *loop) addCorrections(done []maintenance.Window) error {
 	for _, win := range done {
-		for _, e := range slices.Backward(w.state.Episodes) {
+		for _, e := range slices.Backward(l.store.state.Episodes) {
 			if !e.addCorrection(win) {
 				continue
 			}
-			if err := w.save(w.state.with(e)); err != nil {
+			if err := l.store.save(l.store.state.with(e)); err != nil {
 				return err
 			}
-			w.log(slog.LevelInfo, "window changed after it was handled", "step", "windows", "episode", e.ID,
+			l.board.log(slog.LevelInfo, "window changed after it was handled", "step", "windows", "episode", e.ID,
 				"window", text.Short(windowText(win)))
 			break
 		}
@@ -109,57 +133,57 @@ func (w *Watcher) addCorrections(done []maintenance.Window) error {
 }
 
 // discardPlan forgets the open episode, so that a new plan is made for its windows.
-func (w *Watcher) discardPlan(level slog.Level, message string, e Episode, attrs ...any) {
-	w.setState(func(s *state) { s.Episodes = s.closed() })
-	w.log(level, message, append([]any{"step", PhaseAwaitingApproval, "episode", e.ID, "windows", e.String()},
+func (l *loop) discardPlan(level slog.Level, message string, e Episode, attrs ...any) {
+	l.store.change(func(s *state) { s.Episodes = s.closed() })
+	l.board.log(level, message, append([]any{"step", PhaseAwaitingApproval, "episode", e.ID, "windows", e.String()},
 		attrs...)...)
 }
 
 // idle waits for the next window.
-func (w *Watcher) idle(calendar *maintenance.Calendar, now time.Time) time.Duration {
+func (l *loop) idle(calendar *maintenance.Calendar, now time.Time) time.Duration {
 	next, ok := calendar.Next(now)
 	if !ok {
-		w.setStatus(update{phase: PhaseIdle, text: "No maintenance is announced."})
-		return w.cfg.Refresh
+		l.board.set(update{phase: PhaseIdle, text: "No maintenance is announced."})
+		return l.cfg.Refresh
 	}
 	start := next.Span().Start
-	w.setStatus(update{phase: PhaseIdle, text: "The next maintenance is " + windowText(next) + ".", until: start})
-	return min(w.cfg.Refresh, start.Sub(now))
+	l.board.set(update{phase: PhaseIdle, text: "The next maintenance is " + windowText(next) + ".", until: start})
+	return min(l.cfg.Refresh, start.Sub(now))
 }
 
 // process takes unhandled maintenance through its phases: end, settle delay, readiness, plan.
-func (w *Watcher) process(ctx context.Context, calendar *maintenance.Calendar, now time.Time) (time.Duration, error) {
-	due, _ := outstanding(calendar, w.state.Episodes, w.state.From, now)
-	pause := min(shortPause, w.cfg.Refresh)
+func (l *loop) process(ctx context.Context, calendar *maintenance.Calendar, now time.Time) (time.Duration, error) {
+	due, _ := outstanding(calendar, l.store.state.Episodes, l.store.state.From, now)
+	pause := min(shortPause, l.cfg.Refresh)
 	if win, ok := calendar.At(now); ok {
-		w.unready = 0
-		return min(pause, w.inside(win, due, now)), nil
+		l.unready = 0
+		return min(pause, l.inside(win, due, now)), nil
 	}
-	e := w.episode(due)
+	e := l.store.episode(due)
 	end := e.End()
-	runner := w.cfg.Runner.WithDefaults()
+	runner := l.cfg.Runner.WithDefaults()
 	guard, settle := max(0, runner.Guard), max(0, runner.SettleDelay)
 	if next, ok := calendar.Next(now); ok && next.Span().Start.Sub(now) < guard {
 		start := next.Span().Start
-		w.setStatus(update{phase: PhaseSettling, episode: e, until: start, text: fmt.Sprintf(
+		l.board.set(update{phase: PhaseSettling, episode: e, until: start, text: fmt.Sprintf(
 			"Ended: %s. It is handled together with %s, which is about to begin.", e, windowText(next))})
 		return min(pause, start.Sub(now)), nil
 	}
 	if settled := end.Add(settle); now.Before(settled) {
-		w.unready = 0
-		w.setStatus(update{phase: PhaseSettling, episode: e, until: settled, text: fmt.Sprintf(
+		l.unready = 0
+		l.board.set(update{phase: PhaseSettling, episode: e, until: settled, text: fmt.Sprintf(
 			"Ended: %s. Waiting until %s for Commerce to update its pending orders.", e, timeText(settled))})
 		return min(pause, settled.Sub(now)), nil
 	}
-	if now.Before(w.planAt) {
-		w.setStatus(update{phase: PhaseSettling, episode: e, until: w.planAt, key: "wait", text: fmt.Sprintf(
-			"Ended: %s. All its failed orders must wait, and are planned again at %s.", e, timeText(w.planAt))})
-		return min(pause, w.planAt.Sub(now)), nil
+	if now.Before(l.planAt) {
+		l.board.set(update{phase: PhaseSettling, episode: e, until: l.planAt, key: "wait", text: fmt.Sprintf(
+			"Ended: %s. All its failed orders must wait, and are planned again at %s.", e, timeText(l.planAt))})
+		return min(pause, l.planAt.Sub(now)), nil
 	}
-	if pause := w.notReady(ctx, e, end, now); pause > 0 || ctx.Err() != nil {
+	if pause := l.notReady(ctx, e, end, now); pause > 0 || ctx.Err() != nil {
 		return pause, ctx.Err()
 	}
-	return 0, w.plan(ctx, calendar, e)
+	return 0, l.plan(ctx, calendar, e)
 }
 
 // overrunMargin is how late a maintenance may end before the status says so: the tracker
@@ -167,9 +191,9 @@ func (w *Watcher) process(ctx context.Context, calendar *maintenance.Calendar, n
 const overrunMargin = 5 * time.Minute
 
 // inside reports the window that is in progress, and returns the time until its known end.
-func (w *Watcher) inside(win maintenance.Window, due []maintenance.Window, now time.Time) time.Duration {
+func (l *loop) inside(win maintenance.Window, due []maintenance.Window, now time.Time) time.Duration {
 	span, planned := win.Span(), announced(win, due)
-	u := update{phase: PhaseMaintenance, episode: w.episode(due), until: span.End}
+	u := update{phase: PhaseMaintenance, episode: l.store.episode(due), until: span.End}
 	end := plannedEnd(planned)
 	late := now.Sub(end)
 	switch {
@@ -180,11 +204,11 @@ func (w *Watcher) inside(win maintenance.Window, due []maintenance.Window, now t
 	default:
 		u.text = fmt.Sprintf("The maintenance %s should end at %s.", label(planned), momentText(end))
 	}
-	if planned.ID != "" && late > w.cfg.WarnAfter {
+	if planned.ID != "" && late > l.cfg.WarnAfter {
 		u.level = slog.LevelWarn
-		u.text += fmt.Sprintf(" It is more than %s late; if it is over, correct its announcement.", w.cfg.WarnAfter)
+		u.text += fmt.Sprintf(" It is more than %s late; if it is over, correct its announcement.", l.cfg.WarnAfter)
 	}
-	w.setStatus(u)
+	l.board.set(u)
 	if span.End.IsZero() {
 		return shortPause
 	}
@@ -217,14 +241,14 @@ func plannedEnd(w maintenance.Window) time.Time {
 
 // notReady checks whether Connect is ready, and returns the pause before the next check
 // if it is not.
-func (w *Watcher) notReady(ctx context.Context, e Episode, end, now time.Time) time.Duration {
-	ready := w.cfg.Ready(ctx, end)
+func (l *loop) notReady(ctx context.Context, e Episode, end, now time.Time) time.Duration {
+	ready := l.cfg.Ready(ctx, end)
 	if ctx.Err() != nil || ready.Ready() {
-		w.unready = 0
+		l.unready = 0
 		return 0
 	}
-	pause := backoff(w.unready)
-	w.unready++
+	pause := backoff(l.unready)
+	l.unready++
 	var missing, why []string
 	for _, p := range ready.NotReady() {
 		missing, why = append(missing, p.Name), append(why, text.Short(p.Why))
@@ -234,39 +258,12 @@ func (w *Watcher) notReady(ctx context.Context, e Episode, end, now time.Time) t
 	}
 	u := update{phase: PhaseNotReady, episode: e, until: now.Add(pause), key: strings.Join(missing, " "),
 		text: fmt.Sprintf("Connect is not ready after %s: %s", e.name(), strings.Join(why, " "))}
-	if now.Sub(end) > w.cfg.WarnAfter {
+	if now.Sub(end) > l.cfg.WarnAfter {
 		u.level, u.key = slog.LevelWarn, u.key+" late"
-		u.text += fmt.Sprintf(" It has not been ready for more than %s.", w.cfg.WarnAfter)
+		u.text += fmt.Sprintf(" It has not been ready for more than %s.", l.cfg.WarnAfter)
 	}
-	w.setStatus(u)
+	l.board.set(u)
 	return pause
-}
-
-// episode returns a new episode for windows.
-func (w *Watcher) episode(windows []maintenance.Window) Episode {
-	windows = slices.Clone(windows)
-	for i := range windows { // as they are after being read from a file
-		win := &windows[i]
-		for _, t := range []*time.Time{&win.Start, &win.End, &win.ActualStart, &win.ActualEnd} {
-			*t = t.Round(0)
-		}
-	}
-	return Episode{ID: w.state.freeID(windows[0].Span().Start), Windows: windows}
-}
-
-// save writes a state to disk and then uses it.
-func (w *Watcher) save(s state) error {
-	if err := s.save(w.cfg.Dir); err != nil {
-		return err
-	}
-	w.setState(func(now *state) { *now = s })
-	return nil
-}
-
-func (w *Watcher) setState(change func(*state)) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	change(&w.state)
 }
 
 func days(d time.Duration) string {

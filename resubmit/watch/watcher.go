@@ -14,7 +14,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/internal/wait"
-	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
 // Watcher plans and applies a resubmission after each maintenance. It waits for the end
@@ -30,23 +29,11 @@ import (
 type Watcher struct {
 	cfg     Config
 	windows windowStore
+	store   *store
+	board   *board
+	loop    *loop
 	running atomic.Bool
 	wake    chan struct{} // holds one element when the loop should run now
-	askNow  atomic.Bool   // Wake was called: there may be a decision
-
-	// Used by the loop alone:
-	planAt   time.Time // when a plan without orders to resubmit is made again
-	askAt    time.Time // when to call Approve again
-	asked    string    // digest of the plan that Approve was last called with
-	failures int       // in a row
-	unready  int       // unready checks in a row
-	saved    bool      // the state is on disk
-
-	mu     sync.Mutex
-	state  state
-	status Status
-	logged string // key of the status that was logged last
-	runner *resubmit.Runner
 }
 
 // New returns a watcher that resumes from the state in cfg.Dir. It starts nothing. A
@@ -59,16 +46,19 @@ func New(cfg Config) (*Watcher, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("watch: create the state directory: %w", err)
 	}
-	s, ok, err := loadState(cfg.Dir)
+	s, err := openStore(&cfg)
 	if err != nil {
 		return nil, err
 	}
-	return &Watcher{
-		cfg: cfg, state: s, saved: ok,
-		windows: windowStore{outages: cfg.Outages},
-		wake:    make(chan struct{}, 1),
-		status:  Status{Phase: PhaseStopped, Text: "The watcher is not running."},
-	}, nil
+	w := &Watcher{
+		cfg: cfg, windows: windowStore{outages: cfg.Outages}, store: s, wake: make(chan struct{}, 1),
+		board: &board{
+			logger: cfg.Logger, status: Status{Phase: PhaseStopped, Text: "The watcher is not running."},
+		},
+	}
+	cfg.Runner.Calendar = w.Calendar
+	w.loop = newLoop(cfg, &w.windows, s, w.board)
+	return w, nil
 }
 
 // Run watches until ctx is done and returns its error. A run of orders in progress then
@@ -83,31 +73,32 @@ func (w *Watcher) Run(ctx context.Context) error {
 	defer refresher.Wait()
 	defer cancel()
 
-	w.logStart(time.Now())
+	w.loop.logStart(time.Now())
 	refresher.Go(func() { w.refreshWindows(ctx) })
 	for ctx.Err() == nil {
-		pause, err := callback.Call(func() (time.Duration, error) { return w.step(ctx) })
+		pause, err := callback.Call(func() (time.Duration, error) { return w.loop.step(ctx) })
 		callback.Log(w.cfg.Logger, err)
 		if ctx.Err() != nil {
 			break
 		}
 		if err != nil {
-			pause = w.failed(err)
+			e, _ := w.store.state.open()
+			pause = w.board.failed(err, e)
 		} else {
-			w.failures = 0
+			w.board.failures = 0
 		}
 		if pause > 0 {
 			_ = wait.For(ctx, pause, w.wake) // the loop checks ctx
 		}
 	}
-	w.setStatus(update{phase: PhaseStopped, text: "The watcher is stopped."})
+	w.board.set(update{phase: PhaseStopped, text: "The watcher is stopped."})
 	return ctx.Err()
 }
 
 // Wake makes the watcher call Approve now, for instance because a person has decided
 // about a plan.
 func (w *Watcher) Wake() {
-	w.askNow.Store(true)
+	w.loop.approver.now.Store(true)
 	w.signal()
 }
 
@@ -126,7 +117,7 @@ func (w *Watcher) Announced() *maintenance.Calendar { return w.windows.current()
 // answer of Config.Windows.
 func (w *Watcher) Calendar() *maintenance.Calendar {
 	now := time.Now()
-	c, _ := w.windows.calendar(w.from(now), now) // the loop reports the error
+	c, _ := w.windows.calendar(w.store.from(now), now) // the loop reports the error
 	return c
 }
 
@@ -135,7 +126,7 @@ func (w *Watcher) refreshWindows(ctx context.Context) {
 	logged := ""
 	for ctx.Err() == nil {
 		now := time.Now()
-		err := w.windows.refresh(ctx, w.cfg.Windows, w.from(now), now.Add(windowsAhead))
+		err := w.windows.refresh(ctx, w.cfg.Windows, w.store.from(now), now.Add(windowsAhead))
 		if ctx.Err() != nil {
 			return
 		}
@@ -144,7 +135,7 @@ func (w *Watcher) refreshWindows(ctx context.Context) {
 			detail = text.Short(err.Error())
 		}
 		if detail != logged && detail != "" {
-			w.log(slog.LevelWarn, "maintenance windows could not be read completely", "step", "windows", "detail", detail)
+			w.board.log(slog.LevelWarn, "maintenance windows could not be read completely", "step", "windows", "detail", detail)
 		}
 		logged = detail
 		w.signal()
@@ -152,7 +143,9 @@ func (w *Watcher) refreshWindows(ctx context.Context) {
 	}
 }
 
-// log writes a line with a constant message.
-func (w *Watcher) log(level slog.Level, message string, attrs ...any) {
-	w.cfg.Logger.Log(context.Background(), level, message, attrs...)
-}
+// Status returns what the watcher is doing.
+func (w *Watcher) Status() Status { return w.board.get() }
+
+// Episodes returns the episodes that were planned or have expired, oldest plan first. An
+// episode is kept for 400 days after it was closed.
+func (w *Watcher) Episodes() []Episode { return w.store.episodes() }
