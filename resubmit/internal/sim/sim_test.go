@@ -74,7 +74,7 @@ var mustHappen = []string{
 	"write rejected because of another version: system", "slow journal write", "answer to a journal write lost",
 	"deferred journal writes lost in a crash", "journal restored from an older copy", "journal replaced by a new one",
 	"lost journal rejected", "intents of another plan without an outcome", "push without an answer: then pushed",
-	"push without an answer: then open", "push without an answer: then ended", "another push by another plan",
+	"push without an answer: then open", "another push by another plan",
 	"further plans of a program", "plans that were too early", "named orders to resubmit",
 	"planned: hold because of history", "planned: hold because of newer-order-sent",
 	"planned: wait because of lane-busy", "planned: wait because of order-in-progress", "outcome blocked",
