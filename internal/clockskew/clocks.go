@@ -71,7 +71,8 @@ func smallestConfirmed(all []reading) (time.Duration, bool) {
 }
 
 // Suspected returns the host with the largest difference that may be real, and how far the local clock is ahead of
-// it; "" if nothing is known. Unlike Worst it counts a difference that no other answer confirms, unless one contradicts it.
+// it; "" if nothing is known. Unlike Worst it counts a difference that no other answer confirms, unless one contradicts
+// it.
 func (c *Clocks) Suspected() (host string, ahead time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
