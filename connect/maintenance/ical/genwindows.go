@@ -1,6 +1,6 @@
 //go:build ignore
 
-// Command genwindows writes windowszones.go from the table in the Go source, which is that of
+// Command genwindows prints windowszones.go, made from the table in the Go source, which is that of
 // CLDR (common/supplemental/windowsZones.xml, territory 001).
 package main
 
@@ -43,7 +43,7 @@ var windowsZones = map[string]string{
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := os.WriteFile("windowszones.go", source, 0o644); err != nil {
+	if _, err := os.Stdout.Write(source); err != nil {
 		log.Fatal(err)
 	}
 }

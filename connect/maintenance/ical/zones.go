@@ -11,7 +11,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/wallclock"
 )
 
-//go:generate go run genwindows.go
+//go:generate sh -c "go run genwindows.go >windowszones.new && mv windowszones.new windowszones.go"
 
 // zones resolves the zone names of a calendar.
 type zones struct {
