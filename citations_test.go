@@ -30,7 +30,7 @@ var (
 	oldCitation = regexp.MustCompile(`\bfacts` + `/|\b(?:commerce|connect|resubmission|peers)\.` + `md`)
 
 	invariant    = regexp.MustCompile(`^(i\d+|invariants|history)$`)
-	invariantRow = regexp.MustCompile(`(?m)^\| \[(I\d+)\]\(#i\d+\) \| (.+?) \| (.+) \|$`)
+	invariantRow = regexp.MustCompile(`(?m)^\| \[(I\d+)\]\(#i\d+\) \| (.+?) \| (.+?) \|(?: (.+))? \|$`)
 	testName     = regexp.MustCompile("`(Test\\w+)`")
 	testFunc     = regexp.MustCompile(`(?m)^func (Test\w+)\(t `)
 )
@@ -206,7 +206,9 @@ func TestInvariants(t *testing.T) {
 			simulator += text
 		}
 	}
-	rows := map[string]bool{}
+	mutants, err := os.ReadFile(".ci/mutants.txt")
+	require.NoError(t, err)
+	rows, noticed := map[string]bool{}, map[string]bool{}
 	for _, m := range invariantRow.FindAllStringSubmatch(files["resubmit/SAFETY.md"], -1) {
 		rows[m[1]] = true
 		checks := strings.Contains(simulator, `"`+m[1]+`"`)
@@ -214,6 +216,11 @@ func TestInvariants(t *testing.T) {
 		for _, name := range testName.FindAllStringSubmatch(m[3], -1) {
 			assert.True(t, tests[name[1]], "%s: there is no test %s", m[1], name[1])
 		}
+		if m[4] != "" {
+			noticed[m[1]] = true
+			assert.Contains(t, string(mutants), m[4]+"\nfile ", "%s: there is no such edit", m[1])
+		}
 	}
 	require.Len(t, rows, 20)
+	require.Len(t, noticed, 20, "each invariant has an edit of the code that its checks notice")
 }

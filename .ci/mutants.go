@@ -4,6 +4,9 @@
 // test notices.
 //
 //	go run .ci/mutants.go [-run REGEXP]
+//	go run .ci/mutants.go -check
+//
+// With -check it only checks that each edit can be made.
 //
 // The file has blocks, separated by empty lines:
 //
@@ -45,20 +48,24 @@ type mutant struct {
 
 func main() {
 	run := flag.String("run", "", "only the mutants whose name matches")
+	onlyCheck := flag.Bool("check", false, "only check that each edit can be made")
 	flag.Parse()
-	if err := mutate(*run); err != nil {
+	if err := mutate(*run, *onlyCheck); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
 }
 
-func mutate(run string) error {
+func mutate(run string, onlyCheck bool) error {
 	only, err := regexp.Compile(run)
 	if err != nil {
 		return err
 	}
 	mutants, err := read(".ci/mutants.txt")
-	if err != nil {
+	if err == nil {
+		err = check(mutants)
+	}
+	if err != nil || onlyCheck {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "mutants")
@@ -97,15 +104,27 @@ func mutate(run string) error {
 	return nil
 }
 
+// check checks that the old lines of each mutant occur once.
+func check(mutants []mutant) error {
+	var bad []error
+	for _, m := range mutants {
+		source, err := os.ReadFile(m.file)
+		if n := bytes.Count(source, []byte(m.old)); err == nil && n != 1 {
+			err = fmt.Errorf("the old lines occur %d times in %s", n, m.file)
+		}
+		if err != nil {
+			bad = append(bad, fmt.Errorf("%s: %w", m.name, err))
+		}
+	}
+	return errors.Join(bad...)
+}
+
 // try applies a mutant and returns which test noticed it, and how fast.
 func try(dir string, m mutant) (by string, err error) {
 	path := filepath.Join(dir, m.file)
 	source, err := os.ReadFile(path)
 	if err != nil {
 		return "", err
-	}
-	if n := bytes.Count(source, []byte(m.old)); n != 1 {
-		return "", fmt.Errorf("the old lines occur %d times in %s", n, m.file)
 	}
 	edited := bytes.Replace(source, []byte(m.old), []byte(m.new), 1)
 	if err := os.WriteFile(path, edited, 0o600); err != nil {
