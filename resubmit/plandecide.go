@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
-	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/internal/orders"
@@ -37,14 +35,15 @@ type candidate struct {
 
 // decide decides about the orders of a batch that the filter selects.
 func (p *planner) decide(ctx context.Context, b *orderBatch) error {
-	m := p.moment()
+	m := p.clock.moment()
+	m.unsettled, m.due = unsettled(p.Calendar, m.now, p.SettleDelay)
 	candidates := make([]candidate, 0, len(b.items))
 	for i := range b.items {
 		if it := &b.items[i]; !it.rejected {
 			candidates = append(candidates, candidate{item: it, order: it.order})
 		}
 	}
-	if err := p.read(ctx, candidates); err != nil {
+	if err := p.details.fill(ctx, candidates); err != nil {
 		return err
 	}
 	candidates = slices.DeleteFunc(candidates, func(c candidate) bool {
@@ -55,18 +54,18 @@ func (p *planner) decide(ctx context.Context, b *orderBatch) error {
 	for i := range candidates {
 		p.gatherOne(&candidates[i], m)
 	}
-	if err := p.findRequests(ctx, candidates); err != nil {
+	if err := p.lookUps.find(ctx, candidates); err != nil {
 		return err
 	}
 	entries := make([]plan.Entry, len(candidates))
 	for i := range candidates {
 		c := &candidates[i]
 		c.item.entry = &entries[i]
-		if err := p.recall(ctx, c); err != nil {
+		if err := p.history.recall(ctx, c); err != nil {
 			return err
 		}
 		p.entry(c, m)
-		if err := p.findLanes(ctx, c.item); err != nil {
+		if err := p.history.findLanes(ctx, c.item); err != nil {
 			return err
 		}
 	}
@@ -76,66 +75,6 @@ func (p *planner) decide(ctx context.Context, b *orderBatch) error {
 		}
 	}
 	return nil
-}
-
-// moment is the time of some decisions.
-type moment struct {
-	now       time.Time
-	ahead     time.Duration // by which the local clock is ahead of that of Commerce; 0 if now is the local time
-	unsettled string        // why no order may be resubmitted; "" if orders may be
-	due       time.Time     // when that is over
-}
-
-// maxSkew is the difference of the clocks from which the time of Commerce is used: half the default guard time. A run
-// would not push then.
-const maxSkew = 150 * time.Second
-
-// moment returns the present, by the clock of Commerce if the local one differs too much: the times of orders are those
-// of Commerce.
-func (p *planner) moment() moment {
-	m := moment{now: time.Now()}
-	if ahead := p.skewNow(); ahead.Abs() > maxSkew {
-		m.ahead = ahead.Round(time.Second)
-		m.now = m.now.Add(-m.ahead)
-		p.skew.Store(int64(m.ahead))
-	}
-	m.unsettled, m.due = unsettled(p.Calendar, m.now, p.SettleDelay)
-	return m
-}
-
-// difference says how the clocks differ.
-func (m *moment) difference() string {
-	how := "ahead of"
-	if m.ahead < 0 {
-		how = "behind"
-	}
-	return fmt.Sprintf("the local clock is %s %s that of Commerce, whose time is used", m.ahead.Abs(), how)
-}
-
-// skewNow returns how far the local clock is ahead of that of Commerce, or of the system whose clock differs most if
-// the base URL of Commerce is not known.
-func (p *planner) skewNow() time.Duration {
-	if u, err := url.Parse(p.BaseURL); err == nil && u.Host != "" {
-		ahead, _ := p.calls.Ahead(u.Host)
-		return ahead
-	}
-	_, ahead := p.calls.Worst()
-	return ahead
-}
-
-// unsettled returns why no order may be resubmitted now, and until when; "" if orders may be.
-func unsettled(cal *maintenance.Calendar, now time.Time, settle time.Duration) (why string, due time.Time) {
-	if w, ok := cal.At(now); ok {
-		return fmt.Sprintf("the maintenance window %s is open; plan again %s after its end", w.ID, settle),
-			w.Span().End.Add(settle)
-	}
-	if w, ok := cal.Last(now); ok {
-		if due := w.Span().End.Add(settle); due.After(now) {
-			return fmt.Sprintf("the maintenance window %s ended less than %s ago; plan again after %s",
-				w.ID, settle, due.UTC().Format(time.RFC3339)), due
-		}
-	}
-	return "", time.Time{}
 }
 
 // entry decides about a candidate and fills in its entry.
@@ -205,7 +144,7 @@ func (p *planner) decision(c *candidate, m moment) choice {
 // resubmission decides about an order that the rules would resubmit.
 func (p *planner) resubmission(c *candidate, d rules.Decision, m moment) choice {
 	o := c.order
-	if v := p.judgePast(c, m); v.Action != "" {
+	if v := p.history.judge(c, m); v.Action != "" {
 		return v
 	}
 	if v := p.settling(c, m); v.Action != "" {

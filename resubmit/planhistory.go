@@ -10,6 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
@@ -22,22 +23,34 @@ type past struct {
 	connectUp bool
 }
 
-// openJournal begins to read the journal, and records its position in the plan.
-func (p *planner) openJournal(ctx context.Context) error {
+// history reads what was done to orders before: it is in the journal.
+type history struct {
+	*PlanConfig
+	calls     *planCalls
+	forgotten time.Time   // when the journal lost records
+	probed    func() bool // whether Connect answers a probe
+
+	mu   sync.Mutex
+	runs map[protocol.Key]*protocol.Run // the leases that the records of orders name
+}
+
+// open begins to read the journal, and returns its position.
+func (h *history) open(ctx context.Context) (plan.Position, error) {
+	h.probed = sync.OnceValue(func() bool { return h.probe(ctx) })
 	lease, err := callback.Call(func() (Lease, error) {
-		return p.Journal.Begin(ctx, JournalUse{System: p.Name, BaseURL: p.BaseURL, IDSpace: p.Capabilities.IDSpace})
+		return h.Journal.Begin(ctx, JournalUse{System: h.Name, BaseURL: h.BaseURL, IDSpace: h.Capabilities.IDSpace})
 	})
 	if err != nil {
-		callback.Log(p.Logger, err)
-		return fmt.Errorf("resubmit: plan: open the journal: %w", err)
+		callback.Log(h.Logger, err)
+		return plan.Position{}, fmt.Errorf("resubmit: plan: open the journal: %w", err)
 	}
-	p.header.Journal, p.forgotten = lease.Position, lease.ForgottenBefore
-	return p.recallPause(ctx)
+	h.forgotten = lease.ForgottenBefore
+	return lease.Position, h.recallPause(ctx)
 }
 
 // recallPause waits for a Retry-After in the journal, and has later ones recorded for the next run.
-func (p *planner) recallPause(ctx context.Context) error {
-	pauses := &lease{journal: guardedJournal{p.Journal, p.Logger}}
+func (h *history) recallPause(ctx context.Context) error {
+	pauses := &lease{journal: guardedJournal{h.Journal, h.Logger}}
 	pause, err := pauses.recall(ctx)
 	if err != nil {
 		return fmt.Errorf("resubmit: plan: the journal: %w", err)
@@ -46,17 +59,17 @@ func (p *planner) recallPause(ctx context.Context) error {
 		return err
 	}
 	if pause > 0 {
-		p.calls.pace.Hold(pause)
+		h.calls.pace.Hold(pause)
 	}
-	p.calls.record = func(asked, until time.Time) error {
+	h.calls.record = func(asked, until time.Time) error {
 		return pauses.remember(context.WithoutCancel(ctx), asked, until)
 	}
 	return nil
 }
 
 // get reads a record of the journal.
-func (p *planner) get(ctx context.Context, k protocol.Key) (protocol.Record, error) {
-	r, err := p.Journal.Get(ctx, k)
+func (h *history) get(ctx context.Context, k protocol.Key) (protocol.Record, error) {
+	r, err := h.Journal.Get(ctx, k)
 	if err != nil {
 		return r, fmt.Errorf("resubmit: plan: read the %s %s in the journal: %w", k.Kind, text.Short(k.ID), err)
 	}
@@ -64,20 +77,21 @@ func (p *planner) get(ctx context.Context, k protocol.Key) (protocol.Record, err
 }
 
 // recall reads what the journal knows about a candidate.
-func (p *planner) recall(ctx context.Context, c *candidate) (err error) {
-	c.past, err = p.pastOf(ctx, c.order.ID)
+func (h *history) recall(ctx context.Context, c *candidate) (err error) {
+	c.past, err = h.of(ctx, c.order.ID)
 	r := c.past.run
 	if err == nil && r != nil && (r.End == protocol.RunCircuitOpen || r.End == protocol.RunCanaryStopped) {
-		c.past.connectUp = c.facts.RequestsQueried && c.facts.RequestsErr == nil || p.probed()
+		c.past.connectUp = c.facts.RequestsQueried && c.facts.RequestsErr == nil || h.probed()
 	}
 	return err
 }
 
-func (p *planner) pastOf(ctx context.Context, orderID string) (h past, err error) {
-	if h.record, err = p.get(ctx, protocol.OrderKey(orderID)); err == nil && h.record.Order != nil {
-		h.run, err = p.runs.get(ctx, p, h.record.Order)
+func (h *history) of(ctx context.Context, orderID string) (before past, err error) {
+	before.record, err = h.get(ctx, protocol.OrderKey(orderID))
+	if err == nil && before.record.Order != nil {
+		before.run, err = h.run(ctx, before.record.Order)
 	}
-	return h, err
+	return before, err
 }
 
 // settledAt returns from when on a read of the order shows what became of it.
@@ -85,26 +99,26 @@ func (h *past) settledAt(policy *protocol.Policy) time.Time {
 	return policy.SettledAt(h.record.Order, h.run.LeaseOver())
 }
 
-// judgePast makes an order wait or holds it because of what was done to it before.
-func (p *planner) judgePast(c *candidate, m moment) (v choice) {
+// judge makes an order wait or holds it because of what was done to it before.
+func (h *history) judge(c *candidate, m moment) (v choice) {
 	o, e := c.past.record.Order, c.item.entry
-	if o == nil && p.forgotten.IsZero() {
+	if o == nil && h.forgotten.IsZero() {
 		return choice{}
 	}
 	f := protocol.Failure{
 		Fingerprint: e.Fingerprint, Template: failure.Template(e.Before.Message), PlacedAt: e.Before.PlacedAt,
 	}
-	h := protocol.History{
-		Run: c.past.run, ConnectUp: c.past.connectUp, ForgottenBefore: p.forgotten, Named: e.Named,
+	known := protocol.History{
+		Run: c.past.run, ConnectUp: c.past.connectUp, ForgottenBefore: h.forgotten, Named: e.Named,
 	}
 	now, leaseOver := time.Now(), c.past.run.LeaseOver()
-	if due := protocol.WaitUntil(c.past.record, f, h, leaseOver, &p.Policy); due.After(now) {
+	if due := protocol.WaitUntil(c.past.record, f, known, leaseOver, &h.Policy); due.After(now) {
 		return waitUntil(due, rules.IDOrderInProgress, whyInProgress(o, leaseOver.After(now)))
 	}
-	if w, ok := p.Calendar.Last(m.now); ok {
-		h.OutageEnded = w.Span().End
+	if w, ok := h.Calendar.Last(m.now); ok {
+		known.OutageEnded = w.Span().End
 	}
-	if why := protocol.Hold(c.past.record, f, h, &p.Policy); why != "" {
+	if why := protocol.Hold(c.past.record, f, known, &h.Policy); why != "" {
 		return decided(rules.Hold, rules.IDHistory, why)
 	}
 	return choice{}
@@ -122,28 +136,22 @@ func whyInProgress(o *protocol.Order, lives bool) string {
 	}
 }
 
-// runRecords has the records of the leases that the records of orders name.
-type runRecords struct {
-	mu   sync.Mutex
-	runs map[protocol.Key]*protocol.Run
-}
-
-// get returns the record of the lease with which an order's record was written; nil if the journal has none.
-func (r *runRecords) get(ctx context.Context, p *planner, o *protocol.Order) (*protocol.Run, error) {
+// run returns the record of the lease with which an order's record was written; nil if the journal has none.
+func (h *history) run(ctx context.Context, o *protocol.Order) (*protocol.Run, error) {
 	key := protocol.LeaseKey(o.Run, o.Epoch)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if run, known := r.runs[key]; known {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if run, known := h.runs[key]; known {
 		return run, nil
 	}
-	rec, err := p.get(ctx, key)
+	rec, err := h.get(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	if r.runs == nil {
-		r.runs = make(map[protocol.Key]*protocol.Run)
+	if h.runs == nil {
+		h.runs = make(map[protocol.Key]*protocol.Run)
 	}
-	r.runs[key] = rec.Run
+	h.runs[key] = rec.Run
 	return rec.Run, nil
 }
 
@@ -151,18 +159,18 @@ func (r *runRecords) get(ctx context.Context, p *planner, o *protocol.Order) (*p
 const probeTries = 3
 
 // probe reports whether Connect answers a probe; false without a Prober.
-func (p *planner) probe(ctx context.Context) bool {
-	if p.Prober == nil || p.take(ctx) != nil {
+func (h *history) probe(ctx context.Context) bool {
+	if h.Prober == nil || h.calls.slots.Take(ctx) != nil {
 		return false
 	}
-	defer p.give()
+	defer h.calls.slots.Give()
 	for tries := 1; ; tries++ {
-		turn, err := p.calls.next(ctx)
+		turn, err := h.calls.next(ctx)
 		if err != nil {
 			return false
 		}
-		found, err := callback.Call(func() (connect.Probe, error) { return p.Prober.Probe(turn) })
-		callback.Log(p.Logger, err)
+		found, err := callback.Call(func() (connect.Probe, error) { return h.Prober.Probe(turn) })
+		callback.Log(h.Logger, err)
 		if up := err == nil && found.Class == connect.ClassUp; up || tries == probeTries {
 			return up
 		}

@@ -156,13 +156,13 @@ func (l *laneOrder) readOlder(ctx context.Context, it *item) error {
 	if len(it.lanes) == 0 || len(l.unread.last) == 0 {
 		return nil
 	}
-	p, ids := l.planner, l.unread.take(l.customerKey(e.VendorAccountID, e.CustomerID, e.Customer))
-	return p.readAll(ctx, ids, func(id string, o *commerce.Order, err error) error {
+	ids := l.unread.take(l.customerKey(e.VendorAccountID, e.CustomerID, e.Customer))
+	return l.planner.details.all(ctx, ids, func(id string, o *commerce.Order, err error) error {
 		switch {
 		case errors.Is(err, commerce.ErrNotFound):
 		case err != nil: // it may have the lanes of this order
 			l.block(it.lanes, id)
-		case p.mayBeSentLater(orders.Readable(o)):
+		case l.planner.mayBeSentLater(orders.Readable(o)):
 			l.block(lanesOf(o), o.Label())
 		}
 		return nil
@@ -188,14 +188,14 @@ func lanesOf(o *commerce.Order) []string {
 }
 
 // findLanes reads the lanes of an order that is to be resubmitted, and holds it if a newer order went first.
-func (p *planner) findLanes(ctx context.Context, it *item) error {
+func (h *history) findLanes(ctx context.Context, it *item) error {
 	e := it.entry
 	if e.Decision.Action != rules.Resubmit {
 		return nil
 	}
 	it.lanes = e.Lanes()
 	for _, name := range it.lanes {
-		r, err := p.get(ctx, protocol.Key{Kind: protocol.KindLane, ID: name})
+		r, err := h.get(ctx, protocol.Key{Kind: protocol.KindLane, ID: name})
 		if err != nil {
 			return err
 		}
@@ -239,17 +239,17 @@ func (l *laneOrder) settle(ctx context.Context, b *orderBatch) error {
 			if _, known := l.blockers[id]; planned || known {
 				continue
 			}
-			h, err := p.pastOf(ctx, id)
+			h, err := p.history.of(ctx, id)
 			if err != nil {
 				return err
 			}
-			if l.blockers[id] = p.notYet(&h); l.blockers[id].why == "" {
+			if l.blockers[id] = l.notYet(&h); l.blockers[id].why == "" {
 				pasts[id] = h
 				ids = append(ids, id)
 			}
 		}
 	}
-	return p.readAll(ctx, ids, func(id string, o *commerce.Order, err error) error {
+	return p.details.all(ctx, ids, func(id string, o *commerce.Order, err error) error {
 		if err == nil {
 			err = orders.Unreadable(o)
 		}
@@ -259,7 +259,7 @@ func (l *laneOrder) settle(ctx context.Context, b *orderBatch) error {
 		case !orders.AtRest(o.Status):
 			l.blockers[id] = blocker{why: "is " + string(o.Status) + ": resolve that one first"}
 		default:
-			l.blockers[id], err = p.free(ctx, o, pasts[id].record)
+			l.blockers[id], err = l.free(ctx, o, pasts[id].record)
 			return err
 		}
 		return nil
@@ -267,10 +267,10 @@ func (l *laneOrder) settle(ctx context.Context, b *orderBatch) error {
 }
 
 // notYet returns why the order of a past must not be read yet to free its lanes; the zero blocker if it may.
-func (p *planner) notYet(h *past) blocker {
-	now, leaseOver, settled := time.Now(), h.run.LeaseOver(), h.settledAt(&p.Policy)
+func (l *laneOrder) notYet(h *past) blocker {
+	now, leaseOver, settled := time.Now(), h.run.LeaseOver(), h.settledAt(&l.planner.Policy)
 	switch {
-	case p.Reader == nil:
+	case l.planner.Reader == nil:
 		return blocker{why: "cannot be read without PlanConfig.Reader"}
 	case leaseOver.After(now):
 		return blocker{why: "is in the hands of a run", due: leaseOver}
@@ -282,8 +282,8 @@ func (p *planner) notYet(h *past) blocker {
 }
 
 // free ends an order in the journal that was read as completed or cancelled, and frees its lanes.
-func (p *planner) free(ctx context.Context, o *commerce.Order, rec protocol.Record) (blocker, error) {
-	names := lanesOf(o)
+func (l *laneOrder) free(ctx context.Context, o *commerce.Order, rec protocol.Record) (blocker, error) {
+	p, names := l.planner, lanesOf(o)
 	outcome, why := protocol.FailedAgain, "a planner read it as cancelled: "+string(o.Status)
 	if o.Status.Provisioned() {
 		outcome, why = protocol.Completed, "a planner read it as completed: "+string(o.Status)
@@ -297,7 +297,7 @@ func (p *planner) free(ctx context.Context, o *commerce.Order, rec protocol.Reco
 	slices.Sort(names)
 	var lanes []protocol.Record
 	for _, name := range slices.Compact(names) {
-		lane, err := p.get(ctx, protocol.Key{Kind: protocol.KindLane, ID: name})
+		lane, err := p.history.get(ctx, protocol.Key{Kind: protocol.KindLane, ID: name})
 		if err != nil {
 			return blocker{}, err
 		}

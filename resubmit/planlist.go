@@ -14,6 +14,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/fields"
+	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
@@ -22,58 +23,65 @@ import (
 
 var errNoOrder = errors.New("the lister yielded neither an order nor an error")
 
+// orderList lists the orders of the view, on one goroutine.
+type orderList struct {
+	lister    OrderLister
+	calls     *planCalls
+	query     commerce.Query // the orders to list
+	cheap     filter.Filter  // the terms of the filter that need no details
+	lookUps   *lookUps
+	progress  *planProgress
+	unmatched mismatch.Rows // listed although they do not match
+	ties      ties
+}
+
 // listed yields the orders of the lister. It ends early, without an error, if Connect refuses the
 // credentials, since there will be no plan.
-func (p *planner) listed(ctx context.Context) iter.Seq2[*commerce.Order, error] {
+func (l *orderList) listed(ctx context.Context) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
-		turn, err := p.calls.next(ctx)
+		turn, err := l.calls.next(ctx)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		for o, err := range p.Lister.Orders(turn, p.query) {
+		for o, err := range l.lister.Orders(turn, l.query) {
 			if err == nil && o == nil {
 				err = errNoOrder
 			}
 			if err == nil {
 				err = ctx.Err()
 			}
-			if p.lookUps.refused() != nil || !yield(o, err) || err != nil {
+			if l.lookUps.refused() != nil || !yield(o, err) || err != nil {
 				return
 			}
 		}
 	}
 }
 
-// guardedList is list, but a panic of the lister or of the filter is an error.
-func (p *planner) guardedList(ctx context.Context, pass func(*orderBatch) error) error {
-	return callback.Do(func() error { return p.list(ctx, pass) })
-}
-
-// list passes on the orders that match the query, in batches, with those that the cheap terms of the filter reject.
-func (p *planner) list(ctx context.Context, pass func(*orderBatch) error) error {
+// read passes on the orders that match the query, in batches, with those that the cheap terms of the filter reject.
+func (l *orderList) read(ctx context.Context, pass func(*orderBatch) error) error {
 	var b *orderBatch
 	var rows fields.RowIDs
 	var last *commerce.Order // of those with a time of placing
-	for o, err := range tiesByID(p.listed(ctx)) {
+	for o, err := range tiesByID(l.listed(ctx)) {
 		if err != nil {
 			return err
 		}
 		o = identified(orders.Readable(o), &rows)
-		if why := p.query.Mismatch(o); why != "" {
-			p.unmatched.Add(o.Label(), why)
+		if why := l.query.Mismatch(o); why != "" {
+			l.unmatched.Add(o.Label(), why)
 			continue
 		}
-		p.unmatched.Matched()
+		l.unmatched.Matched()
 		if last, err = youngest(last, o); err != nil {
 			return err
 		}
-		if p.ties.has(o) {
+		if l.ties.has(o) {
 			continue
 		}
-		selected := selects(p.cheap, o)
+		selected := selects(l.cheap, o)
 		if selected {
-			p.counters.listed.Add(1)
+			l.progress.listed.Add(1)
 		}
 		if b == nil {
 			b = newBatch()
@@ -85,7 +93,7 @@ func (p *planner) list(ctx context.Context, pass func(*orderBatch) error) error 
 			b = nil
 		}
 	}
-	if err := p.unmatched.Err(); err != nil {
+	if err := l.unmatched.Err(); err != nil {
 		return err
 	}
 	if b != nil {

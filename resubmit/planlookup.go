@@ -36,7 +36,7 @@ func (p *planner) gather(c *candidate, m moment) {
 	c.cause = p.causes.Attribute(o)
 	c.facts = rules.Facts{
 		Order: o, Attribution: c.cause.Attribution,
-		Override: p.isExplicit(o), NoMessages: p.noReasons && o.Failure.Message() == "", Now: m.now,
+		Override: p.named.has(o), NoMessages: !p.Capabilities.Failure && o.Failure.Message() == "", Now: m.now,
 	}
 	if p.IgnoreConnect || c.err != nil || len(o.Problems) > 0 {
 		return
@@ -62,8 +62,20 @@ func (p *planner) gather(c *candidate, m moment) {
 	}
 }
 
-// findRequests looks up the newest requests of all candidates in Connect.
-func (p *planner) findRequests(ctx context.Context, candidates []candidate) error {
+// lookUps makes the look-ups in Connect, and knows whether they succeed.
+type lookUps struct {
+	finder   RequestFinder
+	calls    *planCalls
+	progress *planProgress
+
+	mu       sync.Mutex
+	answered bool  // some key has an answer
+	err      error // of the first that failed
+	denied   error // the credentials were refused, so no further look-up is made
+}
+
+// find looks up the newest requests of all candidates in Connect.
+func (l *lookUps) find(ctx context.Context, candidates []candidate) error {
 	index := map[connect.RequestKey]bool{}
 	for i := range candidates {
 		for _, k := range candidates[i].keys {
@@ -77,7 +89,7 @@ func (p *planner) findRequests(ctx context.Context, candidates []candidate) erro
 	found := make(map[connect.RequestKey][]connect.LatestRequest, len(keys))
 	failed := map[connect.RequestKey]error{}
 	for some := range slices.Chunk(keys, keysAtOnce) {
-		newest, err := p.lookUp(ctx, some)
+		newest, err := l.lookUp(ctx, some)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -119,35 +131,27 @@ func causeOf(err error, key connect.RequestKey) error {
 }
 
 // lookUp makes one look-up in Connect.
-func (p *planner) lookUp(ctx context.Context,
+func (l *lookUps) lookUp(ctx context.Context,
 	keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
-	if err := p.lookUps.refused(); err != nil {
+	if err := l.refused(); err != nil {
 		return nil, err
 	}
-	if err := p.take(ctx); err != nil {
+	if err := l.calls.slots.Take(ctx); err != nil {
 		return nil, err
 	}
-	defer p.give()
-	turn, err := p.calls.next(ctx)
+	defer l.calls.slots.Give()
+	turn, err := l.calls.next(ctx)
 	if err != nil {
 		return nil, err
 	}
-	newest, err := p.Requests.LatestRequests(turn, keys)
-	p.calls.pauseFor(err)
+	newest, err := l.finder.LatestRequests(turn, keys)
+	l.calls.pauseFor(err)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	p.counters.lookedUp.Add(int64(len(keys)))
-	p.lookUps.note(len(newest) > 0, err)
+	l.progress.lookedUp.Add(int64(len(keys)))
+	l.note(len(newest) > 0, err)
 	return newest, err
-}
-
-// lookUps records the results of the look-ups in Connect.
-type lookUps struct {
-	mu       sync.Mutex
-	answered bool  // some key has an answer
-	err      error // of the first that failed
-	denied   error // the credentials were refused, so no further look-up is made
 }
 
 func (l *lookUps) note(answered bool, err error) {

@@ -8,10 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,7 +16,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/durable"
-	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
@@ -57,13 +53,12 @@ const (
 // counts of the decisions so far, and wraps the error of the look-up, such as
 // connect.ErrUnauthorized.
 func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (plan.ActionCounts, error) {
-	p, err := newPlanner(cfg)
+	p, ctx, err := newPlanner(ctx, cfg)
 	if err != nil {
 		return plan.ActionCounts{}, err
 	}
-	ctx = p.begin(ctx)
 	defer p.calls.stop(nil)
-	if err := p.openJournal(ctx); err != nil {
+	if p.header.Journal, err = p.history.open(ctx); err != nil {
 		return plan.ActionCounts{}, err
 	}
 	pw, err := plan.NewWriter(w, p.header)
@@ -77,12 +72,12 @@ func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (plan.ActionCou
 		}
 		return plan.ActionCounts{}, err
 	}
-	pw.SetMismatched(p.unmatched.Count(), p.unmatched.Named())
+	pw.SetMismatched(p.list.unmatched.Count(), p.list.unmatched.Named())
 	if err := p.lookUps.failed(pw.Counts()); err != nil {
 		return pw.Counts(), err
 	}
-	if err := p.missing(); err != nil {
-		return plan.ActionCounts{}, err
+	if missing := p.named.missing(p.Override); len(missing) > 0 {
+		return plan.ActionCounts{}, &NotPlannedError{Orders: missing, View: p.View.Name}
 	}
 	counts, digest, err := pw.Close()
 	if err != nil {
@@ -90,13 +85,6 @@ func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (plan.ActionCou
 	}
 	p.report(counts, digest)
 	return counts, nil
-}
-
-// begin returns the context for all calls.
-func (p *planner) begin(ctx context.Context) context.Context {
-	p.calls, ctx = newPacedCalls(ctx, p.RateLimit, p.Logger)
-	p.probed = sync.OnceValue(func() bool { return p.probe(ctx) })
-	return ctx
 }
 
 // WritePlanFile writes a plan to a file, see [WritePlan]. Only its owner can read the file, since
@@ -129,81 +117,68 @@ func BuildPlan(ctx context.Context, cfg PlanConfig) (*plan.Plan, error) {
 	return plan.Read(bytes.NewReader(b.Bytes()), int64(b.Len()))
 }
 
+// planner makes a plan: it lists orders, decides about them in batches, and writes the decisions in the order of the
+// list.
 type planner struct {
 	PlanConfig
-	header    plan.Header
-	view      commerce.Query // the orders of the view
-	query     commerce.Query // the orders to list
-	cheap     filter.Filter  // the terms of the filter that need no details
-	rest      filter.Filter  // the terms that need details
-	causes    *failure.Attributor
-	explicit  map[string]bool
-	noReasons bool          // the clients do not report why orders failed
-	forgotten time.Time     // when the journal lost records
-	slots     chan struct{} // taken by each call
-	calls     *pacedCalls
-	counters  planCounters
-	lookUps   lookUps
-	runs      runRecords
-	probed    func() bool // whether Connect answers a probe
-
-	unmatched mismatch.Rows // listed although they do not match; used by the listing goroutine, as is ties
-	ties      ties
-
-	readable  atomic.Bool  // an order could be read
-	forbidden atomic.Int64 // orders that may not be read
-	skew      atomic.Int64 // by which the local clock is ahead; see planner.clock
-
-	named  map[string]bool // ids and numbers of the overridden orders in the plan
-	unread int
+	header   plan.Header
+	view     commerce.Query // the orders of the view
+	rest     filter.Filter  // the terms of the filter that need details
+	causes   *failure.Attributor
+	clock    planClock
+	calls    *planCalls
+	list     orderList
+	details  detailReader
+	lookUps  lookUps
+	history  history
+	named    namedOrders
+	progress planProgress
+	unread   int // entries of orders that could not be read
 }
 
-// planCounters are the counters of PlanProgress.
-type planCounters struct{ listed, read, lookedUp, decided atomic.Int64 }
-
-func newPlanner(cfg PlanConfig) (*planner, error) {
+// newPlanner also returns the context for all calls, which ends with p.calls.stop.
+func newPlanner(ctx context.Context, cfg PlanConfig) (*planner, context.Context, error) {
 	if err := cfg.setDefaults(); err != nil {
-		return nil, fmt.Errorf("resubmit: plan: %w", err)
+		return nil, nil, fmt.Errorf("resubmit: plan: %w", err)
 	}
-	now := time.Now().Round(0).UTC()
-	cfg.Margins.Now = now
-	p := &planner{
-		PlanConfig: cfg,
-		causes: failure.NewAttributor(failure.AttributorConfig{
-			Calendar: cfg.Calendar, Classifier: cfg.Classifier, Margins: cfg.Margins, Baseline: cfg.Baseline,
-		}),
-		explicit: make(map[string]bool, len(cfg.Override)+len(cfg.OverrideIfFound)),
-		named:    make(map[string]bool),
-		slots:    make(chan struct{}, cfg.Concurrency),
-	}
-	for _, name := range slices.Concat(cfg.Override, cfg.OverrideIfFound) {
-		p.explicit[name] = true
+	policy, err := json.Marshal(cfg.Policy)
+	if err != nil {
+		return nil, nil, fmt.Errorf("resubmit: plan: policy: %w", err)
 	}
 	for _, w := range filter.Warnings(cfg.Filter, cfg.View) {
 		cfg.Logger.Warn("the filter may not select what was meant", "filter", cfg.Filter.String(), "warning", w)
 	}
-	p.noReasons = !cfg.Capabilities.Failure
-	p.view = cfg.View.Query()
-	p.query = planQuery(p.view, cfg.Filter)
-	p.query.OnMismatch = func(o *commerce.Order) {
-		p.unmatched.Add(o.Label(), cmp.Or(p.query.Mismatch(o), "not what was queried"))
+	now := time.Now().Round(0).UTC()
+	cfg.Margins.Now = now
+	if cfg.Reader != nil {
+		cfg.Reader = guardedReader{cfg.Reader, cfg.Logger}
 	}
-	p.cheap, p.rest = filter.Split(cfg.Filter)
-	policy, err := json.Marshal(cfg.Policy)
-	if err != nil {
-		return nil, fmt.Errorf("resubmit: plan: policy: %w", err)
+	if cfg.Requests != nil {
+		cfg.Requests = guardedFinder{cfg.Requests, cfg.Logger}
 	}
-	p.header = plan.Header{
-		CreatedAt: now, System: cfg.Name, View: cfg.View.Name, Filter: cfg.Filter.String(),
-		Windows: cfg.Calendar.Windows(), Weekly: cfg.Calendar.Weekly(), Rules: cfg.Rules, Policy: policy,
+	calls, ctx := newPlanCalls(ctx, &cfg)
+	cheap, rest := filter.Split(cfg.Filter)
+	p := &planner{
+		PlanConfig: cfg, view: cfg.View.Query(), rest: rest, calls: calls, named: newNamedOrders(&cfg),
+		header: plan.Header{
+			CreatedAt: now, System: cfg.Name, View: cfg.View.Name, Filter: cfg.Filter.String(),
+			Windows: cfg.Calendar.Windows(), Weekly: cfg.Calendar.Weekly(), Rules: cfg.Rules, Policy: policy,
+		},
+		causes: failure.NewAttributor(failure.AttributorConfig{
+			Calendar: cfg.Calendar, Classifier: cfg.Classifier, Margins: cfg.Margins, Baseline: cfg.Baseline,
+		}),
 	}
-	if p.Reader != nil {
-		p.Reader = guardedReader{p.Reader, p.Logger}
+	p.clock = planClock{baseURL: cfg.BaseURL, calls: calls}
+	p.progress = planProgress{show: cfg.Progress, logger: cfg.Logger, pace: calls.pace}
+	p.details = detailReader{reader: cfg.Reader, calls: calls, progress: &p.progress}
+	p.lookUps = lookUps{finder: cfg.Requests, calls: calls, progress: &p.progress}
+	p.history = history{PlanConfig: &p.PlanConfig, calls: calls}
+	p.list = orderList{lister: cfg.Lister, calls: calls, cheap: cheap, lookUps: &p.lookUps, progress: &p.progress}
+	p.list.query = planQuery(p.view, cfg.Filter)
+	p.list.query.OnMismatch = func(o *commerce.Order) {
+		p.list.unmatched.Add(o.Label(), cmp.Or(p.list.query.Mismatch(o), "not what was queried"))
 	}
-	if p.Requests != nil {
-		p.Requests = guardedFinder{p.Requests, p.Logger}
-	}
-	return p, nil
+	return p, ctx, nil
 }
 
 // orderBatch is a number of consecutive orders of the list.
@@ -229,12 +204,12 @@ func newBatch() *orderBatch {
 
 // run lists orders in one goroutine, decides in several, and writes in the order of the list.
 func (p *planner) run(ctx context.Context, w *plan.Writer) error {
-	defer p.showProgress()()
+	defer p.progress.start()()
 	g, ctx := errgroup.WithContext(ctx)
 	queue := make(chan *orderBatch, 2)
 	g.Go(func() error {
 		defer close(queue)
-		err := p.guardedList(ctx, func(b *orderBatch) error {
+		pass := func(b *orderBatch) error {
 			select {
 			case queue <- b: // full while enough batches are in progress
 			case <-ctx.Done():
@@ -246,8 +221,8 @@ func (p *planner) run(ctx context.Context, w *plan.Writer) error {
 				return b.err
 			})
 			return nil
-		})
-		if err != nil {
+		}
+		if err := callback.Do(func() error { return p.list.read(ctx, pass) }); err != nil {
 			return fmt.Errorf("resubmit: plan: list orders: %w", err)
 		}
 		return nil
@@ -291,23 +266,13 @@ func (p *planner) write(ctx context.Context, b *orderBatch, lanes *laneOrder, w 
 		if err := w.Write(e); err != nil {
 			return err
 		}
-		p.counters.decided.Add(1)
-		p.note(e)
+		p.progress.decided.Add(1)
+		p.named.note(e)
 		if e.Decision.RuleID == rules.IDReadFailed || e.Decision.RuleID == rules.IDFieldUnreadable {
 			p.unread++
 		}
 	}
 	return nil
-}
-
-func (p *planner) isExplicit(o *commerce.Order) bool {
-	return len(p.explicit) > 0 && (p.explicit[o.ID] || p.explicit[o.Number])
-}
-
-func (p *planner) note(e *plan.Entry) {
-	if p.explicit[e.OrderID] || p.explicit[e.Number] {
-		p.named[e.OrderID], p.named[e.Number] = true, true
-	}
 }
 
 // NotPlannedError means that orders of PlanConfig.Override are not in the plan, because the view
@@ -323,36 +288,19 @@ func (e *NotPlannedError) Error() string {
 		text.Short(e.View), text.Sentence(strings.Join(e.Orders, ", ")))
 }
 
-// unplanned returns the names that are not in the plan, sorted.
-func (p *planner) unplanned(names []string) (missing []string) {
-	for _, n := range slices.Compact(slices.Sorted(slices.Values(names))) {
-		if !p.named[n] {
-			missing = append(missing, text.Short(n))
-		}
-	}
-	return missing
-}
-
-func (p *planner) missing() error {
-	if missing := p.unplanned(p.Override); len(missing) > 0 {
-		return &NotPlannedError{Orders: missing, View: p.View.Name}
-	}
-	return nil
-}
-
 func (p *planner) report(counts plan.ActionCounts, digest string) {
-	if missing := p.unplanned(p.OverrideIfFound); len(missing) > 0 {
+	if missing := p.named.missing(p.OverrideIfFound); len(missing) > 0 {
 		p.Logger.Warn("overridden orders are not in the view or not selected", "orders", strings.Join(missing, " "))
 	}
-	if p.unmatched.Count() > 0 {
+	if p.list.unmatched.Count() > 0 {
 		p.Logger.Warn("the list has orders that do not match the query; they are not in the plan",
-			"orders", p.unmatched.Count(), "reason", p.unmatched.String())
+			"orders", p.list.unmatched.Count(), "reason", p.list.unmatched.String())
 	}
-	if p.ties.count > 0 {
-		p.Logger.Warn("the list has orders twice; the plan has them once", "orders", p.ties.count,
-			"first", strings.Join(p.ties.twice, " "))
+	if p.list.ties.count > 0 {
+		p.Logger.Warn("the list has orders twice; the plan has them once", "orders", p.list.ties.count,
+			"first", strings.Join(p.list.ties.twice, " "))
 	}
-	if ahead := time.Duration(p.skew.Load()); ahead != 0 {
+	if ahead := time.Duration(p.clock.skew.Load()); ahead != 0 {
 		p.Logger.Warn("the local clock differs from that of Commerce, whose time was used; set the local clock",
 			"ahead", ahead)
 	}
@@ -363,56 +311,3 @@ func (p *planner) report(counts plan.ActionCounts, digest string) {
 		counts.Wait,
 		"hold", counts.Hold, "quarantine", counts.Quarantine, "complete", counts.Complete, "manual", counts.Manual)
 }
-
-// showProgress calls Progress each second until the returned function is called.
-func (p *planner) showProgress() (end func()) {
-	if p.Progress == nil {
-		return func() {}
-	}
-	over := make(chan struct{})
-	var shows sync.WaitGroup
-	shows.Go(func() {
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		for {
-			select {
-			case <-over:
-				return
-			case <-tick.C:
-			}
-			if err := p.showOnce(); err != nil {
-				p.Logger.Warn("PlanConfig.Progress panicked and is not called any more", "error", err)
-				return
-			}
-		}
-	})
-	return func() {
-		close(over)
-		shows.Wait()
-	}
-}
-
-func (p *planner) showOnce() (err error) {
-	defer callback.Recover(&err)
-	n := &p.counters
-	now := PlanProgress{
-		Listed: int(n.listed.Load()), Read: int(n.read.Load()), LookedUp: int(n.lookedUp.Load()),
-		Decided: int(n.decided.Load()),
-	}
-	if rest := p.calls.pace.Rest(); rest > 0 {
-		now.Until = time.Now().Add(rest)
-	}
-	p.Progress(now)
-	return nil
-}
-
-func (p *planner) take(ctx context.Context) error {
-	select {
-	case p.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (p *planner) give() { <-p.slots }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
@@ -18,27 +19,48 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/internal/throttle"
 )
 
-// read reads the orders that were listed without details.
-func (p *planner) read(ctx context.Context, candidates []candidate) error {
-	if p.Reader == nil {
+// planCalls are the calls of the planner: paced, and with a limit of those at the same time.
+type planCalls struct {
+	*pacedCalls
+	slots *throttle.Slots
+}
+
+// newPlanCalls also returns the context for the calls, see newPacedCalls.
+func newPlanCalls(ctx context.Context, cfg *PlanConfig) (*planCalls, context.Context) {
+	calls, ctx := newPacedCalls(ctx, cfg.RateLimit, cfg.Logger)
+	return &planCalls{calls, throttle.NewSlots(cfg.Concurrency)}, ctx
+}
+
+// detailReader reads single orders.
+type detailReader struct {
+	reader    OrderReader // nil: none is read
+	calls     *planCalls
+	progress  *planProgress
+	readable  atomic.Bool  // an order could be read
+	forbidden atomic.Int64 // orders that may not be read
+}
+
+// fill reads the orders that were listed without details.
+func (r *detailReader) fill(ctx context.Context, candidates []candidate) error {
+	if r.reader == nil {
 		return nil
 	}
 	var reads sync.WaitGroup
 	for i := range candidates {
 		c := &candidates[i]
-		if c.order.HasTransitions() || len(c.order.Problems) > 0 || p.take(ctx) != nil {
+		if c.order.HasTransitions() || len(c.order.Problems) > 0 || r.calls.slots.Take(ctx) != nil {
 			continue
 		}
-		turn, err := p.calls.next(ctx) // before the goroutine starts, so that orders are read in order
+		turn, err := r.calls.next(ctx) // before the goroutine starts, so that orders are read in order
 		if err != nil {
 			c.err = err
-			p.give()
+			r.calls.slots.Give()
 			continue
 		}
 		reads.Go(func() {
-			defer p.give()
+			defer r.calls.slots.Give()
 			var o *commerce.Order
-			if o, c.err = p.readOne(turn, c.order.ID); c.err != nil {
+			if o, c.err = r.one(turn, c.order.ID); c.err != nil {
 				return
 			}
 			if c.err = orders.IdentityOf(c.order).Check(orders.IdentityOf(o)); c.err == nil {
@@ -48,43 +70,43 @@ func (p *planner) read(ctx context.Context, candidates []candidate) error {
 	}
 	reads.Wait()
 	for i := range candidates {
-		if err := p.refused(candidates[i].order.Label(), candidates[i].err); err != nil {
+		if err := r.refused(candidates[i].order.Label(), candidates[i].err); err != nil {
 			return err
 		}
 	}
 	return ctx.Err() // a cancelled read says nothing about its order
 }
 
-// readOne reads an order with a context of pacedCalls.next.
-func (p *planner) readOne(turn context.Context, id string) (*commerce.Order, error) {
-	o, err := p.Reader.Order(turn, id)
-	p.calls.pauseFor(err)
-	p.counters.read.Add(1)
+// one reads an order with a context of pacedCalls.next.
+func (r *detailReader) one(turn context.Context, id string) (*commerce.Order, error) {
+	o, err := r.reader.Order(turn, id)
+	r.calls.pauseFor(err)
+	r.progress.read.Add(1)
 	switch {
 	case err != nil:
 		if forbidden(err) {
-			p.forbidden.Add(1)
+			r.forbidden.Add(1)
 		}
 		return nil, err
 	case o == nil || o.ID != id:
 		return nil, errors.New("the answer is about another order")
 	default:
-		p.readable.Store(true)
+		r.readable.Store(true)
 		return o, nil
 	}
 }
 
 // refused returns an error that ends planning if the credentials are at fault for an error: further calls might lock
 // the account.
-func (p *planner) refused(label string, err error) error {
-	if unauthorized(err) || forbidden(err) && p.allForbidden() {
+func (r *detailReader) refused(label string, err error) error {
+	if unauthorized(err) || forbidden(err) && r.allForbidden() {
 		return fmt.Errorf("resubmit: plan: read order %s: %w", text.Short(label), err)
 	}
 	return nil
 }
 
-// readAll reads orders by their ids at the same time. done is called for each of them, one after the other.
-func (p *planner) readAll(ctx context.Context, ids []string,
+// all reads orders by their ids at the same time. done is called for each of them, one after the other.
+func (r *detailReader) all(ctx context.Context, ids []string,
 	done func(id string, o *commerce.Order, err error) error) error {
 	type reading struct {
 		order *commerce.Order
@@ -93,15 +115,14 @@ func (p *planner) readAll(ctx context.Context, ids []string,
 	readings := make([]reading, len(ids))
 	var reads sync.WaitGroup
 	for i, id := range ids {
-		if p.take(ctx) != nil {
+		if r.calls.slots.Take(ctx) != nil {
 			break
 		}
 		reads.Go(func() {
-			defer p.give()
-			r := &readings[i]
+			defer r.calls.slots.Give()
 			var turn context.Context
-			if turn, r.err = p.calls.next(ctx); r.err == nil {
-				r.order, r.err = p.readOne(turn, id)
+			if turn, readings[i].err = r.calls.next(ctx); readings[i].err == nil {
+				readings[i].order, readings[i].err = r.one(turn, id)
 			}
 		})
 	}
@@ -110,11 +131,11 @@ func (p *planner) readAll(ctx context.Context, ids []string,
 		return err
 	}
 	for i, id := range ids {
-		r := &readings[i]
-		if err := p.refused(id, r.err); err != nil {
+		got := &readings[i]
+		if err := r.refused(id, got.err); err != nil {
 			return err
 		}
-		if err := done(id, r.order, r.err); err != nil {
+		if err := done(id, got.order, got.err); err != nil {
 			return err
 		}
 	}
@@ -122,8 +143,8 @@ func (p *planner) readAll(ctx context.Context, ids []string,
 }
 
 // allForbidden reports whether no order may be read.
-func (p *planner) allForbidden() bool {
-	return !p.readable.Load() && p.forbidden.Load() >= forbiddenInRow
+func (r *detailReader) allForbidden() bool {
+	return !r.readable.Load() && r.forbidden.Load() >= forbiddenInRow
 }
 
 // completed returns an order as it was read, with the fields that only the list has.
