@@ -127,7 +127,7 @@ func (o *order) beforePush() bool {
 }
 
 // stop ends the order because the run, or the call that is about the order, ends.
-func (o *order) stop() { o.machine.Stop(o.stopped()) }
+func (o *order) stop() { o.machine.GiveUp(protocol.NotStarted, o.stopped()) }
 
 // stopped returns why the order is not continued.
 func (o *order) stopped() string {
@@ -195,7 +195,7 @@ func (o *order) start() error {
 	}
 	lanes, err := o.lanes(o.ctx, o.entry.Lanes())
 	if err == nil {
-		o.machine.SeeLanes(lanes)
+		o.machine.Lanes(lanes)
 	}
 	return err
 }
@@ -465,7 +465,7 @@ func (o *order) finish(outcome protocol.Outcome, why string) {
 		o.x.drained.Store(true)
 	}
 	if outcome == protocol.Blocked {
-		o.blocker = cmp.Or(o.blocker, o.machine.Blocker())
+		o.blocker = cmp.Or(o.blocker, o.step.Blocker)
 		o.x.tally.block(o.blocker)
 	}
 	if o.counted.CompareAndSwap(false, true) {

@@ -89,7 +89,7 @@ func (a *attempt) claim() {
 	case err != nil:
 		o.journalFailed(err)
 	default:
-		o.machine.Claimed(seq)
+		o.machine.Stored(seq)
 	}
 }
 

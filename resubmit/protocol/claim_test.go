@@ -34,12 +34,12 @@ func TestClaimIsWrittenWithAllLanesBeforeThePush(t *testing.T) {
 	require.Equal(t, "1", s.journal[laneKey("tenant")].Lane.Order)
 }
 
-func TestClaimedStoresTheClaim(t *testing.T) {
+func TestClaimIsStored(t *testing.T) {
 	s := newStand(t).start().reads(protocol.Reading{})
 	records := s.m.Claim(s.lanes(s.wants(protocol.StepClaim).Lanes), s.now)
 	seq, conflict := s.put(records...)
 	require.Nil(t, conflict)
-	s.m.Claimed(seq)
+	s.m.Stored(seq)
 	_, version := s.m.Record()
 	require.Equal(t, seq, version)
 	s.sends()
@@ -180,7 +180,7 @@ func TestBusyLaneBlocks(t *testing.T) {
 			s.start().reads(protocol.Reading{}).claims()
 			if tc.why != "" {
 				s.ends(protocol.Blocked, tc.why)
-				require.NotEmpty(t, s.m.Blocker())
+				require.NotEmpty(t, s.m.Next(s.now).Blocker)
 				require.Equal(t, tc.lane, s.lane(), "an order that is blocked writes nothing")
 				return
 			}
@@ -195,9 +195,9 @@ func TestBlockedOrderDoesNotWaitForPermission(t *testing.T) {
 	s := newStand(t)
 	s.seedLane(protocol.Lane{Order: "0"})
 	s.start()
-	s.m.SeeLanes(s.lanes([]string{"s"}))
+	s.m.Lanes(s.lanes([]string{"s"}))
 	s.ends(protocol.Blocked, "blocked by 0")
-	s.m.SeeLanes(nil)
+	s.m.Lanes(nil)
 	s.ends(protocol.Blocked, "blocked by 0")
 }
 
@@ -260,7 +260,7 @@ func TestOrderIsGivenUpBeforeItsLanesAreKnown(t *testing.T) {
 	s.wants(protocol.StepVerify)
 	s.m.Verified(protocol.Verification{Outcome: protocol.FailedAgain, Why: "verified"}, s.now)
 	require.Equal(t, protocol.StepLanes, s.m.Next(s.now).Kind)
-	s.m.Stop("the journal cannot be read")
+	s.m.GiveUp(protocol.NotStarted, "the journal cannot be read")
 	s.ends(protocol.FailedAgain, "verified")
 	require.Equal(t, protocol.Pushed, s.record().Phase, "a later run verifies it again")
 }

@@ -1,14 +1,10 @@
 package protocol
 
 import (
-	"cmp"
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
-	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // MaxReadAge is how long ago the read of an order may have begun when its push is sent.
@@ -75,7 +71,7 @@ const (
 	// StepLookUp: ask Connect and call LookedUp.
 	StepLookUp
 	// StepClaim: take a token of the rate limit, read the records of Lanes, call Claim, write the
-	// records durably and call Claimed or Rejected. If Claim returns no records, call Next.
+	// records durably and call Stored or Rejected. If Claim returns no records, call Next.
 	StepClaim
 	// StepPush: call MaySend right before sending; if it allows that, push the order to Target and
 	// call Answered.
@@ -101,6 +97,7 @@ type Step struct {
 	Durable    bool     // of StepPut
 	Outcome    Outcome  // of StepEnd
 	Why        string   // of StepEnd and StepWait
+	Blocker    string   // of StepEnd: the number of the order that has a lane of this one, if that is why it is Blocked
 }
 
 type stage int
@@ -121,77 +118,52 @@ const (
 
 // Machine is the state machine of one order in one run.
 type Machine struct {
-	planned Planned
-	policy  *Policy
-	owner   Owner
-
-	stage stage
-	at    time.Time // not before
-	// put has the records to be written before anything else, and durable how.
-	put     []Record
-	durable bool
-
-	rec      Order    // as stored, or as it will be with put
-	version  uint64   // of the stored record
-	lanes    []Record // nil while they are not known
-	before   *Order   // the record that a release restores
-	claiming bool     // put is a claim
-	closing  *closing // what is to be recorded when the lanes are known
-
-	target    commerce.Status
-	tried     []commerce.Status // targets that the flow of the order lacks
-	readBegan time.Time
-	claimedAt time.Time
-	sentAt    time.Time // when the push began
-	releases  int       // and reads that were too old for a claim
-	readFails int
-
-	outcome Outcome
-	why     string
-	blocker string
+	planned   Planned
+	policy    *Policy
+	course    course
+	attempt   attempt
+	readFails int // in a row, of reads and look-ups about a push without an answer
 }
 
 // Record returns the record as it was last written or will be written by the next step, and its version.
-func (m *Machine) Record() (Order, uint64) { return m.rec, m.version }
+func (m *Machine) Record() (Order, uint64) { return m.course.rec, m.course.version }
 
 // Tried returns the targets that Commerce refused because the flow of the order lacks them.
-func (m *Machine) Tried() []commerce.Status { return m.tried }
-
-// Blocker returns the number of the order that has a lane of this one; "" unless that is why it is Blocked.
-func (m *Machine) Blocker() string { return m.blocker }
+func (m *Machine) Tried() []commerce.Status { return m.attempt.tried }
 
 // Postpone returns to StepAdmit instead of making a claim.
-func (m *Machine) Postpone() { m.stage = stageAdmit }
+func (m *Machine) Postpone() { m.course.stage = stageAdmit }
 
 // InFlight reports whether a push of the order was sent, or may have been, and its outcome is not known.
-func (m *Machine) InFlight() bool { return m.rec.InFlight() }
+func (m *Machine) InFlight() bool { return m.course.rec.InFlight() }
 
 // Next returns the next step. It changes nothing.
 func (m *Machine) Next(now time.Time) Step {
-	if len(m.put) > 0 {
-		return Step{Kind: StepPut, Records: m.put, Durable: m.durable}
+	c := &m.course
+	if len(c.put) > 0 {
+		return Step{Kind: StepPut, Records: c.put, Durable: c.durable}
 	}
-	if m.closing != nil {
-		return Step{Kind: StepLanes, Lanes: m.rec.Lanes}
+	if c.closing != nil {
+		return Step{Kind: StepLanes, Lanes: c.rec.Lanes}
 	}
-	if m.stage == stageEnd {
-		return Step{Kind: StepEnd, Outcome: m.outcome, Why: m.why}
+	if c.stage == stageEnd {
+		return Step{Kind: StepEnd, Outcome: c.outcome, Why: c.why, Blocker: c.blocker}
 	}
-	if m.stage == stageReload {
-		return Step{Kind: StepReload, At: m.at}
+	if c.stage == stageReload {
+		return Step{Kind: StepReload, At: c.at}
 	}
-	if now.Before(m.at) {
-		return Step{Kind: StepWait, At: m.at, Why: m.why}
+	if now.Before(c.at) {
+		return Step{Kind: StepWait, At: c.at, Why: c.why}
 	}
-	switch m.stage {
+	switch c.stage {
 	case stageAdmit:
 		return Step{Kind: StepAdmit}
 	case stageRead, stageLastRead, stageFirstRead, stageSecondRead:
-		return Step{Kind: StepRead, BeforePush: m.stage == stageRead}
+		return Step{Kind: StepRead, BeforePush: c.stage == stageRead}
 	case stageClaim:
 		return Step{Kind: StepClaim, Lanes: m.planned.Lanes}
 	case stagePush:
-		return Step{Kind: StepPush, Target: m.target}
+		return Step{Kind: StepPush, Target: m.attempt.target}
 	case stageLookUp:
 		return Step{Kind: StepLookUp}
 	default:
@@ -199,121 +171,61 @@ func (m *Machine) Next(now time.Time) Step {
 	}
 }
 
-// end ends the order without another record.
-func (m *Machine) end(o Outcome, format string, args ...any) {
-	m.stage, m.outcome, m.why = stageEnd, o, fmt.Sprintf(format, args...)
-}
-
-// closing is an end that is recorded together with the lanes.
-type closing struct {
-	at time.Time
-	// free says that the lanes are free. Otherwise they stay blocked.
-	free bool
-	// always says that the order is recorded even if it has no lane.
-	always bool
-}
-
-// endWith ends the order and records that. The lanes are freed if the order ended well or is at rest, so that nothing
-// more happens to it; otherwise they stay blocked.
-func (m *Machine) endWith(o Outcome, free bool, now time.Time, format string, args ...any) {
-	m.end(o, format, args...)
-	m.closing = &closing{at: now, free: free, always: true}
-	m.close()
-}
-
-// Lanes continues after StepLanes, with the records of the lanes as they are in the journal.
-func (m *Machine) Lanes(lanes []Record) {
-	m.setLanes(lanes)
-	m.close()
-}
-
-func (m *Machine) setLanes(lanes []Record) {
-	m.lanes = slices.Clone(lanes)
-	if m.lanes == nil {
-		m.lanes = []Record{}
+// Lanes reports the records of the lanes as they are in the journal: after StepLanes, and before StepAdmit if whoever
+// runs the machine wants an order that another one blocks to end at once, without waiting for anything.
+func (m *Machine) Lanes(records []Record) {
+	c := &m.course
+	switch {
+	case c.closing != nil:
+		c.lanes = knownLanes(records)
+		c.close()
+	case c.stage == stageAdmit && !c.rec.InFlight() && !c.rec.Refused:
+		c.lanes = knownLanes(records)
+		c.blockedBy(c.lanes.busy(c.id))
 	}
 }
 
-// close writes the end of the order, once the lanes are known.
-func (m *Machine) close() {
-	c := m.closing
-	if c == nil || m.lanes == nil && len(m.rec.Lanes) > 0 {
-		return
-	}
-	lanes := laneEnds(m.lanes, m.planned.ID, c.free, c.at)
-	if len(lanes) == 0 && !c.always {
-		m.closing = nil
-		return
-	}
-	m.rec.Phase, m.rec.Outcome, m.rec.Why = Ended, m.outcome, m.why
-	m.write(c.at, false)
-	m.put = append(m.put, lanes...)
-}
-
-// laneEnds returns the records of the lanes that an order has, after its end.
-func laneEnds(lanes []Record, order string, free bool, now time.Time) []Record {
-	var ends []Record
-	for _, r := range lanes {
-		if r.Lane == nil || r.Lane.Order != order {
-			continue
-		}
-		next := *r.Lane
-		if next.Blocked = !free; free {
-			next.Order, next.Number = "", ""
-		}
-		ends = append(ends, Record{Key: r.Key, Version: r.Version, At: now, Lane: &next})
-	}
-	return ends
-}
-
-// write schedules the record to be written.
-func (m *Machine) write(now time.Time, durable bool) {
-	m.rec.Run, m.rec.Epoch = m.owner.Run, m.owner.Epoch
-	m.put = []Record{{Key: OrderKey(m.planned.ID), Version: m.version, At: now, Order: m.rec.clone()}}
-	m.durable = durable
-}
-
-// Stored reports that the records of a StepPut were written with a sequence number.
+// Stored reports that the records of a claim or of a StepPut were written with a sequence number.
 func (m *Machine) Stored(seq uint64) {
-	for _, r := range m.put {
-		if r.Kind == KindOrder {
-			m.version = seq
-			continue
-		}
-		for i := range m.lanes {
-			if m.lanes[i].Key == r.Key {
-				m.lanes[i] = r
-				m.lanes[i].Version = seq
-			}
-		}
-	}
-	m.put, m.claiming, m.closing = nil, false, nil
+	m.course.stored(seq)
+	m.attempt.claiming = false
 }
 
 // Rejected reports that records were not written, because the current record of a key is another version than they
 // replace. If it is the order's, another run has the order.
 func (m *Machine) Rejected(current Record) {
-	if m.claiming { // again with the lanes as they are now, and a new token
-		m.rec, m.claiming, m.stage = *m.before, false, stageClaim
+	c := &m.course
+	if m.attempt.claiming { // again with the lanes as they are now, and a new token
+		c.rec, c.stage, m.attempt.claiming = *m.attempt.before, stageClaim, false
 	}
-	m.put, m.lanes = nil, nil
+	c.put, c.lanes = nil, nil
 	if current.Kind != KindLane {
-		m.claimedElsewhere(current)
+		c.takenOver(current)
 	}
 }
 
-func (m *Machine) claimedElsewhere(current Record) {
-	rec := current.Order
-	m.closing = nil
-	if rec == nil {
-		m.end(ClaimedElsewhere, "its record in the journal was removed by another run")
-		return
+// GiveUp ends an order with Skipped or NotStarted, if it has not ended and is not in flight. If its last push was
+// refused, it is read once more, because it may have been moved. What was written about an order in flight stays as it
+// is; a later run continues.
+func (m *Machine) GiveUp(o Outcome, why string) {
+	c := &m.course
+	if m.attempt.claiming { // whether the claim is in the journal is not known, but nothing was sent
+		c.rec, c.put, m.attempt.claiming = *m.attempt.before, nil, false
 	}
-	m.rec, m.version = *rec.clone(), current.Version
-	if rec.Run == m.owner.Run && rec.Phase == Ended {
-		m.end(rec.Outcome, "%s", rec.Why)
-		return
+	c.closing = nil // its end is not recorded, so that a later run finds it out again
+	switch {
+	case c.stage == stageEnd:
+	case c.stage == stageReload:
+		c.end(Unknown, "another process may have pushed it: %s", why)
+	case c.rec.Phase == Pushed:
+		c.end(Progressing, "pushed; the verification was stopped: %s", why)
+	case c.rec.InFlight():
+		c.end(Unknown, "the push got no answer, and that was not resolved before the run ended: %s", why)
+	case c.stage == stageLastRead:
+		c.unread("the run ended before")
+	case c.rec.Refused:
+		c.stage, c.outcome, c.why, c.at = stageLastRead, o, why, time.Time{}
+	default:
+		c.leave(o, why)
 	}
-	m.end(ClaimedElsewhere, "claimed by run %s after the plan was made; it is %s there",
-		text.Short(rec.Run), cmp.Or(string(rec.Outcome), string(rec.Phase)))
 }

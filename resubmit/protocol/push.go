@@ -1,16 +1,44 @@
 package protocol
 
 import (
-	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
+// attempt is the push of an order, from the choice of its target to its answer.
+type attempt struct {
+	target    commerce.Status
+	readBegan time.Time // when the read before the claim began
+	claimedAt time.Time
+	before    *Order    // the record before the claim
+	claiming  bool      // the claim is being written
+	sentAt    time.Time // when the push began
+
+	tried    []commerce.Status // targets that the flow of the order lacks
+	releases int               // of claims whose push was not sent, and reads that were too old for a claim
+}
+
+// choose chooses the first target of a reading that was not tried, and reports whether there is one.
+func (a *attempt) choose(r Reading) bool {
+	for _, t := range r.Targets {
+		if !slices.Contains(a.tried, t) {
+			a.target, a.readBegan = t, r.Began
+			return true
+		}
+	}
+	return false
+}
+
+// spent counts a try that sent nothing, and reports whether there must be no further one.
+func (a *attempt) spent() bool {
+	a.releases++
+	return a.releases >= maxReleases
+}
+
 // Admitted reports that a push is allowed.
-func (m *Machine) Admitted() { m.stage, m.at = stageRead, time.Time{} }
+func (m *Machine) Admitted() { m.course.stage, m.course.at = stageRead, time.Time{} }
 
 // Reading is what a read of the order shows.
 type Reading struct {
@@ -33,13 +61,14 @@ type Reading struct {
 
 // Read reports a reading of the order.
 func (m *Machine) Read(r Reading, now time.Time) {
+	c := &m.course
 	if r.Err == nil {
-		if r.Began.Before(m.at) {
+		if r.Began.Before(c.at) {
 			return // too early: it is read again
 		}
-		m.rec.Status = r.Status
+		c.rec.Status = r.Status
 	}
-	switch m.stage {
+	switch c.stage {
 	case stageFirstRead, stageSecondRead:
 		m.resolveRead(r, now)
 	case stageLastRead:
@@ -50,178 +79,63 @@ func (m *Machine) Read(r Reading, now time.Time) {
 }
 
 func (m *Machine) readBeforeClaim(r Reading, now time.Time) {
+	c := &m.course
+	pushed := c.rec.Refused || c.rec.unanswered()
 	switch {
-	case r.Gone && (m.rec.Refused || m.unanswered()):
-		m.end(Unknown, "the push to %s may have been accepted, and then: %v", m.rec.Target, r.Err)
+	case r.Gone && pushed:
+		c.end(Unknown, "the push to %s may have been accepted, and then: %v", c.rec.Target, r.Err)
 	case r.Gone:
-		m.skip(false, now, "%v", r.Err)
+		c.skip(false, now, "%v", r.Err)
 	case r.Err != nil:
-		m.stage = stageAdmit // whoever runs the machine waits, or gives up
-	case r.Change != "" && (m.rec.Refused || m.unanswered()):
-		m.credit(r, now)
+		c.stage = stageAdmit // whoever runs the machine waits, or gives up
+	case r.Change != "" && pushed:
+		c.credit(r.Change, now)
 	case r.Change != "":
-		m.skip(r.AtRest, now, "moved since the plan was made: %s", r.Change)
+		c.skip(r.AtRest, now, "moved since the plan was made: %s", r.Change)
+	case m.attempt.choose(r):
+		c.stage = stageClaim
+	case len(m.attempt.tried) > 0: // all were refused
+		c.endWith(c.rec.notPushed(), r.AtRest, now, "%s", r.NoTarget)
 	default:
-		m.chooseTarget(r, now)
+		c.skip(false, now, "%s", r.NoTarget)
 	}
-}
-
-func (m *Machine) chooseTarget(r Reading, now time.Time) {
-	for _, t := range r.Targets {
-		if !slices.Contains(m.tried, t) {
-			m.target, m.readBegan, m.stage = t, r.Began, stageClaim
-			return
-		}
-	}
-	if len(m.tried) > 0 { // all were refused
-		m.endWith(m.notPushed(Skipped), r.AtRest, now, "%s", r.NoTarget)
-		return
-	}
-	m.skip(false, now, "%s", r.NoTarget)
-}
-
-// skip ends an order without a push. If it is at rest, the lanes that it has from an earlier claim are freed.
-func (m *Machine) skip(atRest bool, now time.Time, format string, args ...any) {
-	m.end(m.notPushed(Skipped), format, args...)
-	if m.version > 0 && atRest {
-		m.closing = &closing{at: now, free: true}
-		m.close()
-	}
-}
-
-// unanswered reports whether an earlier push of this failure got no answer. The order was proven unchanged since.
-func (m *Machine) unanswered() bool { return m.rec.Attempts+m.rec.Forgiven > 0 }
-
-// notPushed returns the outcome of an order that is not pushed, or not pushed again.
-func (m *Machine) notPushed(o Outcome) Outcome {
-	if m.unanswered() {
-		return NotMoved
-	}
-	return o
-}
-
-// credit treats an earlier push as accepted, because the order was moved, by the push or by somebody else.
-func (m *Machine) credit(r Reading, now time.Time) {
-	what := "got no answer"
-	if m.rec.Refused {
-		what = "was refused"
-		m.rec.Attempts++
-		m.rec.Resubmissions++
-	}
-	m.accept(now, fmt.Sprintf("the push to %s %s, but the order was moved, by the push or by somebody else: %s",
-		m.rec.Target, what, r.Change))
-}
-
-func (m *Machine) accept(now time.Time, why string) {
-	m.rec.Phase, m.rec.Why, m.rec.Refused = Pushed, why, false
-	m.write(now, false)
-	m.stage, m.at = stageVerify, now
 }
 
 // Claim returns the records that claim the order and its lanes, given the records of the lanes in the journal. It
 // returns none if the order cannot be claimed; Next says what to do then.
-func (m *Machine) Claim(lanes []Record, now time.Time) []Record {
-	m.setLanes(lanes)
+func (m *Machine) Claim(records []Record, now time.Time) []Record {
+	c, a := &m.course, &m.attempt
+	c.lanes = knownLanes(records)
 	most, spacing := m.policy.attempts(m.planned.Type, m.planned.Request)
-	next := m.nextPush(spacing)
+	next := c.rec.nextPush(spacing)
 	switch {
-	case age(now, m.readBegan) > MaxReadAge:
-		m.readAgain()
+	case age(now, a.readBegan) > MaxReadAge:
+		c.stage = stageRead
+		if a.spent() {
+			c.end(NotStarted, "given up after %d tries to claim it within %v of the read before: the journal or the clients "+
+				"are too slow", a.releases, MaxReadAge)
+		}
 		return nil
-	case m.rec.Attempts >= most:
-		m.endWith(NotMoved, false, now, "%d pushes are all that the policy allows", most)
+	case c.rec.Attempts >= most:
+		c.endWith(NotMoved, false, now, "%d pushes are all that the policy allows", most)
 		return nil
-	case m.rec.Resubmissions >= m.policy.MaxResubmissions && !m.planned.Named:
-		m.skip(false, now, "it was resubmitted %d times, and only the operator may resubmit it again", m.rec.Resubmissions)
+	case c.rec.Resubmissions >= m.policy.MaxResubmissions && !m.planned.Named:
+		c.skip(false, now, "it was resubmitted %d times, and only the operator may resubmit it again", c.rec.Resubmissions)
 		return nil
 	case now.Before(next):
-		m.stage, m.at, m.why = stageAdmit, next, "the next push of the order must wait"
+		c.stage, c.at, c.why = stageAdmit, next, "the next push of the order must wait"
 		return nil
 	}
-	if m.busy() || m.overtaken() {
+	if c.blockedBy(c.lanes.busy(c.id)) || !m.planned.Named && c.blockedBy(c.lanes.overtaken(&m.planned)) {
 		return nil
 	}
-	before := m.rec
-	m.before, m.claiming = &before, true
-	m.rec.Phase, m.rec.Outcome, m.rec.Lanes = Claimed, "", m.planned.Lanes
-	m.rec.Attempts++
-	m.rec.Resubmissions++
-	m.rec.Named = m.planned.Named
-	m.rec.Target, m.rec.ClaimedAt, m.rec.Why = m.target, now, "about to be pushed"
-	m.rec.Refused, m.rec.Gateway, m.rec.SentAt = false, false, time.Time{}
-	if m.rec.FirstClaimAt.IsZero() {
-		m.rec.FirstClaimAt = now
-	}
-	m.claimedAt = now
-	m.write(now, true)
-	for _, l := range m.lanes {
-		m.put = append(m.put, Record{Key: l.Key, Version: l.Version, At: now, Lane: m.taken(l.Lane)})
-	}
-	m.stage = stagePush
-	return m.put
-}
-
-// readAgain returns to the read before the claim, which took too long, but not for ever.
-func (m *Machine) readAgain() {
-	m.stage = stageRead
-	if m.releases++; m.releases >= maxReleases {
-		m.end(NotStarted, "given up after %d tries to claim it within %v of the read before: the journal or the clients "+
-			"are too slow", m.releases, MaxReadAge)
-	}
-}
-
-// nextPush returns when the order may be pushed again: not before the spacing after a push that may have been sent.
-func (m *Machine) nextPush(spacing time.Duration) time.Time {
-	if m.rec.SentAt.IsZero() || m.rec.Refused && m.rec.Attempts+m.rec.Forgiven == 0 {
-		return time.Time{}
-	}
-	return m.rec.SentAt.Add(spacing)
-}
-
-// taken returns a lane that this order has.
-func (m *Machine) taken(l *Lane) *Lane {
-	next := Lane{Order: m.planned.ID, Number: m.planned.Number, Newest: m.planned.ID, NewestAt: m.planned.PlacedAt}
-	if l != nil && l.NewestAt.After(next.NewestAt) {
-		next.Newest, next.NewestAt = l.Newest, l.NewestAt
-	}
-	return &next
-}
-
-// busy ends the order if another one has a lane.
-func (m *Machine) busy() bool {
-	for _, r := range m.lanes {
-		l := r.Lane
-		if l == nil || l.Order == m.planned.ID || l.Order == "" {
-			continue
-		}
-		what := "has not ended yet"
-		if l.Blocked {
-			what = "did not end well"
-		}
-		m.blocker = cmp.Or(l.Number, l.Order)
-		m.end(Blocked, "blocked by %s, another order of the same %s, which %s", m.blocker, r.ID, what)
-		return true
-	}
-	return false
-}
-
-// overtaken ends the order if a newer one had a lane, unless the operator named the order.
-func (m *Machine) overtaken() bool {
-	for _, r := range m.lanes {
-		l := r.Lane
-		if l != nil && l.Order != m.planned.ID && l.Overtook(m.planned.ID, m.planned.PlacedAt) && !m.planned.Named {
-			m.blocker = l.Newest
-			m.end(Blocked, "a newer order of the same %s was pushed before: %s", r.ID, l.Newest)
-			return true
-		}
-	}
-	return false
-}
-
-// Claimed reports that the records of the claim were written with a sequence number.
-func (m *Machine) Claimed(seq uint64) {
-	m.Stored(seq)
-	m.stage = stagePush
+	before := c.rec
+	a.before, a.claiming, a.claimedAt = &before, true, now
+	c.rec.claim(&m.planned, a.target, now)
+	c.write(now, true)
+	c.put = append(c.put, c.lanes.taken(&m.planned, now)...)
+	c.stage = stagePush
+	return c.put
 }
 
 // Check is what is known right before a push is sent.
@@ -236,7 +150,7 @@ type Check struct {
 func (m *Machine) MaySend(c Check, now time.Time) bool {
 	var why string
 	switch {
-	case m.stage != stagePush || m.claiming:
+	case m.course.stage != stagePush || m.attempt.claiming:
 		return false // there is no claim
 	case !c.Lease:
 		why = "the lease of the run is over"
@@ -244,7 +158,7 @@ func (m *Machine) MaySend(c Check, now time.Time) bool {
 		why = c.Closed
 	default:
 		if why = m.Late(now); why == "" {
-			m.sentAt = now
+			m.attempt.sentAt = now
 			return true
 		}
 	}
@@ -255,9 +169,9 @@ func (m *Machine) MaySend(c Check, now time.Time) bool {
 // Late returns why it is too late to send the push of a claim; "" if it is not.
 func (m *Machine) Late(now time.Time) string {
 	switch {
-	case age(now, m.claimedAt) > m.policy.MaxClaimAge:
+	case age(now, m.attempt.claimedAt) > m.policy.MaxClaimAge:
 		return "the claim is too old"
-	case age(now, m.readBegan) > MaxReadAge:
+	case age(now, m.attempt.readBegan) > MaxReadAge:
 		return "the order was read too long ago"
 	default:
 		return ""
@@ -270,20 +184,13 @@ func age(now, t time.Time) time.Duration {
 	return max(now.Sub(t), now.Round(0).Sub(t.Round(0)))
 }
 
-// release takes a claim back before anything was sent: the record is as before, with a new version. The order keeps
-// its lanes.
+// release takes a claim back before anything was sent, but not for ever.
 func (m *Machine) release(now time.Time, why string) {
-	m.restore(now, why)
-	if m.releases++; m.releases >= maxReleases {
-		m.end(NotStarted, "given up after %d claims whose push was not sent; the last one: %s", m.releases, why)
+	c, a := &m.course, &m.attempt
+	c.restore(a.before, now, why)
+	if a.spent() {
+		c.end(NotStarted, "given up after %d claims whose push was not sent; the last one: %s", a.releases, why)
 	}
-}
-
-func (m *Machine) restore(now time.Time, why string) {
-	m.rec = *m.before
-	m.rec.Why = why
-	m.write(now, false)
-	m.stage, m.at = stageAdmit, now
 }
 
 // AnswerKind is what became of a push.
@@ -315,22 +222,23 @@ type Answer struct {
 
 // Answered reports what became of the push.
 func (m *Machine) Answered(a Answer, now time.Time) {
+	c := &m.course
 	switch a.Kind {
 	case Accepted:
-		m.rec.SentAt = now
-		m.accept(now, "Commerce accepted the push to "+string(m.target))
+		c.rec.SentAt = now
+		c.accept(now, "Commerce accepted the push to "+string(m.attempt.target))
 	case NotSent:
 		m.release(now, a.Why)
 	case Refused, RefusedForNow, NotOffered:
 		m.refused(a, now)
 	case ByGateway, NoAnswer:
-		m.rec.Phase, m.rec.Why = Unanswered, a.Why
-		m.rec.Gateway = a.Kind == ByGateway
+		c.rec.Phase, c.rec.Why = Unanswered, a.Why
+		c.rec.Gateway = a.Kind == ByGateway
 		// Neither a gateway nor a broken connection ends a push: its deadline does.
-		if m.rec.SentAt = m.sentAt.Add(m.policy.PushTimeout); now.After(m.rec.SentAt) {
-			m.rec.SentAt = now
+		if c.rec.SentAt = m.attempt.sentAt.Add(m.policy.PushTimeout); now.After(c.rec.SentAt) {
+			c.rec.SentAt = now
 		}
-		m.write(now, true)
+		c.write(now, true)
 		m.resolve()
 	}
 }
@@ -338,85 +246,34 @@ func (m *Machine) Answered(a Answer, now time.Time) {
 // refused handles a push that Commerce itself refused. It does not count as an attempt. The order is read before it is
 // pushed again or ends, because a server can act on a push and still refuse it.
 func (m *Machine) refused(a Answer, now time.Time) {
-	m.restore(now, a.Why)
-	m.rec.Refused, m.rec.SentAt, m.rec.Target, m.rec.ClaimedAt = true, now, m.target, m.claimedAt
-	if m.rec.FirstClaimAt.IsZero() {
-		m.rec.FirstClaimAt = m.claimedAt
+	c, push := &m.course, &m.attempt
+	c.restore(push.before, now, a.Why)
+	c.rec.Refused, c.rec.SentAt, c.rec.Target, c.rec.ClaimedAt = true, now, push.target, push.claimedAt
+	if c.rec.FirstClaimAt.IsZero() {
+		c.rec.FirstClaimAt = push.claimedAt
 	}
-	m.write(now, false)
+	c.write(now, false)
 	switch a.Kind {
 	case NotOffered:
-		m.tried = append(m.tried, m.target)
+		push.tried = append(push.tried, push.target)
 	case Refused:
-		m.stage, m.why = stageLastRead, a.Why
+		c.stage, c.why = stageLastRead, a.Why
 	default:
 	}
-}
-
-// GiveUp ends an order with Skipped or NotStarted, if it has not ended and is not in flight. If its last push was
-// refused, it is read once more, because it may have been moved. What was written about an order in flight stays as it
-// is; a later run continues.
-func (m *Machine) GiveUp(o Outcome, why string) {
-	if m.claiming { // whether the claim is in the journal is not known, but nothing was sent
-		m.rec, m.put, m.claiming = *m.before, nil, false
-	}
-	m.closing = nil // its end is not recorded, so that a later run finds it out again
-	switch {
-	case m.stage == stageEnd:
-	case m.stage == stageReload:
-		m.end(Unknown, "another process may have pushed it: %s", why)
-	case m.rec.Phase == Pushed:
-		m.end(Progressing, "pushed; the verification was stopped: %s", why)
-	case m.rec.InFlight():
-		m.end(Unknown, "the push got no answer, and that was not resolved before the run ended: %s", why)
-	case m.stage == stageLastRead:
-		m.unread("the run ended before")
-	case m.rec.Refused:
-		m.stage, m.outcome, m.why, m.at = stageLastRead, o, why, time.Time{}
-	default:
-		m.leave(o, why)
-	}
-}
-
-// leave ends an order, which a later run may push, without a record.
-func (m *Machine) leave(o Outcome, why string) {
-	switch {
-	case m.unanswered():
-		m.end(NotMoved, "pushed without an answer, and proven unchanged; %s", why)
-	case o == NotStarted:
-		m.end(o, "not started: %s", why)
-	default:
-		m.end(o, "%s", why)
-	}
-}
-
-// unread ends an order whose last push was refused and that could not be read since.
-func (m *Machine) unread(why string) {
-	m.end(Unknown, "%s; the last push was refused, and whether it moved the order is not known: %s; apply the plan again",
-		m.why, why)
 }
 
 // lastRead ends an order after a refused push, unless it was moved.
 func (m *Machine) lastRead(r Reading, now time.Time) {
-	why, o := m.why, m.outcome
+	c := &m.course
+	why, o := c.why, c.outcome
 	switch {
 	case r.Err != nil:
-		m.unread("the order could not be read: " + r.Err.Error())
+		c.unread("the order could not be read: " + r.Err.Error())
 	case r.Change != "":
-		m.credit(r, now)
+		c.credit(r.Change, now)
 	case o != "": // given up
-		m.leave(o, why)
+		c.leave(o, why)
 	default:
-		m.endWith(m.notPushed(Skipped), r.AtRest, now, "%s", why)
+		c.endWith(c.rec.notPushed(), r.AtRest, now, "%s", why)
 	}
-}
-
-// SeeLanes ends an order that is not in flight if another order has one of its lanes. Whoever runs the machine calls it
-// before StepAdmit, so that a blocked order waits for nothing.
-func (m *Machine) SeeLanes(lanes []Record) {
-	if m.stage != stageAdmit || m.InFlight() || m.rec.Refused {
-		return
-	}
-	m.setLanes(lanes)
-	m.busy()
 }

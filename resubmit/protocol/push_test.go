@@ -287,7 +287,7 @@ func TestGiveUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newStand(t).start()
 			tc.before(s)
-			s.m.Stop("the run ends")
+			s.m.GiveUp(protocol.NotStarted, "the run ends")
 			s.ends(tc.outcome, "")
 			if tc.phase == "" {
 				require.Empty(t, s.journal)

@@ -9,7 +9,7 @@ import (
 // Clone returns a copy of the machine. They share nothing that changes.
 func (m *Machine) Clone() *Machine {
 	c := *m
-	c.lanes, c.tried = slices.Clone(m.lanes), slices.Clone(m.tried)
+	c.course.lanes, c.attempt.tried = slices.Clone(m.course.lanes), slices.Clone(m.attempt.tried)
 	return &c
 }
 
@@ -26,24 +26,25 @@ type Encoding interface {
 // AppendState appends the state of the machine without its constants, which are the arguments of
 // [Start], and without texts for people.
 func (m *Machine) AppendState(b []byte, e Encoding) []byte {
-	b = appendInts(b, int(m.stage), m.releases, m.readFails, len(m.tried), len(m.put))
-	b = append(b, flag(m.claiming), flag(m.closing != nil), flag(m.lanes != nil))
-	b = appendStrings(b, string(m.outcome), string(m.target))
-	b = binary.AppendUvarint(b, e.Wait(m.at))
-	if m.stage == stageClaim || m.stage == stagePush {
-		for _, t := range []time.Time{m.readBegan, m.claimedAt, m.sentAt} {
+	c, a := &m.course, &m.attempt
+	b = appendInts(b, int(c.stage), a.releases, m.readFails, len(a.tried), len(c.put))
+	b = append(b, flag(a.claiming), flag(c.closing != nil), flag(c.lanes != nil))
+	b = appendStrings(b, string(c.outcome), string(a.target))
+	b = binary.AppendUvarint(b, e.Wait(c.at))
+	if c.stage == stageClaim || c.stage == stagePush {
+		for _, t := range []time.Time{a.readBegan, a.claimedAt, a.sentAt} {
 			b = binary.AppendUvarint(b, e.Age(t))
 		}
 	}
-	b = binary.AppendUvarint(b, e.Version(OrderKey(m.planned.ID), m.version))
-	b = m.rec.AppendState(b, e)
-	if m.before != nil && m.stage == stagePush {
-		b = m.before.AppendState(b, e)
+	b = binary.AppendUvarint(b, e.Version(OrderKey(c.id), c.version))
+	b = c.rec.AppendState(b, e)
+	if a.before != nil && c.stage == stagePush {
+		b = a.before.AppendState(b, e)
 	}
-	if m.closing != nil {
-		b = append(b, flag(m.closing.free), flag(m.closing.always))
+	if c.closing != nil {
+		b = append(b, flag(c.closing.free), flag(c.closing.always))
 	}
-	for _, l := range m.lanes {
+	for _, l := range c.lanes {
 		b = binary.AppendUvarint(b, e.Version(l.Key, l.Version))
 		b = l.Lane.AppendState(b)
 	}

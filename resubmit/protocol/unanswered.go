@@ -10,40 +10,42 @@ import (
 // resolve begins to find out what became of a push without an answer: by reads only, the first a settle delay after
 // the end of the push.
 func (m *Machine) resolve() {
-	m.stage, m.readFails = stageFirstRead, 0
-	m.at = m.rec.SentAt.Add(m.policy.SettleDelay)
-	m.why = "the push got no answer; it is read when it has settled"
+	c := &m.course
+	c.stage, m.readFails = stageFirstRead, 0
+	c.at = c.rec.SentAt.Add(m.policy.SettleDelay)
+	c.why = "the push got no answer; it is read when it has settled"
 }
 
 // resolveRead decides by a reading of an order whose push got no answer.
 func (m *Machine) resolveRead(r Reading, now time.Time) {
+	c := &m.course
 	switch {
 	case r.Err != nil:
 		if !r.Outage {
 			m.readFails++
 		}
 		if m.readFails >= maxReadErrors {
-			m.unknown("the order could not be read: %v", r.Err)
+			c.unknown("the order could not be read: %v", r.Err)
 			return
 		}
-		m.at = now.Add(min(m.policy.SettleDelay, time.Minute))
+		c.at = now.Add(min(m.policy.SettleDelay, time.Minute))
 	case r.Change != "":
-		m.accept(now, "its state shows that it was moved, by the push or by somebody else: "+r.Change)
+		c.accept(now, "its state shows that it was moved, by the push or by somebody else: "+r.Change)
 	case !m.planned.Provable:
-		m.unknown("the client does not report why orders fail and which transitions they offer")
-	case !slices.Contains(r.Targets, m.rec.Target):
-		m.unknown("the order does not offer the transition to %s any more", m.rec.Target)
-	case m.stage == stageFirstRead:
-		m.stage, m.readFails = stageSecondRead, 0
-		m.at = now.Add(m.policy.SettleDelay)
+		c.unknown("the client does not report why orders fail and which transitions they offer")
+	case !slices.Contains(r.Targets, c.rec.Target):
+		c.unknown("the order does not offer the transition to %s any more", c.rec.Target)
+	case c.stage == stageFirstRead:
+		c.stage, m.readFails = stageSecondRead, 0
+		c.at = now.Add(m.policy.SettleDelay)
 	case m.planned.NoConnect && !m.planned.Connect:
 		m.unchanged(now)
 	case !m.planned.Connect:
-		m.unknown("Connect cannot be asked about the order")
-	case m.rec.FirstClaimAt.IsZero():
-		m.unknown("when it was pushed first is not known, because the clock was set back since")
+		c.unknown("Connect cannot be asked about the order")
+	case c.rec.FirstClaimAt.IsZero():
+		c.unknown("when it was pushed first is not known, because the clock was set back since")
 	default:
-		m.stage, m.at, m.readFails = stageLookUp, now, 0
+		c.stage, c.at, m.readFails = stageLookUp, now, 0
 	}
 }
 
@@ -60,50 +62,44 @@ type LookUp struct {
 
 // LookedUp reports what Connect says.
 func (m *Machine) LookedUp(l LookUp, now time.Time) {
+	c := &m.course
 	switch {
 	case l.Err != nil && m.readFails+1 < maxReadErrors:
 		m.readFails++
-		m.at = now.Add(min(m.policy.SettleDelay, time.Minute))
+		c.at = now.Add(min(m.policy.SettleDelay, time.Minute))
 	case l.Err != nil:
-		m.unknown("Connect could not be asked: %v", l.Err)
+		c.unknown("Connect could not be asked: %v", l.Err)
 	case l.Request != "":
-		m.accept(now, "in Connect "+l.Request+" was made since the push, so it was accepted")
+		c.accept(now, "in Connect "+l.Request+" was made since the push, so it was accepted")
 	case l.Down != "":
-		m.unknown("Connect was not up all the time since the push: %s", l.Down)
+		c.unknown("Connect was not up all the time since the push: %s", l.Down)
 	case l.Forbidden != "":
-		m.unknown("%s", l.Forbidden)
+		c.unknown("%s", l.Forbidden)
 	default:
 		m.unchanged(now)
 	}
 }
 
-// unknown ends an order whose push got no answer because a proof is missing.
-func (m *Machine) unknown(format string, args ...any) {
-	m.end(Unknown, "the push got no answer, and the order looks unchanged, but "+format, args...)
-}
-
 // unchanged continues with an order that is proven unchanged: with another attempt if there is one left.
 func (m *Machine) unchanged(now time.Time) {
-	if m.rec.Gateway && m.rec.Forgiven < maxForgiven {
-		m.rec.Forgiven++
-		m.rec.Attempts--
+	c := &m.course
+	if c.rec.Gateway && c.rec.Forgiven < maxForgiven {
+		c.rec.Forgiven++
+		c.rec.Attempts--
 	}
 	most, spacing := m.policy.attempts(m.planned.Type, m.planned.Request)
 	// That the operator named the order counts for that plan only.
-	over := (m.rec.Resubmissions >= m.policy.MaxResubmissions || m.rec.Named) && !m.planned.Named
-	if m.rec.Attempts >= most || over {
-		m.endWith(NotMoved, false, now, "pushed %d times without an answer, and proven unchanged",
-			m.rec.Attempts+m.rec.Forgiven)
+	over := (c.rec.Resubmissions >= m.policy.MaxResubmissions || c.rec.Named) && !m.planned.Named
+	if c.rec.Attempts >= most || over {
+		c.endWith(NotMoved, false, now, "pushed %d times without an answer, and proven unchanged",
+			c.rec.Attempts+c.rec.Forgiven)
 		return
 	}
-	m.rec.Phase, m.rec.Why = Open, "the push changed nothing, so another attempt is allowed"
-	m.write(now, true)
-	m.stage, m.at = stageAdmit, m.rec.SentAt.Add(spacing)
-	m.why = "the next push of the order must wait"
+	c.rec.Phase, c.rec.Why = Open, "the push changed nothing, so another attempt is allowed"
+	c.write(now, true)
+	c.stage, c.at = stageAdmit, c.rec.SentAt.Add(spacing)
+	c.why = "the next push of the order must wait"
 }
-
-// Stop ends an order because the run ends.
-func (m *Machine) Stop(why string) { m.GiveUp(NotStarted, why) }
 
 // Verification is the result of verifying a push.
 type Verification struct {
@@ -120,17 +116,18 @@ type Verification struct {
 
 // Verified reports the result of verifying a push.
 func (m *Machine) Verified(v Verification, now time.Time) {
-	first := m.rec.DoneAt.IsZero() && !v.DoneAt.IsZero()
+	c := &m.course
+	first := c.rec.DoneAt.IsZero() && !v.DoneAt.IsZero()
 	if first {
-		m.rec.DoneAt = v.DoneAt
+		c.rec.DoneAt = v.DoneAt
 	}
 	if v.Outcome == Progressing {
-		m.end(Progressing, "%s", v.Why)
+		c.end(Progressing, "%s", v.Why)
 		if first {
-			m.write(now, false)
+			c.write(now, false)
 		}
 		return
 	}
-	m.rec.After, m.rec.Status = v.Template, v.Status
-	m.endWith(v.Outcome, v.Outcome == Completed || v.AtRest, now, "%s", v.Why)
+	c.rec.After, c.rec.Status = v.Template, v.Status
+	c.endWith(v.Outcome, v.Outcome == Completed || v.AtRest, now, "%s", v.Why)
 }

@@ -394,14 +394,14 @@ func (w *world) stop(p int, end protocol.RunEnd) {
 		if t.machine == nil {
 			continue
 		}
-		w.machine(p, o).Stop("the circuit is open")
+		w.machine(p, o).GiveUp(protocol.NotStarted, "the circuit is open")
 		w.perform(p, o)
 		if t.machine != nil { // a refused push is read once more
 			w.machine(p, o).Read(w.reading(p, o), w.now)
 			w.perform(p, o)
 		}
 		if t.machine != nil { // it was credited
-			w.machine(p, o).Stop("the circuit is open")
+			w.machine(p, o).GiveUp(protocol.NotStarted, "the circuit is open")
 			w.perform(p, o)
 		}
 	}
