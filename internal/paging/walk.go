@@ -88,21 +88,11 @@ type Walk struct {
 	start int // position of the next page
 	done  bool
 
-	seen    map[string]struct{}
-	keyless bool
-	// frontier is the key of the last row taken, base the position of the first row with
-	// that key, and group the rows with it that have been seen.
-	frontier int64
-	base     int
-	group    map[string]int // row → how many were counted before it
-	inside   bool           // the next page begins with a row of the frontier
-	whole    bool           // one answer had the group, the row before it, and the end of the list
-
-	// counted is the group of the previous count, and countedBase its base.
-	counted     map[string]int
-	countedBase int
-	moved       bool // rows of the group changed their order since the previous count
-	steady      int  // counts in a row without a change of order
+	seen     map[string]struct{}
+	keyless  bool
+	frontier frontier
+	inside   bool // the next page begins with a row of the frontier
+	whole    bool // one answer had the frontier, the row before it, and the end of the list
 
 	first      []Row // the page at position 0
 	firstTotal int   // its total
@@ -110,13 +100,31 @@ type Walk struct {
 	probing    bool  // the next page is after the only known row
 
 	back    int // how far to step back at a gap
-	asked   int // all pages
+	claimed int // the total that exceeds the list
+	missing int // how often the list ended before the total
+	answers answers
+}
+
+// frontier is the key of the last row that was taken, with the rows that have it. They are counted until it is known
+// that none is missing.
+type frontier struct {
+	key  int64
+	base int            // the position of the first row
+	rows map[string]int // row → how many were counted before it
+
+	counted     map[string]int // the rows of the previous count
+	countedBase int            // its base
+	moved       bool           // rows changed their order since the previous count
+	steady      int            // counts in a row without a change of order
+}
+
+// answers counts the answers, to notice a server that does not page as it should.
+type answers struct {
+	all     int
 	reach   int // the position after the furthest page
 	further int // pages that ended after all pages before them
 	pages   int // pages with new rows
 	idle    int // pages in a row without new rows
-	claimed int // the total that exceeds the list
-	missing int // how often the list ended before the total
 
 	last      []Row // the page before
 	lastStart int   // its position
@@ -144,7 +152,7 @@ func CheckPage(rows int) error {
 // New returns a walk in pages of size rows, at least [MinSize].
 func New(size int) *Walk {
 	size = max(size, MinSize)
-	return &Walk{size: size, limit: maxRows, back: size, frontier: lowest, seen: map[string]struct{}{}}
+	return &Walk{size: size, limit: maxRows, back: size, frontier: frontier{key: lowest}, seen: map[string]struct{}{}}
 }
 
 // Start returns the position of the next page.
@@ -171,12 +179,7 @@ func (w *Walk) Seen() int { return len(w.seen) }
 // of the list in the answer, or [Unknown].
 func (w *Walk) Take(rows []Row, total int) []int {
 	w.most = max(w.most, len(rows))
-	w.asked++
-	w.watch(rows)
-	if end := w.start + len(rows); end > w.reach {
-		w.reach = end
-		w.further++
-	}
+	w.answers.add(rows, w.start, w.probing)
 	keys := w.keysOf(rows)
 	if w.start == 0 {
 		w.first, w.firstTotal = slices.Clone(rows), total
@@ -187,7 +190,7 @@ func (w *Walk) Take(rows []Row, total int) []int {
 		return nil
 	case w.probing:
 		w.probing = false
-		w.idle++
+		w.answers.idle++
 		if len(rows) == 0 {
 			w.finish(w.start, total)
 		} else {
@@ -195,34 +198,39 @@ func (w *Walk) Take(rows []Row, total int) []int {
 		}
 		return nil
 	case len(rows) == 0 && w.start == 0:
-		w.idle++
+		w.answers.idle++
 		w.finish(0, total)
 		return nil
 	case !w.joins(rows, keys):
 		w.stepBack()
-		w.idle++
+		w.answers.idle++
 		return nil
 	}
 	w.back = w.size
 	return w.take(rows, keys, total)
 }
 
-// watch counts answers that show that the server does not page as it should.
-func (w *Walk) watch(rows []Row) {
+// add counts a page at a position. probing is as in Walk.
+func (a *answers) add(rows []Row, start int, probing bool) {
+	a.all++
 	switch {
-	case w.start == w.lastStart:
-	case len(rows) > 0 && slices.Equal(rows, w.last):
-		w.repeated++
+	case start == a.lastStart:
+	case len(rows) > 0 && slices.Equal(rows, a.last):
+		a.repeated++
 	default:
-		w.repeated = 0
+		a.repeated = 0
 	}
-	if len(rows) == 0 && w.start < w.reach {
-		w.vanished++
+	if len(rows) == 0 && start < a.reach {
+		a.vanished++
 	}
-	if w.probing && len(rows) == 1 && w.repeated == 0 {
-		w.lone++
+	if probing && len(rows) == 1 && a.repeated == 0 {
+		a.lone++
 	}
-	w.last, w.lastStart = slices.Clone(rows), w.start
+	a.last, a.lastStart = slices.Clone(rows), start
+	if end := start + len(rows); end > a.reach {
+		a.reach = end
+		a.further++
+	}
 }
 
 // keysOf returns the keys of rows. A missing or decreasing key makes the list keyless.
@@ -232,10 +240,9 @@ func (w *Walk) keysOf(rows []Row) []int64 {
 	for i, r := range rows {
 		if !w.keyless && (r.Key == NoKey || r.Key < at) {
 			w.keyless, w.inside = true, true
-			w.frontier, w.base, w.counted, w.steady = lowest, 0, nil, 0
-			w.group = make(map[string]int, len(w.seen))
+			w.frontier = frontier{key: lowest, rows: make(map[string]int, len(w.seen)), moved: w.frontier.moved}
 			for id := range w.seen {
-				w.group[id] = 0
+				w.frontier.rows[id] = 0
 			}
 			return w.keysOf(rows)
 		}
@@ -255,7 +262,7 @@ func (w *Walk) joins(rows []Row, keys []int64) bool {
 	case len(rows) == 0 || !w.has(rows[0].ID):
 		return false
 	default:
-		return keys[0] < w.frontier || w.inside && keys[0] == w.frontier
+		return keys[0] < w.frontier.key || w.inside && keys[0] == w.frontier.key
 	}
 }
 
@@ -269,35 +276,36 @@ func (w *Walk) take(rows []Row, keys []int64, total int) []int {
 	n := len(rows)
 	if !w.inside {
 		fresh := w.enter(rows, 0, n)
-		w.settle(fresh)
+		w.answers.settle(fresh)
 		w.anchor(rows, keys, fresh, total)
 		return fresh
 	}
-	first := index(keys, w.frontier)
+	first := index(keys, w.frontier.key)
 	if w.start == 0 || first > 0 {
-		w.base = w.start + first
+		w.frontier.base = w.start + first
 	}
-	cut := index(keys, w.frontier+1)
+	cut := index(keys, w.frontier.key+1)
 	fresh := w.enter(rows, 0, cut)
-	w.count(rows, first, cut)
+	w.frontier.count(rows, first, cut, w.start)
 	ends := w.ends(n, fresh, total)
 	whole := w.whole && n == 1
+	end := w.start + cut
 	w.whole = false
 	switch {
 	case whole:
 		w.finish(w.start+n, total)
-	case (cut < n || ends) && !w.complete(w.start+cut):
-		w.settle(fresh)
+	case (cut < n || ends) && !w.frontier.complete(end, w.firstTotal == end && len(w.first) == end):
+		w.answers.settle(fresh)
 		w.again()
 	case cut < n:
 		fresh = append(fresh, w.enter(rows, cut, n)...)
-		w.settle(fresh)
+		w.answers.settle(fresh)
 		w.anchor(rows, keys, fresh, total)
 	case ends:
-		w.settle(fresh)
+		w.answers.settle(fresh)
 		w.end(n, total)
 	default:
-		w.settle(fresh)
+		w.answers.settle(fresh)
 		w.step(n)
 	}
 	return fresh
@@ -326,20 +334,19 @@ func (w *Walk) enter(rows []Row, from, to int) []int {
 	return fresh
 }
 
-// count adds rows[from:to] to the group of the frontier. Nameless rows are distinguished by
-// their position.
-func (w *Walk) count(rows []Row, from, to int) {
+// count adds rows[from:to] of the page at start. Nameless rows are distinguished by their position.
+func (f *frontier) count(rows []Row, from, to, start int) {
 	last := -1
 	for i := from; i < to; i++ {
 		id := rows[i].ID
 		if rows[i].Nameless {
-			id += "@" + strconv.Itoa(w.start+i)
+			id += "@" + strconv.Itoa(start+i)
 		}
-		if _, ok := w.group[id]; !ok {
-			w.group[id] = len(w.group)
+		if _, ok := f.rows[id]; !ok {
+			f.rows[id] = len(f.rows)
 		}
-		if at, ok := w.counted[id]; ok {
-			w.moved = w.moved || at < last
+		if at, ok := f.counted[id]; ok {
+			f.moved = f.moved || at < last
 			last = at
 		}
 	}
@@ -349,22 +356,22 @@ func (w *Walk) count(rows []Row, from, to int) {
 // are taken to keep their order.
 const enough = 3
 
-// complete reports whether all rows of the frontier have been seen, given the position of
-// their end. If the number of rows is right for the first time, it starts a second count.
-func (w *Walk) complete(end int) bool {
-	if len(w.group) < end-w.base {
+// complete reports whether all rows have been seen, given the position of their end. If the number of rows is right
+// for the first time, it starts a second count, unless all were in one answer, according to that answer.
+func (f *frontier) complete(end int, inOne bool) bool {
+	if len(f.rows) < end-f.base {
 		return false
 	}
-	if w.firstTotal == end && len(w.first) == end {
-		return true // all were in one answer, according to that answer
-	}
-	if w.steady++; w.moved || w.counted == nil {
-		w.steady = 0
-	}
-	if w.counted != nil && w.base == w.countedBase && sameRows(w.group, w.counted) || w.steady >= enough {
+	if inOne {
 		return true
 	}
-	w.counted, w.countedBase, w.group, w.moved = w.group, w.base, make(map[string]int), false
+	if f.steady++; f.moved || f.counted == nil {
+		f.steady = 0
+	}
+	if f.counted != nil && f.base == f.countedBase && sameRows(f.rows, f.counted) || f.steady >= enough {
+		return true
+	}
+	f.counted, f.countedBase, f.rows, f.moved = f.rows, f.base, make(map[string]int), false
 	return false
 }
 
@@ -378,13 +385,13 @@ func sameRows(a, b map[string]int) bool {
 }
 
 // settle records whether a page had new rows.
-func (w *Walk) settle(fresh []int) {
+func (a *answers) settle(fresh []int) {
 	if len(fresh) == 0 {
-		w.idle++
+		a.idle++
 		return
 	}
-	w.idle, w.vanished = 0, 0
-	w.pages++
+	a.idle, a.vanished = 0, 0
+	a.pages++
 }
 
 // ends reports whether a page with n rows is at the end of the list.
@@ -402,11 +409,11 @@ func (w *Walk) anchor(rows []Row, keys []int64, fresh []int, total int) {
 		w.stepBack() // the page has no row before those of its last key
 		return
 	}
-	if key != w.frontier || w.group == nil {
-		w.group, w.counted, w.steady = make(map[string]int), nil, 0
+	if key != w.frontier.key || w.frontier.rows == nil {
+		w.frontier = frontier{key: key, rows: make(map[string]int), moved: w.frontier.moved}
 	}
-	w.count(rows, tail, n)
-	w.frontier, w.base, w.inside = key, w.start+tail, false
+	w.frontier.count(rows, tail, n, w.start)
+	w.frontier.base, w.inside = w.start+tail, false
 	switch {
 	case ends:
 		w.whole = true
@@ -432,7 +439,7 @@ func (w *Walk) step(n int) {
 
 // again reads the rows of the frontier once more.
 func (w *Walk) again() {
-	w.start, w.inside = max(0, w.base-1), false
+	w.start, w.inside = max(0, w.frontier.base-1), false
 }
 
 // end handles a page with n rows that seems to be the last one. A page with more than the
@@ -467,9 +474,7 @@ const maxMissing = 2
 // same, but not that often.
 const mostOdd = 5
 
-// Err returns an error if the walk makes no progress. Pages without new rows are limited to
-// ten times the number of the others, which rows in random order may need. A server may
-// change IDs in each answer, so all pages are limited too, by those that reached further.
+// Err returns an error if the walk makes no progress.
 func (w *Walk) Err() error {
 	switch {
 	case len(w.seen) > w.limit:
@@ -478,23 +483,33 @@ func (w *Walk) Err() error {
 	case w.missing > maxMissing:
 		return fmt.Errorf("the list is incomplete: the server reports %d rows and returns %d; "+
 			"ask for less, for example a shorter period", w.claimed, len(w.seen))
-	case w.repeated > mostOdd:
+	default:
+		return w.answers.err()
+	}
+}
+
+// err returns an error if the server does not page as it should. Pages without new rows are limited to
+// ten times the number of the others, which rows in random order may need. A server may
+// change IDs in each answer, so all pages are limited too, by those that reached further.
+func (a *answers) err() error {
+	switch {
+	case a.repeated > mostOdd:
 		return errors.New("the list cannot be read: the server returns the same rows for different positions, " +
 			"which it seems to ignore or to round")
-	case w.lone > mostOdd:
+	case a.lone > mostOdd:
 		return errors.New("the list cannot be read: the server returns one row per page, so that rows which move " +
 			"while it is read could be missed; let it return at least two")
-	case w.vanished > mostOdd:
+	case a.vanished > mostOdd:
 		return fmt.Errorf("the list cannot be read: the server returned %d rows, and then none from position %d on; "+
-			"it seems to count pages instead of rows", w.reach, w.lastStart)
-	case w.asked > 50+30*w.further:
+			"it seems to count pages instead of rows", a.reach, a.lastStart)
+	case a.all > 50+30*a.further:
 		return fmt.Errorf("the list keeps changing: %d pages were read for %d rows; "+
 			"try again when fewer rows change, or ask for less (a server that changes the ids of rows causes this too)",
-			w.asked, w.reach)
-	case w.idle > 20+10*w.pages:
+			a.all, a.reach)
+	case a.idle > 20+10*a.pages:
 		return fmt.Errorf("the list keeps changing: the last %d pages had no new row; "+
 			"try again when fewer rows change, or ask for less (a server that rounds the position, counts pages "+
-			"instead of rows, or reorders equal rows, causes this too)", w.idle)
+			"instead of rows, or reorders equal rows, causes this too)", a.idle)
 	default:
 		return nil
 	}
