@@ -28,11 +28,11 @@ func (v *Value) Decode(out any) error {
 	if read, ok := out.(func(*Value) error); ok {
 		return v.whole(read)
 	}
-	target := reflect.ValueOf(out)
-	if target.Kind() != reflect.Pointer || target.IsNil() {
+	to := reflect.ValueOf(out)
+	if to.Kind() != reflect.Pointer || to.IsNil() {
 		return v.refuse("cannot decode into %T: a pointer is needed", out)
 	}
-	return v.into(target.Elem())
+	return target{to.Elem()}.decode(v)
 }
 
 // set keeps what was read, unless there was an error.
@@ -44,9 +44,11 @@ func set[T any](out *T, read func() (T, error)) error {
 	return err
 }
 
-// into reads a value into something that can be set.
-func (v *Value) into(target reflect.Value) error {
-	switch out := target.Addr().Interface().(type) {
+// target is what a value is decoded into. It can be set.
+type target struct{ reflect.Value }
+
+func (t target) decode(v *Value) error {
+	switch out := t.Addr().Interface().(type) {
 	case *any:
 		return set(out, v.Any)
 	case *decimal.Decimal:
@@ -60,131 +62,131 @@ func (v *Value) into(target reflect.Value) error {
 		}
 		return err
 	}
-	switch kind := target.Kind(); {
+	switch kind := t.Kind(); {
 	case v.kind == Nil && (kind == reflect.Pointer || kind == reflect.Map || kind == reflect.Slice):
-		target.SetZero()
+		t.SetZero()
 		return v.Nil()
 	case kind == reflect.Pointer:
-		if err := v.charge(int(target.Type().Elem().Size())); err != nil {
+		if err := v.charge(int(t.Type().Elem().Size())); err != nil {
 			return err
 		}
-		target.Set(reflect.New(target.Type().Elem()))
-		return v.into(target.Elem())
+		t.Set(reflect.New(t.Type().Elem()))
+		return target{t.Elem()}.decode(v)
 	case kind == reflect.Map:
-		return v.intoMap(target)
+		return t.decodeMap(v)
 	case kind == reflect.Slice:
-		return v.intoSlice(target)
+		return t.decodeSlice(v)
 	case kind == reflect.Array:
-		return v.intoArray(target)
+		return t.decodeArray(v)
 	case kind == reflect.Struct:
-		return v.intoStruct(target)
-	case target.CanInt(), target.CanUint(), target.CanFloat():
-		return v.intoNumber(target)
+		return t.decodeStruct(v)
+	case t.CanInt(), t.CanUint(), t.CanFloat():
+		return t.decodeNumber(v)
 	case kind == reflect.String:
 		in, err := v.Text()
-		target.SetString(in)
+		t.SetString(in)
 		return err
 	case kind == reflect.Bool:
 		in, err := v.Bool()
-		target.SetBool(in)
+		t.SetBool(in)
 		return err
 	default:
-		return v.refuse("cannot decode a %s into a %s", v.kind, target.Type())
+		return v.refuse("cannot decode a %s into a %s", v.kind, t.Type())
 	}
 }
 
-func (v *Value) intoNumber(target reflect.Value) error {
+func (t target) decodeNumber(v *Value) error {
 	switch {
-	case target.CanFloat():
+	case t.CanFloat():
 		in, err := v.Float()
-		if err == nil && target.OverflowFloat(in) {
-			return v.refuse("the double %g does not fit a %s", in, target.Type())
+		if err == nil && t.OverflowFloat(in) {
+			return v.refuse("the double %g does not fit a %s", in, t.Type())
 		}
-		target.SetFloat(in)
+		t.SetFloat(in)
 		return err
-	case target.CanInt():
+	case t.CanInt():
 		in, err := v.Int64()
-		if err == nil && target.OverflowInt(in) {
-			return v.refuse("the integer %d does not fit an %s", in, target.Type())
+		if err == nil && t.OverflowInt(in) {
+			return v.refuse("the integer %d does not fit an %s", in, t.Type())
 		}
-		target.SetInt(in)
+		t.SetInt(in)
 		return err
 	}
 	in, err := v.BigInt()
 	if err != nil {
 		return err
 	}
-	if !in.IsUint64() || target.OverflowUint(in.Uint64()) {
-		return v.refuse("the integer %s does not fit an %s", quote(in.String()), target.Type())
+	if !in.IsUint64() || t.OverflowUint(in.Uint64()) {
+		return v.refuse("the integer %s does not fit an %s", quote(in.String()), t.Type())
 	}
-	target.SetUint(in.Uint64())
+	t.SetUint(in.Uint64())
 	return nil
 }
 
-func (v *Value) intoMap(target reflect.Value) error {
-	t := target.Type()
-	if t.Key().Kind() != reflect.String {
-		return v.refuse("cannot decode into a %s: the keys must be strings", t)
+func (t target) decodeMap(v *Value) error {
+	of := t.Type()
+	if of.Key().Kind() != reflect.String {
+		return v.refuse("cannot decode into a %s: the keys must be strings", of)
 	}
 	if err := v.charge(costStruct); err != nil {
 		return err
 	}
-	target.Set(reflect.MakeMap(t))
+	t.Set(reflect.MakeMap(of))
 	return v.Members(func(name string, v *Value) error {
-		if err := v.charge(costMember + 2*int(t.Elem().Size())); err != nil {
+		if err := v.charge(costMember + 2*int(of.Elem().Size())); err != nil {
 			return err
 		}
-		key := reflect.ValueOf(name).Convert(t.Key())
-		if target.MapIndex(key).IsValid() {
+		key := reflect.ValueOf(name).Convert(of.Key())
+		if t.MapIndex(key).IsValid() {
 			return errTwice
 		}
-		member := reflect.New(t.Elem()).Elem()
-		err := v.into(member)
-		target.SetMapIndex(key, member)
+		member := reflect.New(of.Elem()).Elem()
+		err := target{member}.decode(v)
+		t.SetMapIndex(key, member)
 		return err
 	})
 }
 
 var errTwice = errors.New("the struct has this member twice")
 
-func (v *Value) intoSlice(target reflect.Value) error {
-	of := target.Type().Elem()
+func (t target) decodeSlice(v *Value) error {
+	of := t.Type().Elem()
 	if of.Kind() == reflect.Uint8 {
 		in, err := v.Bytes()
-		target.SetBytes(in)
+		t.SetBytes(in)
 		return err
 	}
 	cost := 2 * int(of.Size())
 	if of.Kind() == reflect.Interface {
 		cost = 0 // Any counts it
 	}
-	target.Set(reflect.MakeSlice(target.Type(), 0, 0))
+	t.Set(reflect.MakeSlice(t.Type(), 0, 0))
 	return v.Each(func(i int, v *Value) error {
 		if err := v.charge(cost); err != nil {
 			return err
 		}
-		target.Grow(1)
-		target.SetLen(i + 1)
-		return v.into(target.Index(i))
+		t.Grow(1)
+		t.SetLen(i + 1)
+		return target{t.Index(i)}.decode(v)
 	})
 }
 
-func (v *Value) intoArray(target reflect.Value) error {
+func (t target) decodeArray(v *Value) error {
 	n := 0
 	err := v.Each(func(i int, v *Value) error {
-		if n++; n > target.Len() {
-			return fmt.Errorf("expected %d values, found more", target.Len())
+		if n++; n > t.Len() {
+			return fmt.Errorf("expected %d values, found more", t.Len())
 		}
-		return v.into(target.Index(i))
+		return target{t.Index(i)}.decode(v)
 	})
-	if err == nil && n < target.Len() {
-		err = v.refuse("expected %d values, found %d", target.Len(), n)
+	if err == nil && n < t.Len() {
+		err = v.refuse("expected %d values, found %d", t.Len(), n)
 	}
 	return err
 }
 
-func (v *Value) intoStruct(target reflect.Value) error {
-	fields, err := fieldsOf(target.Type())
+func (t target) decodeStruct(v *Value) error {
+	fields, err := fieldsOf(t.Type())
 	if err != nil {
 		return v.stop(v.at, err)
 	}
@@ -193,7 +195,7 @@ func (v *Value) intoStruct(target reflect.Value) error {
 			if i >= len(fields.list) {
 				return nil
 			}
-			return v.into(target.Field(fields.list[i].index))
+			return target{t.Field(fields.list[i].index)}.decode(v)
 		})
 	}
 	seen := make([]bool, len(fields.list))
@@ -206,6 +208,6 @@ func (v *Value) intoStruct(target reflect.Value) error {
 			return errTwice
 		}
 		seen[i] = true
-		return v.into(target.Field(fields.list[i].index))
+		return target{t.Field(fields.list[i].index)}.decode(v)
 	})
 }

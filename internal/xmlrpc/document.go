@@ -14,12 +14,12 @@ import (
 // that is wrong as an [*Error]. What out points to is changed only
 // when the whole document is good, unless out reads by itself.
 func DecodeResponse(r io.Reader, o DecodeOptions, out any) error {
-	v := newValue(o)
+	d := newDocument(o)
 	in, commit := Staged(out)
-	fault := v.response(r, in)
+	fault := d.response(r, in)
 	switch {
-	case v.err != nil:
-		return v.err
+	case d.err != nil:
+		return d.err
 	case fault != nil:
 		return fault
 	}
@@ -39,48 +39,51 @@ func Staged(out any) (in any, commit func()) {
 	return second.Interface(), func() { target.Elem().Set(second.Elem()) }
 }
 
-func newValue(o DecodeOptions) *Value {
-	return &Value{cursor: cursor{o: o.withDefaults()}, names: make(map[string]string)}
+// document is a document that is being read, and the value that the reading has come to.
+type document struct{ Value }
+
+func newDocument(o DecodeOptions) *document {
+	return &document{Value{cursor: cursor{o: o.withDefaults()}, names: make(map[string]string)}}
 }
 
 // root reads up to the outermost element.
-func (v *Value) root(r io.Reader, element string) {
-	v.open(r)
-	if t := v.tag(); v.err == nil && (t.end || t.name != element) {
-		v.failAt(t.at, "expected <%s>, found %s: %s", element, t, whichPage)
+func (d *document) root(r io.Reader, element string) {
+	d.open(r)
+	if t := d.tag(); d.err == nil && (t.end || t.name != element) {
+		d.failAt(t.at, "expected <%s>, found %s: %s", element, t, whichPage)
 	}
 }
 
-func (v *Value) response(r io.Reader, out any) (f *Fault) {
-	v.root(r, "methodResponse")
-	switch t := v.tag(); {
+func (d *document) response(r io.Reader, out any) (f *Fault) {
+	d.root(r, "methodResponse")
+	switch t := d.tag(); {
 	case !t.end && t.name == "fault":
-		f = v.fault()
+		f = d.fault()
 	case !t.end && t.name == "params":
-		v.result(out)
-	case v.err == nil:
-		v.failAt(t.at, "expected <params> or <fault>, found %s", t)
+		d.result(out)
+	case d.err == nil:
+		d.failAt(t.at, "expected <params> or <fault>, found %s", t)
 	}
-	v.ends("methodResponse")
-	v.finish()
+	d.ends("methodResponse")
+	d.finish()
 	return f
 }
 
-func (v *Value) result(out any) {
+func (d *document) result(out any) {
 	around := ""
 	if out == nil {
 		around = "params" // a method that returns nothing
 	}
-	if _, started := v.startOr("param", around); started {
-		v.read(v.start("value"), func(v *Value) error { return v.Decode(out) })
-		v.ends("param", "params")
+	if _, started := d.startOr("param", around); started {
+		d.read(d.start("value"), func(v *Value) error { return v.Decode(out) })
+		d.ends("param", "params")
 	}
 }
 
-func (v *Value) fault() *Fault {
+func (d *document) fault() *Fault {
 	var f Fault
 	coded, explained := false, false
-	v.read(v.start("value"), func(v *Value) error {
+	d.read(d.start("value"), func(v *Value) error {
 		return v.Members(func(name string, v *Value) (err error) {
 			switch name {
 			case "faultCode":
@@ -92,9 +95,9 @@ func (v *Value) fault() *Fault {
 		})
 	})
 	if !coded && !explained {
-		_ = v.refuse("the fault has neither a faultCode nor a faultString")
+		_ = d.refuse("the fault has neither a faultCode nor a faultString")
 	}
-	v.ends("fault")
+	d.ends("fault")
 	return &f
 }
 
@@ -129,34 +132,34 @@ type Call struct {
 
 // DecodeCall reads a call. The errors are [*Error].
 func DecodeCall(r io.Reader, o DecodeOptions) (Call, error) {
-	v := newValue(o)
-	v.root(r, "methodCall")
-	v.start("methodName")
-	c := Call{Method: string(v.content("methodName"))}
-	_ = v.stop(v.src.offset(), checkMethod(c.Method))
-	if _, started := v.startOr("params", "methodCall"); started {
-		v.step("params", -1, func() { v.params(&c) })
-		v.ends("methodCall")
+	d := newDocument(o)
+	d.root(r, "methodCall")
+	d.start("methodName")
+	c := Call{Method: string(d.content("methodName"))}
+	_ = d.stop(d.src.offset(), checkMethod(c.Method))
+	if _, started := d.startOr("params", "methodCall"); started {
+		d.step("params", -1, func() { d.params(&c) })
+		d.ends("methodCall")
 	}
-	v.finish()
-	if v.err != nil {
-		return Call{}, v.err
+	d.finish()
+	if d.err != nil {
+		return Call{}, d.err
 	}
 	return c, nil
 }
 
-func (v *Value) params(c *Call) {
-	for i, more := 0, true; more && v.err == nil; i++ {
-		v.step("", i, func() {
-			if _, more = v.startOr("param", "params"); !more {
+func (d *document) params(c *Call) {
+	for i, more := 0, true; more && d.err == nil; i++ {
+		d.step("", i, func() {
+			if _, more = d.startOr("param", "params"); !more {
 				return
 			}
-			v.read(v.start("value"), func(v *Value) error {
+			d.read(d.start("value"), func(v *Value) error {
 				param, err := v.Any()
 				c.Params = append(c.Params, param)
 				return err
 			})
-			v.ends("param")
+			d.ends("param")
 		})
 	}
 }
