@@ -39,20 +39,25 @@ type event struct {
 	sequence  int
 	stamp     string // DTSTAMP
 	cancelled bool
-	replaces  *property // RECURRENCE-ID
+	replaces  replacement
 
 	occurrence
-	base       *zone // of local times without a zone
-	hasLength  bool  // else it has that of the event whose occurrence it replaces
-	rule       *rule
-	dates      []occurrence // RDATE; those without a length have that of the event
-	except     exceptions
-	recurrence moment // the occurrence that it replaces
-	excludes   moment // the same, or all of its day
-	following  bool   // it also replaces all that follow
-	several    bool   // others have the same UID
-	broken     error  // why it is invalid
-	odd        []oddity
+	base      *zone // of local times without a zone
+	hasLength bool  // else it has that of the event whose occurrence it replaces
+	rule      *rule
+	dates     []occurrence // RDATE; those without a length have that of the event
+	except    exceptions
+	several   bool  // others have the same UID
+	broken    error // why it is invalid
+	odd       []oddity
+}
+
+// replacement is the occurrence of another event with the same UID that an event replaces.
+type replacement struct {
+	id        *property // RECURRENCE-ID; nil if it replaces none
+	at        moment
+	excludes  moment // the same, or all of its day
+	following bool   // it also replaces all that follow
 }
 
 // oddity is a problem of an event that is used nevertheless.
@@ -88,8 +93,8 @@ func identify(c *component, method string, zones *zones) *event {
 	p, found, err := e.one("RECURRENCE-ID")
 	switch {
 	case found:
-		e.replaces = &p
-		e.following = strings.EqualFold(p.params["RANGE"], "THISANDFUTURE")
+		e.replaces.id = &p
+		e.replaces.following = strings.EqualFold(p.params["RANGE"], "THISANDFUTURE")
 	case err == nil && e.linesOf("RECURRENCE-ID") != "":
 		err = errors.New("has an empty RECURRENCE-ID")
 	}
@@ -168,7 +173,7 @@ func (e *event) readTimes(master *event) error {
 	if err := e.readLength(); err != nil {
 		return err
 	}
-	if e.replaces == nil {
+	if e.replaces.id == nil {
 		return e.readRepeats()
 	}
 	if e.has("RRULE") || e.has("RDATE") {
@@ -181,15 +186,15 @@ func (e *event) readTimes(master *event) error {
 // readRecurrence reads RECURRENCE-ID in the form of the event whose occurrence it is, if there is one.
 func (e *event) readRecurrence(master *event) (err error) {
 	if master == nil {
-		e.recurrence, err = e.moment(*e.replaces)
-		e.excludes = e.recurrence
+		e.replaces.at, err = e.moment(*e.replaces.id)
+		e.replaces.excludes = e.replaces.at
 		return err
 	}
 	e.base = master.start.zone
-	e.recurrence, err = e.like(master.start, *e.replaces)
-	e.excludes = e.recurrence
-	if day := e.recurrence; day.date && !master.start.date { // the occurrence of that day
-		e.recurrence = moment{wall: day.wall.Add(master.start.wall.Sub(master.start.day())), zone: master.start.zone}
+	e.replaces.at, err = e.like(master.start, *e.replaces.id)
+	e.replaces.excludes = e.replaces.at
+	if day := e.replaces.at; day.date && !master.start.date { // the occurrence of that day
+		e.replaces.at = moment{wall: day.wall.Add(master.start.wall.Sub(master.start.day())), zone: master.start.zone}
 	}
 	return err
 }
@@ -204,8 +209,8 @@ func (e *event) readStart() error {
 			return err
 		}
 		return e.start.checkYear("DTSTART")
-	case e.replaces != nil && e.cancelled: // a cancellation need not repeat it
-		e.start = e.recurrence
+	case e.replaces.id != nil && e.cancelled: // a cancellation need not repeat it
+		e.start = e.replaces.at
 		return nil
 	default:
 		return errors.New("has no DTSTART")
@@ -287,7 +292,7 @@ func (e *event) readLength() error {
 		return nil
 	}
 	e.hasLength = false
-	if e.replaces == nil {
+	if e.replaces.id == nil {
 		return errNoLength
 	}
 	return nil
@@ -390,8 +395,8 @@ func (e *event) date(p property) (occurrence, error) {
 // id returns the id of its window, or of all of its windows.
 func (e *event) id() string {
 	switch {
-	case e.replaces != nil && e.recurrence.zone != nil:
-		return e.UID + "@" + e.recurrence.key()
+	case e.replaces.id != nil && e.replaces.at.zone != nil:
+		return e.UID + "@" + e.replaces.at.key()
 	case e.several && e.rule == nil && e.start.zone != nil:
 		return e.UID + "@" + e.start.key()
 	default:

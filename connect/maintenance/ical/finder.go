@@ -30,7 +30,7 @@ func (f *finder) find() {
 	f.err = f.ctx.Err()
 	for _, e := range f.changes {
 		if f.err == nil {
-			f.add(f.uid+"@"+e.recurrence.key(), e, e.occurrence)
+			f.add(f.uid+"@"+e.replaces.at.key(), e, e.occurrence)
 		}
 	}
 	for _, e := range f.masters {

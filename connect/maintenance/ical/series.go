@@ -20,7 +20,7 @@ type series struct {
 }
 
 func (s *series) add(e *event) {
-	if e.replaces == nil {
+	if e.replaces.id == nil {
 		s.masters = append(s.masters, e)
 	} else {
 		s.changes = append(s.changes, e)
@@ -66,7 +66,7 @@ func (s *series) mergeChanges() {
 			s.changes = append(s.changes, e)
 			continue
 		}
-		key := e.recurrence.key()
+		key := e.replaces.at.key()
 		versions[key] = append(versions[key], e)
 	}
 	for _, of := range versions {
@@ -127,9 +127,9 @@ func (s *series) change(e *event) {
 		e.describeLike(m)
 		e.cancelled = e.cancelled || m.cancelled
 	}
-	switch at := e.recurrence.instant(); {
+	switch at := e.replaces.at.instant(); {
 	case e.broken != nil:
-	case e.following:
+	case e.replaces.following:
 		if s.cut.IsZero() || at.Before(s.cut) {
 			s.cut = at
 		}
@@ -139,7 +139,7 @@ func (s *series) change(e *event) {
 		e.broken = errNoLength
 	default:
 		if m != nil {
-			s.replaced.add(e.excludes, m.start.zone)
+			s.replaced.add(e.replaces.excludes, m.start.zone)
 		}
 	}
 }
