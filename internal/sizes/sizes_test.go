@@ -50,9 +50,11 @@ type size struct {
 	path                string
 	files, lines, names int
 	cycle               []string
+	types               []typeSize
 }
 
-// TestPackageSizes keeps each package small enough to be understood from its listing. Run with -v it prints all sizes.
+// TestPackageSizes keeps each package small enough to be understood from its listing, and each type small enough to be
+// understood at all. Run with -v it prints the sizes of the packages.
 func TestPackageSizes(t *testing.T) {
 	t.Parallel()
 	sizes := measure(t, "../..")
@@ -76,6 +78,7 @@ func TestPackageSizes(t *testing.T) {
 	for path := range exceptions {
 		require.True(t, slices.ContainsFunc(sizes, func(s size) bool { return s.path == path }), "no package %s", path)
 	}
+	checkTypes(t, sizes)
 }
 
 // TestLargestCycle measures a package of three files, two of which refer to each other.
@@ -185,7 +188,7 @@ func sizeOf(t *testing.T, fset *token.FileSet, imp types.Importer, p listed) siz
 			s.names++
 		}
 	}
-	s.cycle = largestCycle(fset, p.ImportPath, info)
+	s.cycle, s.types = largestCycle(fset, p.ImportPath, info), typesOf(pkg, files, info)
 	return s
 }
 
