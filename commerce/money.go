@@ -1,8 +1,13 @@
 package commerce
 
 import (
+	"fmt"
+	"regexp"
+	"strings"
+
 	"github.com/shopspring/decimal"
 
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
@@ -11,6 +16,23 @@ import (
 type Money struct {
 	Amount   decimal.Decimal `json:"amount"`
 	Currency string          `json:"currency"` // ISO 4217, such as "USD"
+}
+
+// moneyForm has no exponent, because a large one would exhaust memory when written out.
+var moneyForm = regexp.MustCompile(`^(-?[0-9]{1,30}(?:\.[0-9]{1,30})?) ?([A-Za-z]{3})$`)
+
+// ParseMoney parses an amount and a currency of three letters, as [Money.String] writes them: "12.50 USD",
+// or "12.50usd". An amount has a point and at most 30 digits on each side of it.
+func ParseMoney(s string) (Money, error) {
+	m := moneyForm.FindStringSubmatch(s)
+	if m == nil {
+		return Money{}, fmt.Errorf("%q is not an amount with a currency; write 100.50EUR", text.Short(s))
+	}
+	amount, err := number.Decimal(m[1])
+	if err != nil {
+		return Money{}, fmt.Errorf("%q: %w", s, err)
+	}
+	return Money{Amount: amount, Currency: strings.ToUpper(m[2])}, nil
 }
 
 // IsZero reports whether m is the zero value: the amount is unknown.

@@ -133,6 +133,7 @@ type planner struct {
 	history  history
 	named    namedOrders
 	progress planProgress
+	windows  plan.WindowUse
 	unread   int // entries of orders that could not be read
 }
 
@@ -268,6 +269,7 @@ func (p *planner) write(ctx context.Context, b *orderBatch, lanes *laneOrder, w 
 		}
 		p.progress.decided.Add(1)
 		p.named.note(e)
+		p.windows.Add(e)
 		if e.Decision.RuleID == rules.IDReadFailed || e.Decision.RuleID == rules.IDFieldUnreadable {
 			p.unread++
 		}
@@ -303,6 +305,9 @@ func (p *planner) report(counts plan.ActionCounts, digest string) {
 	if ahead := time.Duration(p.clock.skew.Load()); ahead != 0 {
 		p.Logger.Warn("the local clock differs from that of Commerce, whose time was used; set the local clock",
 			"ahead", ahead)
+	}
+	for _, w := range p.windows.Unmatched(&p.header) {
+		p.Logger.Warn("no order of the plan fits a window; are its times and its time zone right?", "window", w.String())
 	}
 	if p.unread > 0 {
 		p.Logger.Warn("orders could not be read and are held", "orders", p.unread)

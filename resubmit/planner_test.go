@@ -732,6 +732,42 @@ func TestPlannerLogsMissingOverrides(t *testing.T) {
 	require.NotContains(t, log.String(), "could not be read")
 }
 
+func TestPlannerLogsWindowsThatMatchNoFailure(t *testing.T) {
+	t.Parallel()
+	placed := failedOrder(1).PlacedAt
+	window := func(id string, start time.Time) maintenance.Window {
+		return maintenance.Window{ID: id, Start: start, End: start.Add(time.Hour)}
+	}
+	cancelled := window("cancelled", placed.Add(2*time.Hour))
+	cancelled.Cancelled = true
+	early, fits := window("early", placed.AddDate(-1, 0, 0)), window("fits", placed.Add(-time.Minute))
+	for name, test := range map[string]struct {
+		windows []maintenance.Window
+		warned  []string
+	}{
+		"one that fits":              {[]maintenance.Window{fits}, nil},
+		"one in a wrong zone":        {[]maintenance.Window{window("late", placed.Add(-5*time.Hour))}, []string{"late"}},
+		"one of the wrong year":      {[]maintenance.Window{early}, []string{"early"}},
+		"old ones beside the latest": {[]maintenance.Window{early, fits}, nil},
+		"others":                     {[]maintenance.Window{cancelled, window("future", time.Now().Add(time.Hour))}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			calendar, err := maintenance.NewCalendar(test.windows)
+			require.NoError(t, err)
+			var log bytes.Buffer
+			planned(t, resubmit.PlanConfig{
+				RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: failedOrders(3)}), IgnoreConnect: true,
+				Calendar: calendar, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			})
+			require.Equal(t, len(test.warned), strings.Count(log.String(), "no order of the plan fits a window"), log.String())
+			for _, id := range test.warned {
+				require.Contains(t, log.String(), `window="`+id+": ")
+			}
+		})
+	}
+}
+
 func TestPlannerRejectsInvalidConfigs(t *testing.T) {
 	t.Parallel()
 	good := func() resubmit.PlanConfig {

@@ -37,7 +37,8 @@ type commerceAPI struct {
 	operationsUser              int
 
 	// billing
-	members bool
+	members  bool
+	currency string
 
 	// simpleapi
 	key, marketplace          string
@@ -76,6 +77,8 @@ func (a *commerceAPI) flags(flags *flag.FlagSet) {
 	flags.IntVar(&a.operationsUser, "operations-user", 1, "with -operations: `id` of the user to get tokens for")
 	flags.BoolVar(&a.members, "login-in-call", false,
 		"with -via billing: send user and password inside each call instead of by HTTP Basic")
+	flags.StringVar(&a.currency, "currency", "",
+		"with -via billing: ISO `code` of the currency of orders, for an old Billing that does not send it")
 	flags.StringVar(&a.marketplace, "marketplace", "", "with -via simpleapi: `marketplace` to sign in to, such as us")
 	flags.StringVar(&a.keycloak, "keycloak", "", "with -via simpleapi: `URL` of Keycloak before /realms, to sign in there")
 	flags.StringVar(&a.realm, "realm", "", "with -keycloak: `realm` to sign in to")
@@ -84,7 +87,7 @@ func (a *commerceAPI) flags(flags *flag.FlagSet) {
 
 // flagOf is the API that a flag is for.
 var flagOf = map[string]string{
-	"operations": viaOrderManager, "operations-user": viaOrderManager, "login-in-call": viaBilling,
+	"operations": viaOrderManager, "operations-user": viaOrderManager, "login-in-call": viaBilling, "currency": viaBilling,
 	"marketplace": viaSimpleAPI, "keycloak": viaSimpleAPI, "realm": viaSimpleAPI, "client-id": viaSimpleAPI,
 }
 
@@ -170,8 +173,11 @@ type billingClient struct {
 func (a *commerceAPI) open(selected []billing.OrderRef) (commerceClient, error) {
 	switch a.via {
 	case viaBilling:
-		client, err := billing.New(a.url, a.billingLogin(),
-			options(a, billing.WithTLSFiles, billing.WithPlainHTTP, billing.WithLogger)...)
+		opts := options(a, billing.WithTLSFiles, billing.WithPlainHTTP, billing.WithLogger)
+		if a.currency != "" {
+			opts = append(opts, billing.WithDefaultCurrency(a.currency))
+		}
+		client, err := billing.New(a.url, a.billingLogin(), opts...)
 		if err != nil {
 			return nil, err
 		}

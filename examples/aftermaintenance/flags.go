@@ -12,6 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/billing"
 	"github.com/cloudblue-go/cloudblue/examples/internal/cli"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 )
 
@@ -25,6 +26,8 @@ type settings struct {
 	from, to      time.Time
 	filter        filter.Filter // of -where, -from, -to and -order together
 	selects       bool          // whether any of these was given
+	causes        *failure.Attributor
+	sort          bool
 	numbers       []string
 	ids           string             // the file of -ids
 	selected      []billing.OrderRef // its content
@@ -59,7 +62,8 @@ func parseFlags(args []string, getenv func(string) string, stdout io.Writer) (*s
 	flags.Func("from", "only orders placed at or after this `time` (RFC 3339, or a date in UTC)", timeFlag(&s.from))
 	flags.Func("to", "only orders placed before this `time`", timeFlag(&s.to))
 	flags.StringVar(&where, "where", "",
-		"only orders that match this `RQL`, for instance 'in(type,(SO,CH))&channel=reseller'")
+		"only orders that match this `RQL`, for instance 'in(type,(SO,CH))&channel=reseller', or "+
+			"'in(verdict,(caused,likely))' for those whose failure a window explains")
 	flags.Func("order",
 		"only the order with this `number` (repeatable); it is resubmitted even if its reason is unclassified",
 		func(number string) error {
@@ -74,6 +78,8 @@ func parseFlags(args []string, getenv func(string) string, stdout io.Writer) (*s
 		"plan without looking up requests in Connect, for orders whose subscription is unknown")
 	flags.Func("targets", "`transitions` that resubmit an order, in order of preference (default PD,PR,I4,RB); "+
 		"with -via billing or simpleapi they are tried one after the other", s.parseTargets)
+	flags.BoolVar(&s.sort, "sort", false,
+		"hold all listed orders in memory and sort them, for a Commerce that does not sort them")
 	flags.StringVar(&s.plan, "plan", "",
 		"`file` of the plan. With -apply it must exist; without -apply it is read if it exists, "+
 			"and written if not")
@@ -133,12 +139,15 @@ func (s *settings) parseTargets(list string) error {
 	return nil
 }
 
+// verdict returns whether a window of -windows explains a failure.
+func (s *settings) verdict(o *commerce.Order) failure.Verdict { return s.causes.Attribute(o).Verdict }
+
 // choose sets the filter, without the file of -ids.
 func (s *settings) choose(where string) error {
 	s.filter = filter.Everything()
 	if where != "" {
 		var err error
-		if s.filter, err = filter.Parse(where); err != nil {
+		if s.filter, err = filter.Parse(where, filter.WithVerdict(s.verdict)); err != nil {
 			return fmt.Errorf("-where: %w", err)
 		}
 	}

@@ -38,6 +38,7 @@ func main() {
 // run is the program; its environment is passed as arguments.
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout,
 	stderr io.Writer) int {
+	stdout, stderr = flagWriter{stdout}, flagWriter{stderr}
 	s, err := parseFlags(args, getenv, stdout)
 	var left bool
 	if err == nil {

@@ -29,12 +29,14 @@ type group struct {
 }
 
 // showPlan prints what will be done and why, one line per group.
-func showPlan(out io.Writer, plan *plan.Plan) error {
+func showPlan(out io.Writer, p *plan.Plan) error {
 	counts, why, example := map[group]int{}, map[group]string{}, map[group]string{}
-	for e, err := range plan.Entries() {
+	var windows plan.WindowUse
+	for e, err := range p.Entries() {
 		if err != nil {
 			return err
 		}
+		windows.Add(e)
 		g := group{e.Decision.Action, e.Decision.RuleID, e.Attribution.Class, e.Attribution.Verdict, e.Decision.Flagged}
 		counts[g]++
 		if counts[g] == 1 {
@@ -49,9 +51,13 @@ func showPlan(out io.Writer, plan *plan.Plan) error {
 		return cmp.Or(cmp.Compare(rank(a.action), rank(b.action)), cmp.Compare(counts[b], counts[a]),
 			cmp.Compare(a.rule, b.rule), cmp.Compare(a.verdict, b.verdict))
 	})
-	fmt.Fprintf(out, "\nPlan: %s\n", number(plan.Counts().Total, "failed order"))
-	if text := mismatch.Text(plan.Counts().Mismatched, plan.Mismatched()); text != "" {
+	fmt.Fprintf(out, "\nPlan: %s\n", number(p.Counts().Total, "failed order"))
+	if text := mismatch.Text(p.Counts().Mismatched, p.Mismatched()); text != "" {
 		page.Paragraph(out, "", "Left out: "+text)
+	}
+	h := p.Header()
+	for _, w := range windows.Unmatched(&h) {
+		page.Paragraph(out, "", fmt.Sprintf("No order of the plan fits the window %s. Are its times and its time zone right?", w))
 	}
 	if len(groups) == 0 {
 		return nil

@@ -16,6 +16,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
 // systems are the clients of the two systems, and the test systems if there are any.
@@ -25,6 +26,7 @@ type systems struct {
 	calendar *maintenance.Calendar
 	world    *sandbox.World // nil for real systems
 	name     string         // of world, whose addresses change from run to run
+	sort     bool           // the orders of a list in memory
 	closers  []func() error
 }
 
@@ -49,6 +51,10 @@ func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err e
 	if err != nil {
 		return err
 	}
+	s.causes = failure.NewAttributor(failure.AttributorConfig{
+		Calendar: sys.calendar, Margins: failure.Margins{Now: time.Now().UTC()},
+	})
+	sys.sort = s.sort
 	if err := s.selectOrders(); err != nil {
 		return err
 	}
@@ -153,6 +159,9 @@ func (s namedClient) BaseURL() string { return s.name }
 func (sys *systems) clients() resubmit.Systems {
 	clients := resubmit.SystemsOf(sys.commerce, sys.commerce)
 	clients.Requests, clients.Prober = sys.connect, sys.connect
+	if sys.sort {
+		clients.Lister = resubmit.Sorted(clients.Lister)
+	}
 	return clients
 }
 

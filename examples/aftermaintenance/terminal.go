@@ -7,6 +7,9 @@ import (
 
 // isTerminal reports whether w is a terminal, or another device of characters.
 func isTerminal(w io.Writer) bool {
+	if named, ok := w.(flagWriter); ok {
+		w = named.to
+	}
 	f, ok := w.(*os.File)
 	if !ok {
 		return false

@@ -52,6 +52,8 @@ func TestExplainMissingValues(t *testing.T) {
 		filter.Explain(mustParse(t, "failed=lt=2026-11-14"), o).String())
 	require.Equal(t, `does not match eq(class,transient): class is "unclassified", reason is unknown`,
 		filter.Explain(filter.MessageClass(nil, failure.Transient), o).String())
+	require.Equal(t, `does not match eq(verdict,caused): verdict is "unrelated"`,
+		filter.Explain(filter.Verdicts(causeOf(failure.Unrelated), failure.Caused), o).String())
 	require.Equal(t, "does not match invalid(): filter: the filter is empty; to select every order use everything()",
 		filter.Explain(nil, o).String())
 }

@@ -88,6 +88,8 @@ func TestConditions(t *testing.T) {
 		"a transient reason":                          {filter.MessageClass(nil, failure.Transient), acme(), true},
 		"no reason is unclassified":                   {filter.MessageClass(nil, failure.Unclassified), untold(), true},
 		"the classifier that was given decides":       {filter.MessageClass(custom, failure.Transient), acme(), false},
+		"a verdict":                                   {filter.Verdicts(causeOf(failure.Likely), failure.Caused, failure.Likely), acme(), true},
+		"another verdict":                             {filter.Verdicts(causeOf(failure.Unrelated), failure.Caused), acme(), false},
 		"part of the reason in another case":          {filter.MessageLike("*bad GATEWAY*"), acme(), true},
 		"a reason without stars is the whole message": {filter.MessageLike("bad gateway"), acme(), false},
 		"the customer by id":                          {filter.Customers("7", "1000031"), acme(), true},
@@ -145,7 +147,12 @@ func TestValidateReportsInvalidArguments(t *testing.T) {
 		"not of nothing": {filter.Not(nil),
 			"filter: the filter is empty; to select every order use everything()"},
 		"an empty list": {filter.Statuses(), "filter: the list for status is empty"},
-		"no classes":    {filter.MessageClass(nil), "filter: the list for class is empty"},
+		"no verdicts":   {filter.Verdicts(causeOf("")), "filter: the list for verdict is empty"},
+		"verdicts of nobody": {filter.Verdicts(nil, failure.Caused),
+			"filter: verdict: there are no windows to compare with; pass the function of a failure.Attributor"},
+		"an unknown verdict": {filter.Verdicts(causeOf(""), "certain"),
+			`filter: unknown verdict "certain"; known are caused, likely, unrelated, unknown`},
+		"no classes": {filter.MessageClass(nil), "filter: the list for class is empty"},
 		"an unknown class": {filter.MessageClass(nil, "transitory"),
 			`filter: unknown class "transitory" (did you mean "transient"?); known are transient, permanent, ` +
 				`alreadyProvisioned, unclassified`},
@@ -303,6 +310,10 @@ func aLeaf(t *rapid.T) filter.Filter {
 	return rapid.SampledFrom(leaves).Draw(t, "leaf")()
 }
 
+func causeOf(v failure.Verdict) filter.VerdictFunc {
+	return func(*commerce.Order) failure.Verdict { return v }
+}
+
 func mustParse(t require.TestingT, text string, opts ...filter.ParseOption) filter.Filter {
 	f, err := filter.Parse(text, opts...)
 	require.NoError(t, err)
@@ -365,6 +376,7 @@ func TestNeedsFullOrder(t *testing.T) {
 	require.True(t, filter.NeedsFullOrder(mustParse(t, "reason=x")))
 	require.True(t, filter.NeedsFullOrder(filter.Not(filter.Or(filter.Types("SO"), reason))))
 	require.True(t, filter.NeedsFullOrder(filter.MessageClass(nil, failure.Transient)))
+	require.True(t, filter.NeedsFullOrder(filter.Verdicts(causeOf(""), failure.Caused)))
 	require.True(t, filter.NeedsFullOrder(filter.Func("f", func(*commerce.Order) bool { return true })))
 	require.True(t, filter.NeedsFullOrder(plainFilter{filter.Types("SO")}), "a filter of the user's can look at anything")
 	require.True(t, filter.NeedsFullOrder(filter.Subscriptions("1")))

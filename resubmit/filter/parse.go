@@ -2,13 +2,11 @@ package filter
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
@@ -27,6 +25,11 @@ func WithClassifier(c *failure.Classifier) ParseOption {
 	return func(p *parser) { p.classifier = c }
 }
 
+// WithVerdict sets the function for conditions on verdict; see [Verdicts]. Without it they are errors.
+func WithVerdict(cause VerdictFunc) ParseOption {
+	return func(p *parser) { p.cause = cause }
+}
+
 // Parse parses a filter from RQL text, as returned by the method String of a [Filter] or in a shorter form:
 //
 //	and(in(status,(PF,LO)),ge(placed,2026-11-01T00:00:00Z),ilike(reason,*gateway*))
@@ -37,7 +40,8 @@ func WithClassifier(c *failure.Classifier) ParseOption {
 //   - eq, ne, in, out, like (case-sensitive) and ilike (ignoring case), with * for any text, on id, billingId, number,
 //     type, status, provisioningStatus, vendor, channel (direct, reseller or "" for unknown), customer, customerName,
 //     subscription, tenant and reason;
-//   - eq, ne, in, out on class (transient, permanent, alreadyProvisioned, unclassified);
+//   - eq, ne, in, out on class (transient, permanent, alreadyProvisioned, unclassified) and verdict (caused, likely,
+//     unrelated, unknown);
 //   - ge, gt, le, lt on placed and failed, with a time in RFC 3339 or a date (midnight UTC);
 //   - eq, ge, gt, le, lt on amount, with a currency: 100.50EUR.
 //
@@ -72,6 +76,7 @@ type parser struct {
 	at         int // byte offset at or before the current token
 	funcs      map[string]func(*commerce.Order) bool
 	classifier *failure.Classifier
+	cause      VerdictFunc
 }
 
 // errorf returns an error with the offset of the current token.
@@ -208,7 +213,7 @@ var (
 
 func (p property) operators() []string {
 	switch p {
-	case propClass:
+	case propClass, propVerdict:
 		return classOperators
 	case propPlaced, propFailed:
 		return timeOperators
@@ -254,7 +259,7 @@ func (p *parser) condition(op string, prop property, value string) (Filter, erro
 		}
 		f = newTimeBound(prop, Comparison(op), at)
 	case prop == propAmount:
-		m, err := parseMoney(value)
+		m, err := commerce.ParseMoney(value)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", prop, err)
 		}
@@ -270,14 +275,22 @@ func (p *parser) condition(op string, prop property, value string) (Filter, erro
 }
 
 func (p *parser) oneOf(prop property, values []string) Filter {
-	if prop != propClass {
+	switch prop {
+	case propClass:
+		return MessageClass(p.classifier, converted[failure.Class](values)...)
+	case propVerdict:
+		return Verdicts(p.cause, converted[failure.Verdict](values)...)
+	default:
 		return newOneOf(prop, values)
 	}
-	classes := make([]failure.Class, len(values))
+}
+
+func converted[T ~string](values []string) []T {
+	out := make([]T, len(values))
 	for i, v := range values {
-		classes[i] = failure.Class(v)
+		out[i] = T(v)
 	}
-	return MessageClass(p.classifier, classes...)
+	return out
 }
 
 // checked adds the position to the error of a constructor.
@@ -295,21 +308,6 @@ func parseInstant(s string) (time.Time, error) {
 		}
 	}
 	return time.Time{}, fmt.Errorf("%q is not a time; write 2026-11-01T22:00:00Z or a date, 2026-11-01", s)
-}
-
-// moneyForm has no exponent, because a large one would exhaust memory when written out.
-var moneyForm = regexp.MustCompile(`^(-?[0-9]{1,30}(?:\.[0-9]{1,30})?) ?([A-Za-z]{3})$`)
-
-func parseMoney(s string) (commerce.Money, error) {
-	m := moneyForm.FindStringSubmatch(s)
-	if m == nil {
-		return commerce.Money{}, fmt.Errorf("%q is not an amount with a currency; write 100.50EUR", text.Short(s))
-	}
-	value, err := number.Decimal(m[1])
-	if err != nil {
-		return commerce.Money{}, fmt.Errorf("%q: %w", s, err)
-	}
-	return commerce.Money{Amount: value, Currency: m[2]}, nil
 }
 
 // callText returns op(arg,…).

@@ -87,6 +87,11 @@ func TestParseOptions(t *testing.T) {
 	require.NoError(t, err)
 	want := filter.MessageClass(custom, failure.Permanent)
 	require.Equal(t, want, mustParse(t, want.String(), filter.WithClassifier(custom)))
+
+	byVerdict := mustParse(t, "in(verdict,(likely,caused))&type=SO", filter.WithVerdict(causeOf(failure.Likely)))
+	require.Equal(t, "and(in(verdict,(likely,caused)),eq(type,SO))", byVerdict.String())
+	require.True(t, byVerdict.Match(acme()))
+	require.False(t, mustParse(t, "verdict=ne=likely", filter.WithVerdict(causeOf(failure.Likely))).Match(acme()))
 }
 
 func TestParseReportsWhereAMistakeIs(t *testing.T) {
@@ -103,17 +108,17 @@ func TestParseReportsWhereAMistakeIs(t *testing.T) {
 			`out, like, ilike, lt, le, gt, ge`,
 		"and(eq(type,state),eq(state,PF))": `filter: byte 22: unknown property "state" (did you mean "status"?); known ` +
 			`are id, billingId, number, type, status, ` +
-			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, placed, ` +
+			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, verdict, placed, ` +
 			`failed, amount`,
 		"type=SO&ge(placed,yesterday)": `filter: byte 18: placed: "yesterday" is not a time; write 2026-11-01T22:00:00Z ` +
 			`or a ` +
 			`date, 2026-11-01`,
 		`eq(number,"e""q"),eq(q,1)`: `filter: byte 21: unknown property "q"; known are id, billingId, number, type, ` +
 			`status, ` +
-			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, placed, ` +
+			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, verdict, placed, ` +
 			`failed, amount`,
 		"number=SO1,in(i,(a))": `filter: byte 14: unknown property "i"; known are id, billingId, number, type, status, ` +
-			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, placed, ` +
+			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, verdict, placed, ` +
 			`failed, amount`,
 		"placed=2026-11-01":     "filter: byte 0: eq does not work on placed; use ge, gt, le, lt",
 		"ge(placed,0001-01-01)": "filter: byte 10: placed: the time 0001-01-01 00:00:00 +0000 UTC is out of range",
@@ -132,9 +137,12 @@ func TestParseReportsWhereAMistakeIs(t *testing.T) {
 		"everything(now)":         "filter: byte 11: everything() takes no arguments",
 		"in(customer,(a,null()))": `filter: byte 15: customer: null() is not supported; write "" for an unknown value`,
 		"like(number,empty())":    `filter: byte 12: number: empty() is not supported; write "" for an unknown value`,
-		"func(null())":            `filter: byte 5: func takes the name of one function`,
-		"customer=empty()":        `filter: byte 9: customer: empty() is not supported; write "" for an unknown value`,
-		"type=SO|type=CH":         "filter: byte 7: an or must be in brackets: (a|b)",
+		"verdict=caused": "filter: byte 8: verdict: there are no windows to compare with; pass the function of a " +
+			"failure.Attributor",
+		"ge(verdict,caused)": "filter: byte 3: ge does not work on verdict; use eq, ne, in, out",
+		"func(null())":       `filter: byte 5: func takes the name of one function`,
+		"customer=empty()":   `filter: byte 9: customer: empty() is not supported; write "" for an unknown value`,
+		"type=SO|type=CH":    "filter: byte 7: an or must be in brackets: (a|b)",
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()

@@ -28,6 +28,7 @@ const (
 	propTenant
 	propReason
 	propClass
+	propVerdict
 	propPlaced
 	propFailed
 	propAmount
@@ -35,7 +36,7 @@ const (
 
 var propertyNames = []string{
 	"id", "billingId", "number", "type", "status", "provisioningStatus", "vendor", "channel", "customer",
-	"customerName", "subscription", "tenant", "reason", "class", "placed", "failed", "amount",
+	"customerName", "subscription", "tenant", "reason", "class", "verdict", "placed", "failed", "amount",
 }
 
 func (p property) String() string { return propertyNames[p] }

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +24,9 @@ func PlacedBetween(from, to time.Time) Filter { return between(propPlaced, from,
 // placed earlier and failed while it waited does not match, so start the interval early enough.
 func FailedBetween(from, to time.Time) Filter { return between(propFailed, from, to) }
 
-// FailedDuring matches orders that failed in at least one of the windows. It uses the same time as [FailedBetween] and
+// FailedDuring matches orders that failed in at least one of the windows. If the time of the failure is unknown, as
+// always with Order Management, it uses the time of placing, as [FailedBetween] does: an order that was placed before a
+// window and failed in it does not match then. Use [Verdicts] to select by the probable cause instead. FailedDuring uses
 // the actual times of a window ([maintenance.Window.Span]), which is open if its end is unknown. Cancelled windows are
 // ignored; without any other window the filter is invalid. The text form contains the times, not the windows.
 func FailedDuring(windows ...maintenance.Window) Filter {
@@ -90,22 +93,28 @@ func MessageLike(pattern string) Filter { return newLike(propReason, pattern, tr
 // classifier means [failure.DefaultClassifier]. The text form does not name the classifier: pass another one to
 // [Parse] by [WithClassifier].
 func MessageClass(c *failure.Classifier, classes ...failure.Class) Filter {
-	if len(classes) == 0 {
-		return reject("the list for class is empty")
-	}
-	for _, class := range classes {
-		if !slices.Contains(failure.Classes(), class) {
-			return reject("unknown class %q%s; known are %s", class,
-				text.DidYouMean(string(class), text.Strings(failure.Classes())),
-				strings.Join(text.Strings(failure.Classes()), ", "))
-		}
-	}
-	values := unique(text.Strings(classes))
-	text, err := listText(propClass, values)
+	values, text, err := derivedValues(propClass, text.Strings(classes), text.Strings(failure.Classes()))
 	if err != nil {
-		return reject("class: %w", err)
+		return reject("%w", err)
 	}
 	return &reasonClass{classifier: c, classes: values, text: text}
+}
+
+// derivedValues checks the values of a property that is not part of an order, and returns them without duplicates and
+// with the text of the condition.
+func derivedValues(prop property, values, known []string) (distinct []string, condition string, err error) {
+	if len(values) == 0 {
+		return nil, "", fmt.Errorf("the list for %s is empty", prop)
+	}
+	for _, v := range values {
+		if !slices.Contains(known, v) {
+			return nil, "", fmt.Errorf("unknown %s %q%s; known are %s", prop, v, text.DidYouMean(v, known),
+				strings.Join(known, ", "))
+		}
+	}
+	distinct = unique(values)
+	condition, err = listText(prop, distinct)
+	return distinct, condition, err
 }
 
 type reasonClass struct {
@@ -122,6 +131,39 @@ func (f *reasonClass) Match(o *commerce.Order) bool {
 func (f *reasonClass) String() string { return f.text }
 
 func (f *reasonClass) NeedsFullOrder() bool { return true }
+
+// VerdictFunc returns the probable cause of an order's failure: usually
+// func(o *commerce.Order) failure.Verdict { return attributor.Attribute(o).Verdict }, with a [failure.Attributor].
+type VerdictFunc func(*commerce.Order) failure.Verdict
+
+// Verdicts matches orders whose failure has one of the verdicts, such as those that a maintenance has [failure.Caused].
+// Make the attributor of cause with the calendar, classifier and margins of the plan; requests in Connect, which a plan
+// considers in addition, are not known here. The text form does not name the function: pass it to [Parse] by
+// [WithVerdict].
+func Verdicts(cause VerdictFunc, verdicts ...failure.Verdict) Filter {
+	if cause == nil {
+		return reject("verdict: there are no windows to compare with; pass the function of a failure.Attributor")
+	}
+	values, text, err := derivedValues(propVerdict, text.Strings(verdicts), text.Strings(failure.Verdicts()))
+	if err != nil {
+		return reject("%w", err)
+	}
+	return &verdict{cause: cause, verdicts: values, text: text}
+}
+
+type verdict struct {
+	cause    VerdictFunc
+	verdicts []string
+	text     string
+}
+
+func (f *verdict) Match(o *commerce.Order) bool {
+	return slices.Contains(f.verdicts, string(f.cause(o)))
+}
+
+func (f *verdict) String() string { return f.text }
+
+func (f *verdict) NeedsFullOrder() bool { return true }
 
 // oneOf is the condition that a text property has one of the values.
 type oneOf struct {
@@ -266,7 +308,7 @@ type amount struct {
 // maxExponent is the most digits of an amount on each side of the decimal point.
 const maxExponent = 30
 
-// Total compares the total of an order with the amount m. An order in another currency, or without a total, never
+// Total compares the total of an order with the amount m, such as the result of [commerce.ParseMoney]. An order in another currency, or without a total, never
 // matches. The filter is invalid if m has no three-letter currency or more than 30 digits on one side of the decimal
 // point.
 func Total(op Comparison, m commerce.Money) Filter {
@@ -283,19 +325,16 @@ func Total(op Comparison, m commerce.Money) Filter {
 	if exp := m.Amount.Exponent(); exp < -maxExponent || exp > maxExponent {
 		return reject("amount: more than %d digits before or after the point", maxExponent)
 	}
-	digits := m.Amount.String()                    // the same for 12.50 and 12.5
-	if !moneyForm.MatchString(digits + currency) { // Parse would reject it
-		return reject("amount: more than %d digits before or after the point", maxExponent)
-	}
-	value, err := number.Decimal(digits)
+	digits := m.Amount.String() // the same for 12.50 and 12.5
+	same, err := commerce.ParseMoney(digits + currency)
 	if err != nil {
-		return reject("amount: %w", err)
+		return reject("amount: more than %d digits before or after the point", maxExponent)
 	}
 	text, err := callText(string(op), propAmount.String(), digits+currency)
 	if err != nil {
 		return reject("amount: %w", err)
 	}
-	return &amount{op: op, value: value, currency: currency, text: text}
+	return &amount{op: op, value: same.Amount, currency: currency, text: text}
 }
 
 func (f *amount) Match(o *commerce.Order) bool {
