@@ -13,8 +13,8 @@ import (
 )
 
 // goNames are names of the library, which mean nothing to a user of the program.
-var goNames = regexp.MustCompile(`\b(\w*Config|Policy|Systems|Limits|Report|Runner)\.[A-Z]\w*|\bWith[A-Z]\w*|\bSorted\b|` +
-	`\b(Check|Write|Build)Plan\b|\b[A-Z][a-z]+(Rate|Delay|Orders|Connect)\b`)
+var goNames = regexp.MustCompile(`\b(\w*Config|Policy|Systems|Limits|Report|Runner)\.[A-Z]\w*|\bWith[A-Z]\w*|` +
+	`\bSorted\b|\b(Check|Write|Build)Plan\b|\b[A-Z][a-z]+(Rate|Delay|Orders|Connect)\b`)
 
 func TestMessagesNameFlags(t *testing.T) {
 	t.Parallel()

@@ -57,7 +57,8 @@ func showPlan(out io.Writer, p *plan.Plan) error {
 	}
 	h := p.Header()
 	for _, w := range windows.Unmatched(&h) {
-		page.Paragraph(out, "", fmt.Sprintf("No order of the plan fits the window %s. Are its times and its time zone right?", w))
+		page.Paragraph(out, "", fmt.Sprintf("No order of the plan fits the window %s. "+
+			"Are its times and its time zone right?", w))
 	}
 	if len(groups) == 0 {
 		return nil

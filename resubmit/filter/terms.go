@@ -25,10 +25,12 @@ func PlacedBetween(from, to time.Time) Filter { return between(propPlaced, from,
 func FailedBetween(from, to time.Time) Filter { return between(propFailed, from, to) }
 
 // FailedDuring matches orders that failed in at least one of the windows. If the time of the failure is unknown, as
-// always with Order Management, it uses the time of placing, as [FailedBetween] does: an order that was placed before a
-// window and failed in it does not match then. Use [Verdicts] to select by the probable cause instead. FailedDuring uses
-// the actual times of a window ([maintenance.Window.Span]), which is open if its end is unknown. Cancelled windows are
-// ignored; without any other window the filter is invalid. The text form contains the times, not the windows.
+// always with Order Management, it uses the time of placing, as [FailedBetween] does: an order that was placed before
+// a window and failed in it does not match then. To select by the probable cause instead, use [Verdicts].
+//
+// FailedDuring uses the actual times of a window ([maintenance.Window.Span]), which is open if its end is unknown.
+// Cancelled windows are ignored; without any other window the filter is invalid. The text form contains the times, not
+// the windows.
 func FailedDuring(windows ...maintenance.Window) Filter {
 	var spans []Filter
 	for _, w := range windows {
@@ -308,9 +310,9 @@ type amount struct {
 // maxExponent is the most digits of an amount on each side of the decimal point.
 const maxExponent = 30
 
-// Total compares the total of an order with the amount m, such as the result of [commerce.ParseMoney]. An order in another currency, or without a total, never
-// matches. The filter is invalid if m has no three-letter currency or more than 30 digits on one side of the decimal
-// point.
+// Total compares the total of an order with the amount m, such as the result of [commerce.ParseMoney]. An order in
+// another currency, or without a total, never matches. The filter is invalid if m has no three-letter currency or more
+// than 30 digits on one side of the decimal point.
 func Total(op Comparison, m commerce.Money) Filter {
 	currency := strings.ToUpper(m.Currency)
 	if !isCurrency(currency) {
