@@ -79,8 +79,8 @@ func scrub(s string, secrets []string) string {
 		if secret == "" {
 			continue // it would match everywhere
 		}
+		s = string(rest.Redact([]byte(s), []string{secret}))
 		for _, spelling := range rest.Spellings(secret) {
-			s = strings.ReplaceAll(s, spelling, redacted)
 			for n := len(spelling) - 1; n >= shortest; n-- {
 				s = strings.ReplaceAll(s, spelling[:n], redacted)
 			}

@@ -12,8 +12,7 @@ import (
 )
 
 // Error is a failed call, before a client converts it to its own type. It holds no
-// credentials: neither in the URL, nor in what a server repeats of them, as far as they
-// have at least eight characters.
+// credentials: neither in the URL, nor in what a server repeats of them, see [Redact].
 type Error struct {
 	Op         string
 	Method     string

@@ -8,6 +8,7 @@ import (
 	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,8 +18,8 @@ import (
 // repeats them.
 type secrets []string
 
-// shortest is the length of the shortest part that is removed: a shorter one, such as "Bearer" or
-// the token "test", occurs in ordinary messages.
+// shortest is the length from which a secret is removed wherever it occurs. A shorter one, such as
+// the token "test", is removed as a word: it occurs in ordinary ones, such as "latest".
 const shortest = 8
 
 // secretsOf returns what an Auth added to the headers of a request.
@@ -26,13 +27,8 @@ func secretsOf(before, after http.Header) secrets {
 	var s secrets
 	for name, values := range after {
 		for _, v := range values {
-			if slices.Contains(before[name], v) {
-				continue
-			}
-			for _, part := range partsOf(v) {
-				if len(part) >= shortest {
-					s = append(s, part)
-				}
+			if !slices.Contains(before[name], v) {
+				s = append(s, partsOf(v)...)
 			}
 		}
 	}
@@ -40,10 +36,10 @@ func secretsOf(before, after http.Header) secrets {
 }
 
 // partsOf returns the value of a header and the parts of it that a server may repeat: its words,
-// or the secret parts of OAuth and Basic.
+// or the secret parts of OAuth and Basic, but not the name of a scheme such as Bearer.
 func partsOf(v string) []string {
 	all := []string{v}
-	scheme, rest, _ := strings.Cut(v, " ")
+	scheme, rest, found := strings.Cut(v, " ")
 	switch strings.ToLower(scheme) {
 	case "oauth":
 		for p := range strings.SplitSeq(rest, ",") {
@@ -60,7 +56,11 @@ func partsOf(v string) []string {
 		_, password, _ := strings.Cut(string(pair), ":")
 		all = append(all, rest, string(pair), password)
 	default:
-		all = append(all, strings.FieldsFunc(v, func(r rune) bool { return r == ' ' || r == ':' })...)
+		if !found {
+			rest = v
+		}
+		all = append(all, rest)
+		all = append(all, strings.FieldsFunc(rest, func(r rune) bool { return r == ' ' || r == ':' })...)
 	}
 	return all
 }
@@ -69,12 +69,8 @@ const redacted = "[redacted]"
 
 // Spellings returns the forms in which an answer or an error may repeat a secret, longest first:
 // itself, in base64, percent-encoded, escaped for XML, HTML, JSON or Go, and these escaped once
-// more. A secret of fewer than eight bytes has no other forms, because they could be ordinary
-// words.
+// more.
 func Spellings(secret string) []string {
-	if len(secret) < shortest {
-		return []string{secret}
-	}
 	plain := []byte(secret)
 	all := []string{
 		secret, url.PathEscape(secret), strings.TrimPrefix(url.Values{"": {secret}}.Encode(), "="),
@@ -109,20 +105,61 @@ func quoted(s string) []string {
 	return all
 }
 
-// scrub removes all spellings, the longest first, so that none leaves a part of another. It is
-// slow and meant for errors.
-func (s secrets) scrub(body []byte) []byte {
+func (s secrets) scrub(body []byte) []byte { return Redact(body, s) }
+
+// Redact removes all spellings of secrets, the longest first, so that none leaves a part of
+// another. Those of fewer than eight bytes are removed as words. It is slow and meant for errors.
+func Redact(body []byte, secrets []string) []byte {
 	var all []string
-	for _, secret := range s {
+	for _, secret := range secrets {
 		if secret != "" { // it would match everywhere
 			all = append(all, Spellings(secret)...)
 		}
 	}
 	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
 	for _, spelling := range all {
-		body = bytes.ReplaceAll(body, []byte(spelling), []byte(redacted))
+		if len(spelling) >= shortest {
+			body = bytes.ReplaceAll(body, []byte(spelling), []byte(redacted))
+		} else {
+			body = redactWord(body, []byte(spelling))
+		}
 	}
 	return body
+}
+
+// escape matches an escaped character at the end of a text, whose last letter is none of a word.
+var escape = regexp.MustCompile(`(\\[abfnrtv]|\\x[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2})$`)
+
+// redactWord replaces a word, beside which there are no further letters and digits.
+func redactWord(body, word []byte) []byte {
+	var out []byte
+	done, from := 0, 0
+	for {
+		i := bytes.Index(body[from:], word)
+		if i < 0 {
+			return append(out, body[done:]...)
+		}
+		start, end := from+i, from+i+len(word)
+		if begins(word, body[:start]) && ends(word, body[end:]) {
+			out = append(append(out, body[done:start]...), redacted...)
+			done, from = end, end
+		} else {
+			from = start + 1
+		}
+	}
+}
+
+func begins(word, before []byte) bool {
+	return len(before) == 0 || !alphanumeric(word[0]) || !alphanumeric(before[len(before)-1]) ||
+		escape.Match(before[max(0, len(before)-len(`\u0000`)):])
+}
+
+func ends(word, after []byte) bool {
+	return len(after) == 0 || !alphanumeric(word[len(word)-1]) || !alphanumeric(after[0])
+}
+
+func alphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }
 
 // clean returns err without the secrets that it quotes, and in that case without causes.

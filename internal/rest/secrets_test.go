@@ -1,6 +1,7 @@
 package rest_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -101,5 +102,50 @@ func TestSecretsAreRemovedInEverySpelling(t *testing.T) {
 		_, err = c.Do(t.Context(), once)
 		require.NotContains(t, fmt.Sprintf("%v %#v", err, restError(t, err).Err), spelling, name)
 	}
-	require.Equal(t, []string{"short"}, rest.Spellings("short"))
+}
+
+func TestShortSecretsAreRemovedAsWords(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ secret, body, want string }{
+		"a word":             {"test", "the token test is wrong", "the token [redacted] is wrong"},
+		"all of the text":    {"test", "test", "[redacted]"},
+		"in quotes":          {"test", `{"token":"test"}`, `{"token":"[redacted]"}`},
+		"several times":      {"test", "test,test test", "[redacted],[redacted] [redacted]"},
+		"in other words":     {"test", "latest tests of testing", "latest tests of testing"},
+		"one letter":         {"a", "a bad a-b 'a'", "[redacted] bad [redacted]-b '[redacted]'"},
+		"a number":           {"42", "42 is not 420 or 142", "[redacted] is not 420 or 142"},
+		"after an escape":    {"test", `a\ntest \u003dtest \x00test %3Dtest`, `a\n[redacted] \u003d[redacted] \x00[redacted] %3D[redacted]`},
+		"with punctuation":   {"a/b+=", "xa/b+=y and a%2Fb%2B%3D", "xa/b+=y and [redacted]"},
+		"only punctuation":   {"?!", "what?!no", "what[redacted]no"},
+		"in base64":          {"test", "Basic dGVzdA== or dGVzdA", "Basic [redacted] or [redacted]"},
+		"beside other texts": {"té", "été té", "é[redacted] [redacted]"},
+		"overlapping":        {"aa", "aaa aa", "aaa [redacted]"},
+		"seven letters":      {"hunter2", "not hunter2, not hunter22", "not [redacted], not hunter22"},
+		"eight letters":      {"hunter22", "not hunter22, not hunter222", "not [redacted], not [redacted]2"},
+	} {
+		require.Equal(t, test.want, string(rest.Redact([]byte(test.body), []string{"", test.secret})), name)
+	}
+}
+
+func TestShortCredentialsAreHidden(t *testing.T) {
+	t.Parallel()
+	basic, err := rest.BasicAuth("operator", "pw")
+	require.NoError(t, err)
+	token, err := rest.StaticAuth("APS-Token", "test")
+	require.NoError(t, err)
+	bearer, err := rest.TokenAuth("Authorization", func(context.Context) (string, error) { return "Bearer abc", nil })
+	require.NoError(t, err)
+	key, err := rest.StaticAuth("Authorization", "ApiKey SU-1:s3c")
+	require.NoError(t, err)
+	for secret, auth := range map[string]rest.Auth{"pw": basic, "test": token, "abc": bearer, "s3c": key} {
+		c, _ := client(t, func(_ int, r *http.Request) (*http.Response, error) {
+			sent := r.Header.Get("Authorization") + r.Header.Get("APS-Token")
+			refused := status(401, fmt.Sprintf("the Bearer token %q of %s is wrong", secret, sent))
+			return withHeader(refused, "X-Echo", secret), nil
+		}, withAuth(auth))
+		_, err := c.Do(t.Context(), get)
+		e := restError(t, err)
+		require.NotRegexp(t, `\b`+secret+`\b`, fmt.Sprintf("%v %s %v", e, e.Body, e.Header))
+		require.Contains(t, string(e.Body), `the Bearer token "[redacted]" of `)
+	}
 }
