@@ -28,9 +28,10 @@ const (
 
 // SimpleAPI returns a handler for the documented Simple API for resellers
 // (commerce/WIRE.md#3): POST /token, GET /orders, /resellers/{id}/orders and
-// /orders/{id}, and PATCH /orders/{id}; and the token endpoint of Keycloak, as a public
-// client uses it. It identifies orders by their billing id,
-// lists the oldest first, and returns neither failures nor possible transitions.
+// /orders/{id}, PATCH /orders/{id}, and the customers, subscriptions and plans of the
+// orders; and the token endpoint of Keycloak, as a public client uses it. It identifies
+// orders by their billing id, lists the oldest first, and returns neither failures nor
+// possible transitions.
 func (s *System) SimpleAPI() http.Handler { return s.withFaults(formatSimple, s.simple()) }
 
 func (s *System) simple() http.Handler {
@@ -39,6 +40,7 @@ func (s *System) simple() http.Handler {
 	api.HandleFunc("GET /resellers/{id}/orders", s.simpleList)
 	api.HandleFunc("GET /orders/{id}", s.simpleOrder)
 	api.HandleFunc("PATCH /orders/{id}", s.simplePatch)
+	s.serveCatalog(api)
 	api.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		gatewayError(w, http.StatusNotFound, "there is no "+r.Method+" "+r.URL.Path+" here")
 	})

@@ -133,9 +133,9 @@ func TestSimpleAPIErrors(t *testing.T) {
 		require.Contains(t, body, says, path)
 		require.NotEmpty(t, res.Header.Get("X-Correlation-ID"))
 	}
-	res, body := r.send(http.MethodGet, "/simple/customers", "", header)
+	res, body := r.send(http.MethodGet, "/simple/reports", "", header)
 	require.Equal(t, http.StatusNotFound, res.Status)
-	require.Contains(t, body, "there is no GET /customers here")
+	require.Contains(t, body, "there is no GET /reports here")
 	_, err := newSimple(t, r.base).Order(t.Context(), "404")
 	require.ErrorIs(t, err, commerce.ErrNotFound)
 }

@@ -22,7 +22,8 @@ const defaultLimit = 100
 type list[T any] struct {
 	testkit.Table[T]
 	encode func(T) map[string]any
-	sample T // a row whose JSON has every property that can be selected
+	sample T        // a row whose JSON has every property that can be selected
+	extra  []string // properties that a row has only if they are selected
 	// indexes return the rows that have one of some values in a property, in their
 	// natural order.
 	indexes map[string]func(values []string) []T
@@ -45,6 +46,7 @@ type query[T any] struct {
 	narrowed []T // the rows that an index returned; nil without an index
 	order    []testkit.SortKey[T]
 	removed  []string // by select(-…)
+	added    []string // by select(…)
 	limit    int
 	offset   int
 }
@@ -81,6 +83,9 @@ func page[T any](c call, l list[T], rows []T, pageMax int) answer {
 		object := l.encode(row)
 		for _, path := range q.removed {
 			remove(object, path)
+		}
+		for _, path := range q.added {
+			put(object, path, map[string]any{})
 		}
 		body = append(body, object)
 	}
@@ -220,11 +225,17 @@ func (l list[T]) ordering(q *query[T], e rql.Expr) error {
 	return nil
 }
 
-// selection reads select(-a,-b.c). All properties are present by default, so selecting
+// selection reads select(-a,-b.c). Nearly all properties are present by default, so selecting
 // one without a minus has no effect; it must exist nevertheless.
 func (l list[T]) selection(q *query[T], e rql.Expr) error {
 	for _, arg := range e.Args {
 		path := strings.TrimLeft(arg.Value, "+-")
+		if slices.Contains(l.extra, path) {
+			if !strings.HasPrefix(arg.Value, "-") {
+				q.added = append(q.added, path)
+			}
+			continue
+		}
 		if !remove(l.encode(l.sample), path) {
 			return fmt.Errorf("select of %q is not supported", path)
 		}

@@ -59,6 +59,7 @@ func (s *System) requestList() list[*request] {
 		}
 	}
 	l := newList(s.cfg, fields, s.requestJSON, &request{asset: &asset{}})
+	l.extra = []string{"asset.product.capabilities"}
 	l.indexes = map[string]func([]string) []*request{
 		"asset.external_uid": func(uids []string) []*request { return requestsOf(s.store.byUID, uids) },
 		"asset.external_id":  func(ids []string) []*request { return requestsOf(s.store.byExternalID, ids) },
@@ -129,23 +130,24 @@ func (s *System) listAssets(c call) answer {
 }
 
 func (s *System) listHubs(c call) answer {
-	return s.listOne(c, s.hubJSON(), map[string]string{
-		"id": s.cfg.HubID, "name": "Test hub", "instance.id": s.cfg.InstanceID, "instance.type": "OA",
-	})
+	return s.listRows(c, []map[string]any{s.hubJSON()}, "id", "name", "instance.id", "instance.type")
 }
 
 func (s *System) listAccounts(c call) answer {
-	return s.listOne(c, map[string]any{"id": providerID, "name": "Test provider", "type": "distributor"},
-		map[string]string{"id": providerID, "name": "Test provider"})
+	return s.listRows(c, []map[string]any{{"id": providerID, "name": "Test provider", "type": "provider"}}, "id", "name")
 }
 
-// listOne answers a list with one row, which can be filtered by some properties.
-func (s *System) listOne(c call, row map[string]any, properties map[string]string) answer {
+// listRows answers a list whose rows can be filtered by some properties.
+func (s *System) listRows(c call, rows []map[string]any, properties ...string) answer {
 	fields := map[string]testkit.Field[map[string]any]{}
-	for name, value := range properties {
-		fields[name] = textField(enumOperators, func(map[string]any) string { return value })
+	for _, path := range properties {
+		fields[path] = textField(enumOperators, func(row map[string]any) string { return textAt(row, path) })
 	}
-	return page(c, newList(s.cfg, fields, maps.Clone, row), []map[string]any{row}, s.cfg.MaxPageSize)
+	sample := map[string]any{}
+	if len(rows) > 0 {
+		sample = rows[0]
+	}
+	return page(c, newList(s.cfg, fields, maps.Clone, sample), rows, s.cfg.MaxPageSize)
 }
 
 // listAssetRequests lists references to the requests of an asset.
@@ -158,7 +160,7 @@ func (s *System) listAssetRequests(c call) answer {
 	l.indexes = nil // they would return requests of other assets
 	l.encode = func(r *request) map[string]any {
 		return map[string]any{
-			"id": r.id, "type": r.kind, "status": r.status, "assignee": nil,
+			"id": r.id, "type": r.kind, "status": r.status, "assignee": "",
 			"events": map[string]any{"created": at(r.created), "updated": at(r.updated)},
 		}
 	}

@@ -1,6 +1,8 @@
 package connecttest
 
 import (
+	"cmp"
+	"fmt"
 	"strings"
 	"time"
 
@@ -43,9 +45,9 @@ func (s *System) requestJSON(r *request) map[string]any {
 	return map[string]any{
 		"id": r.id, "type": r.kind, "status": r.status,
 		"reason": r.reason, "note": r.note,
-		"created": stamp(r.created), "updated": stamp(r.updated), "answered": stamp(r.answered),
+		"created": stamp(r.created), "updated": stamp(r.updated), "answered": !r.answered.IsZero(),
 		"effective_date": stamp(effective), "planned_date": stamp(r.planned),
-		"assignee": nil, "activation_key": "", "params_form_url": nil,
+		"assignee": "", "activation_key": "", "params_form_url": nil,
 		"template":    map[string]any{},
 		"marketplace": r.asset.marketplace, "contract": r.asset.contract,
 		"asset":  asset,
@@ -94,10 +96,31 @@ func (s *System) hubJSON() map[string]any {
 	}
 	return map[string]any{
 		"id": s.cfg.HubID, "name": "Test hub",
-		"company":  reference{ID: providerID},
-		"instance": map[string]any{"id": s.cfg.InstanceID, "type": "OA"},
-		"version":  "21.8", "extension_version": "26.0-2",
+		"company":     map[string]any{"id": providerID},
+		"instance":    map[string]any{"id": s.cfg.InstanceID, "type": "OA"},
+		"description": "The hub of the test system.",
+		"version":     "21.8", "extension_version": "26.0-2",
 		"last_health_check": check,
+	}
+}
+
+// textAt returns the text at a path such as instance.id; "" if there is none.
+func textAt(object map[string]any, path string) string {
+	name, rest, deeper := strings.Cut(path, ".")
+	if !deeper {
+		return fmt.Sprint(cmp.Or(object[name], any("")))
+	}
+	inner, _ := object[name].(map[string]any)
+	return textAt(inner, rest)
+}
+
+// put sets the property with a path, below objects that exist.
+func put(object map[string]any, path string, value any) {
+	name, rest, deeper := strings.Cut(path, ".")
+	if inner, ok := object[name].(map[string]any); ok && deeper {
+		put(inner, rest, value)
+	} else if !deeper {
+		object[name] = value
 	}
 }
 

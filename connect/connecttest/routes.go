@@ -1,6 +1,9 @@
 package connecttest
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
 // routes serves the implemented part of the API (connect/WIRE.md#2.1).
 func (s *System) routes() http.Handler {
@@ -17,6 +20,23 @@ func (s *System) routes() http.Handler {
 	on("GET", "/requests", s.listRequests)
 	on("GET", "/requests/{id}", s.getRequest)
 	on("POST", "/requests", s.createRequest)
+	on("PUT", "/requests/{id}", s.updateRequest)
+	on("GET", "/subscriptions/assets", s.listAssets)
+	on("GET", "/subscriptions/assets/{id}", s.getAsset)
+	on("GET", "/subscriptions/requests", func(c call) answer { return s.listRows(c, nil, "id") })
+	on("GET", "/products", func(c call) answer { return s.listRows(c, s.products(), "id", "name", "status") })
+	on("GET", "/products/{id}", func(c call) answer { return one(c, s.products()) })
+	on("GET", "/products/{id}/connections", func(c call) answer {
+		return s.listRows(c, s.connections(c.PathValue("id")), "id", "type", "hub.id", "hub.instance.id")
+	})
+	on("GET", "/tier/accounts", func(c call) answer {
+		return s.listRows(c, s.tierAccounts(), "id", "name", "external_id", "external_uid")
+	})
+	on("GET", "/tier/accounts/{id}", func(c call) answer { return one(c, s.tierAccounts()) })
+	on("GET", "/tier/configs", func(c call) answer {
+		return s.listRows(c, s.tierConfigs(), "id", "account.id", "product.id", "status")
+	})
+	on("GET", "/tier/configs/{id}", func(c call) answer { return one(c, s.tierConfigs()) })
 	for name, act := range actions {
 		on("POST", "/requests/{id}/"+name, func(c call) answer { return s.actOnRequest(c, act) })
 	}
@@ -28,7 +48,21 @@ func (s *System) routes() http.Handler {
 	mux.Handle("GET "+basePath, probe)
 	mux.Handle("GET "+basePath+"/{$}", probe)
 	mux.Handle("/", s.handle(withKey, func(call) answer { return notFound() }))
-	return mux
+	return withoutSlash(mux)
+}
+
+// withoutSlash serves paths with a trailing slash too, which the PHP SDK sends (connect/WIRE.md#14.1).
+func withoutSlash(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if path := strings.TrimSuffix(r.URL.Path, "/"); path != r.URL.Path && path != basePath {
+			u := *r.URL
+			u.Path, u.RawPath = path, ""
+			same := *r
+			same.URL = &u
+			r = &same
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // impersonate serves the call that the connector makes before every step of an order

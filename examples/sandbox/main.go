@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -64,6 +65,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return nil
 	})
 	seed := flags.Uint64("seed", 1, "seed of the ids and delays; equal seeds and calls result in equal orders")
+	billing := flags.String("billing", "",
+		"`address` such as 127.0.0.1:5224 on which to serve Billing at the root too, for clients that take a port only")
+	operations := flags.String("operations", "", "`address` such as 127.0.0.1:8440 on which to serve Operations too")
 	if err := cli.Parse(flags, args, stdout, ""); err != nil {
 		return err
 	}
@@ -72,11 +76,26 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return fmt.Errorf("-listen %s: %w", *listen, err)
 	}
 	defer func() { err = errors.Join(err, world.Close()) }()
+	urls := commercetest.URLsAt(world.CommerceURL)
+	for _, own := range []struct {
+		flag, address string
+		url           *string
+		handler       http.Handler
+	}{
+		{"-billing", *billing, &urls.Billing, world.Commerce.Billing()},
+		{"-operations", *operations, &urls.Operations, world.Commerce.Operations()},
+	} {
+		if own.address == "" {
+			continue
+		}
+		if *own.url, err = world.Serve(ctx, own.address, own.handler); err != nil {
+			return fmt.Errorf("%s %s: %w", own.flag, own.address, err)
+		}
+	}
 	if world.Exposed {
 		fmt.Fprintf(stderr, "sandbox: warning: -listen %s is open to other machines: they can use both test systems "+
 			"with well-known credentials, and %s without credentials\n", *listen, control)
 	}
-	urls := commercetest.URLsAt(world.CommerceURL)
 	err = json.NewEncoder(stdout).Encode(greeting{
 		Commerce: world.CommerceURL, Connect: world.ConnectURL,
 		CommerceToken: world.CommerceToken, ConnectKey: world.ConnectKey, Control: control,

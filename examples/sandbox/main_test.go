@@ -198,3 +198,26 @@ func TestUsage(t *testing.T) {
 	require.Contains(t, stdout.String(), "usage: sandbox [flags]")
 	require.Empty(t, stderr.String())
 }
+
+func TestSandboxServesBillingAndOperationsOnPortsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	g := start(t, "-billing", "127.0.0.1:0", "-operations", "127.0.0.1:0")
+	const billing = `<?xml version="1.0" encoding="iso-8859-1"?><methodCall><methodName>Execute</methodName>` +
+		`<params><param><value><struct><member><name>Server</name><value>BM</value></member><member><name>Method</name><value>GetOrder_API</value>` +
+		`</member><member><name>Params</name><value><array><data><value><i4>1</i4></value></data></array></value></member>` +
+		`</struct></value></param></params></methodCall>`
+	for url, body := range map[string]string{
+		g.Billing: billing, g.Operations: `<methodCall><methodName>pem.none</methodName></methodCall>`,
+	} {
+		require.NotContains(t, url, g.Commerce)
+		for _, path := range []string{"/RPC2", "/"} {
+			res, err := testkit.Send(t.Context(), http.DefaultClient, http.MethodPost, url+path, body,
+				map[string]string{"Content-Type": "text/xml"})
+			require.NoError(t, err)
+			require.Equal(t, http.StatusOK, res.Status, res.Body)
+			require.Contains(t, res.Body, "<methodResponse>")
+		}
+	}
+	err := run(t.Context(), []string{"-billing", "nowhere:x"}, io.Discard, io.Discard)
+	require.ErrorContains(t, err, "-billing nowhere:x: ")
+}

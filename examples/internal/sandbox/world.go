@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,7 +36,8 @@ type World struct {
 
 	clock   testkit.Clock // of both systems: set by Play, real time after Live
 	seed    uint64
-	server  *http.Server
+	names   []string // of hosts that are accepted
+	servers []*http.Server
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
@@ -51,43 +53,59 @@ const (
 // protected by [web.Guard]; names are accepted hosts besides addresses and localhost. Close stops them.
 func New(ctx context.Context, listen string, seed uint64, extra map[string]http.Handler,
 	names ...string) (*World, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
+	w := &World{
+		seed: seed, names: names, CommerceToken: commercetest.DefaultToken, ConnectKey: connecttest.DefaultKey,
+	}
+	mux := http.NewServeMux()
+	ready := make(chan struct{}) // a request can arrive before the systems exist
+	defer close(ready)
+	base, err := w.Serve(ctx, listen, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		<-ready
+		mux.ServeHTTP(rw, r)
+	}))
 	if err != nil {
 		return nil, err
 	}
-	if name, _, err := net.SplitHostPort(listen); err == nil && name != "" {
-		names = append(names, name)
-	}
-	addr, isTCP := listener.Addr().(*net.TCPAddr)
-	exposed := !isTCP || !addr.IP.IsLoopback()
-	base := "http://" + listener.Addr().String()
-	w := &World{
-		seed: seed, Exposed: exposed,
-		CommerceURL: base, CommerceToken: commercetest.DefaultToken,
-		ConnectURL: base + "/public/v1", ConnectKey: connecttest.DefaultKey,
-	}
+	w.CommerceURL, w.ConnectURL = base, base+"/public/v1"
 	w.Connect = connecttest.New(connecttest.Config{Seed: seed, Now: w.clock.Now, Vendor: w.vendor})
 	w.Commerce, err = commercetest.New(commercetest.Config{
 		Seed: seed, Now: w.clock.Now, ConnectURL: w.ConnectURL, ConnectKey: w.ConnectKey,
 		InMaintenance: w.Connect.InMaintenance,
 	})
 	if err != nil {
-		return nil, errors.Join(err, listener.Close())
+		return nil, errors.Join(err, w.Close())
 	}
-	mux := http.NewServeMux()
 	mux.Handle("/", w.Commerce) // all its APIs, by their prefixes
 	mux.Handle("/public/v1", w.Connect)
 	mux.Handle("/public/v1/", w.Connect)
 	for pattern, handler := range extra {
 		mux.Handle(pattern, handler)
 	}
-	w.server = &http.Server{
-		Handler: web.Guard(mux, web.Hosts{Names: names, AnyAddress: exposed}), ErrorLog: log.New(io.Discard, "", 0),
+	return w, nil
+}
+
+// Serve serves a handler on a further address, with the protection and until the end of the others, and returns its
+// base URL.
+func (w *World) Serve(ctx context.Context, listen string, h http.Handler) (string, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
+	if err != nil {
+		return "", err
+	}
+	names := w.names
+	if name, _, err := net.SplitHostPort(listen); err == nil && name != "" {
+		names = append(slices.Clone(names), name)
+	}
+	addr, isTCP := listener.Addr().(*net.TCPAddr)
+	exposed := !isTCP || !addr.IP.IsLoopback()
+	w.Exposed = w.Exposed || exposed
+	server := &http.Server{
+		Handler: web.Guard(h, web.Hosts{Names: names, AnyAddress: exposed}), ErrorLog: log.New(io.Discard, "", 0),
 		// There is no WriteTimeout: a fault may delay an answer for as long as a user likes.
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 16,
 	}
-	w.running.Go(func() { _ = w.server.Serve(listener) }) // until Close
-	return w, nil
+	w.servers = append(w.servers, server)
+	w.running.Go(func() { _ = server.Serve(listener) }) // until Close
+	return "http://" + listener.Addr().String(), nil
 }
 
 // Close stops both systems. Calls in flight have a second to end.
@@ -97,12 +115,14 @@ func (w *World) Close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	err := w.server.Shutdown(ctx)
-	if err != nil {
-		err = w.server.Close()
+	var errs []error
+	for _, server := range w.servers {
+		if server.Shutdown(ctx) != nil {
+			errs = append(errs, server.Close())
+		}
 	}
 	w.running.Wait()
-	return err
+	return errors.Join(errs...)
 }
 
 // Violations returns what both systems detected that must never happen, one line each.
