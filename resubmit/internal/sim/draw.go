@@ -494,7 +494,8 @@ const tiesAfter = 1700 * time.Millisecond
 
 // drawTies places orders of different subscriptions at the same time.
 func (s *scenario) drawTies(d dice) {
-	s.ties, s.tiesPage, s.listPage = true, pick(d, 2, 2, 3, 0), pick(d, 2, 2, 3, 5)
+	s.ties, s.wholeSeconds = true, true // the clock is also that of the twin
+	s.tiesPage, s.listPage = pick(d, 2, 2, 3, 0), pick(d, 2, 2, 3, 5)
 	earlier := map[int]int{} // by subscription
 	for i := range s.orders {
 		o := &s.orders[i]

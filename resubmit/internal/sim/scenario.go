@@ -36,6 +36,7 @@ type scenario struct {
 	maxTries     int           // of a read, by the clients
 	commerceSkew time.Duration // of the clock of Commerce
 	connectSkew  time.Duration // of the clock of Connect
+	wholeSeconds bool          // of the clock of Connect, so that requests have the same time
 
 	orders      []orderSpec
 	windows     []windowSpec

@@ -184,6 +184,9 @@ func (s *scenario) describe() []string {
 		lines = append(lines, fmt.Sprintf("both systems return equal rows in a new order each time, %d requests per page",
 			s.tiesPage))
 	}
+	if s.wholeSeconds {
+		lines = append(lines, "the clock of Connect has whole seconds")
+	}
 	lines = appendAll(lines, s.malformed)
 	lines = appendAll(lines, s.unattributed)
 	lines = appendAll(lines, s.denials)

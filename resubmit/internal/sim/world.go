@@ -154,10 +154,10 @@ func (w *world) build() error {
 	return w.addSubscriptions()
 }
 
-// connectNow is the clock of Connect. It has whole seconds if requests should have the same time.
+// connectNow is the clock of Connect.
 func (w *world) connectNow() time.Time {
 	now := time.Now().Add(w.s.connectSkew)
-	if w.s.ties {
+	if w.s.wholeSeconds {
 		now = now.Truncate(time.Second)
 	}
 	return now
