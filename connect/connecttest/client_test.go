@@ -60,7 +60,7 @@ func inMemory(t *testing.T, sys *connecttest.System) caller {
 }
 
 func (c caller) try(method, path, body string) (reply, error) {
-	header := map[string]string{}
+	header := map[string]string{"Content-Type": "application/json"}
 	if c.key != "" {
 		header["Authorization"] = c.key
 	}
