@@ -38,7 +38,8 @@ var exceptions = map[string]string{
 // notLibrary are the examples, the test systems and what only tests use: not counted.
 var notLibrary = []string{
 	"examples/", "commerce/commercetest", "connect/connecttest", "resubmit/resubmittest", "resubmit/internal/sim",
-	"resubmit/internal/journaltest", "resubmit/internal/explore", "resubmit/internal/killtest",
+	"resubmit/internal/conformance", "resubmit/internal/journaltest", "resubmit/internal/explore",
+	"resubmit/internal/killtest",
 	"internal/faults", "internal/reports", "internal/sizes", "internal/testkit", "internal/tlstest",
 	"internal/webtest", "internal/wiretest",
 }

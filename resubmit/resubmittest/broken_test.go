@@ -1,10 +1,7 @@
 package resubmittest_test
 
 import (
-	"fmt"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -12,41 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/conformance"
 	"github.com/cloudblue-go/cloudblue/resubmit/resubmittest"
 )
-
-// recorder is a testing.TB that records failures.
-type recorder struct {
-	testing.TB
-
-	mu       sync.Mutex
-	failures []string
-}
-
-func (r *recorder) Helper() {}
-
-func (r *recorder) Errorf(format string, args ...any) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.failures = append(r.failures, fmt.Sprintf(format, args...))
-}
-
-func (r *recorder) Fatalf(format string, args ...any) {
-	r.Errorf(format, args...)
-	runtime.Goexit()
-}
 
 // failures checks one promise and returns the failures.
 func failures(t *testing.T, suite, promise string, f resubmittest.Fixture) []string {
 	t.Helper()
-	r := &recorder{TB: t}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		resubmittest.Check(r, suite, promise, f)
-	}()
-	<-done
-	return r.failures
+	return conformance.Failures(t, func(t testing.TB) { resubmittest.Check(t, suite, promise, f) })
 }
 
 // broken is an adapter that breaks a promise.

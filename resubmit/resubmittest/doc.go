@@ -15,14 +15,14 @@
 // Here newShop returns a [System]: an empty system, in memory or a sandbox, and the adapter. Each promise of the
 // interfaces is a subtest. Results of pushes are compared with the [Ledger] of the system. Fields that the fixture does
 // not declare in its capabilities must never be set. Promises that need faults which the system cannot inject are not
-// checked, which the test log says.
+// checked, which the test log says. [FaultDriver] injects them into adapters without HTTP, such as those of a database.
 //
 // [TestJournal] does the same for a [resubmit.Journal]. [Simulate] checks rules, limits and adapters in simulated
 // worlds, in which calls fail, the program crashes and others change the same orders.
 //
 // # Errors and concurrency
 //
-// A failure names the broken promise and the order. The checks of a suite run one after the other, each with a new
-// system; some call the adapter concurrently. Worlds run concurrently, one per processor, each in a testing/synctest
-// bubble.
+// A test fails once for each broken promise, at the line that calls the suite, and names the orders. The checks of a
+// suite run one after the other, each with a new system; some call the adapter concurrently. Worlds run concurrently,
+// one per processor, each in a testing/synctest bubble.
 package resubmittest

@@ -62,7 +62,6 @@ type listing struct {
 func (s *suite) list(
 	ctx context.Context, lister resubmit.OrderLister, q commerce.Query, each func(*commerce.Order) bool,
 ) listing {
-	s.Helper()
 	var l listing
 	s.within("the list", func() {
 		ended := ""
@@ -97,7 +96,6 @@ func (s *suite) list(
 
 // mustList lists orders and requires that there is no error.
 func (s *suite) mustList(lister resubmit.OrderLister, q commerce.Query) []*commerce.Order {
-	s.Helper()
 	l := s.list(s.Context(), lister, q, nil)
 	if l.err != nil {
 		s.Fatalf("the list of %+v ended with the error %q", q, l.err)
@@ -107,7 +105,6 @@ func (s *suite) mustList(lister resubmit.OrderLister, q commerce.Query) []*comme
 
 // lister makes the lister for orders.
 func (s *suite) lister(orders []*commerce.Order) resubmit.OrderLister {
-	s.Helper()
 	if s.system.Lister == nil {
 		s.Fatalf("the fixture needs System.Lister")
 	}
@@ -128,7 +125,6 @@ func idsOf(orders []*commerce.Order) []string {
 
 // sameOrders compares listed orders with the wanted ones.
 func (s *suite) sameOrders(what string, wants, got []*commerce.Order) {
-	s.Helper()
 	if differences := compareLists(wants, got); len(differences) > 0 {
 		s.Errorf("%s%s", what, few(differences))
 	}
@@ -229,7 +225,6 @@ func findsNothing(s *suite) {
 
 // addEdgeCases adds orders whose fields are easily changed in transit.
 func (s *suite) addEdgeCases() []*commerce.Order {
-	s.Helper()
 	news := make([]OrderSpec, 0, 24)
 	for _, total := range []commerce.Money{
 		{Amount: decimal.RequireFromString("12.50"), Currency: "USD"},
@@ -316,7 +311,6 @@ func listCancelled(s *suite) {
 
 // completeOrError requires that a list has all orders, or an error.
 func (s *suite) completeOrError(l listing, want int) {
-	s.Helper()
 	if l.err == nil && len(l.orders) < want {
 		s.Errorf("it ended after %d of %d orders without an error", len(l.orders), want)
 	}

@@ -43,7 +43,6 @@ func pusherPromises() []promise {
 }
 
 func (s *suite) ledger() Ledger {
-	s.Helper()
 	if s.system.Ledger == nil || s.system.Pusher == nil {
 		s.Fatalf("the fixture needs System.Pushes and System.Pusher")
 	}
@@ -57,7 +56,6 @@ func (l Ledger) since(before Ledger) Ledger {
 
 // push pushes once and compares the result with the ledger.
 func (s *suite) push(ctx context.Context, id string, to commerce.Status) (Ledger, error) {
-	s.Helper()
 	before := s.ledger()
 	var err error
 	s.within("the push", func() { err = s.system.Pusher.Push(ctx, id, to) })
@@ -102,7 +100,6 @@ func deliveryOf(err error) commerce.Delivery {
 // mustNotMove requires an error that proves that nothing moved. If refusals are ambiguous and the system received the
 // push, it requires that the error does not claim that.
 func (s *suite) mustNotMove(saw Ledger, err error) {
-	s.Helper()
 	delivery := deliveryOf(err)
 	switch ambiguous := s.fixture.AmbiguousRefusals && saw.Received > 0; {
 	case len(saw.Accepted) > 0:
@@ -134,7 +131,6 @@ func pushAnother(s *suite) {
 
 // addCompleted adds an order that offers no transition.
 func (s *suite) addCompleted() *commerce.Order {
-	s.Helper()
 	n := newOrder(0)
 	n.Status, n.Failure = commerce.StatusCompleted, ""
 	return s.add(n)[0]
@@ -192,7 +188,6 @@ func pushCancelled(s *suite) {
 
 // pushTogether pushes orders concurrently.
 func (s *suite) pushTogether(orders []*commerce.Order) (Ledger, []error) {
-	s.Helper()
 	before := s.ledger()
 	errs := make([]error, len(orders))
 	s.within("concurrent pushes", func() {
@@ -242,7 +237,6 @@ func pushOneTogether(s *suite) {
 
 // pushDuring pushes during a fault and returns the error.
 func (s *suite) pushDuring(f Fault) error {
-	s.Helper()
 	id := s.addFailed(1)[0].ID
 	s.inject(f, Pushes)
 	saw, err := s.push(s.Context(), id, s.target())

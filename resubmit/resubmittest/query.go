@@ -10,7 +10,6 @@ import (
 
 // addMixed adds orders of all kinds that queries select.
 func (s *suite) addMixed() []*commerce.Order {
-	s.Helper()
 	news := make([]OrderSpec, 16)
 	for i := range news {
 		news[i] = newOrder(i)

@@ -41,7 +41,6 @@ func readerPromises() []promise {
 
 // read reads one order and checks the form of the result.
 func (s *suite) read(ctx context.Context, id string) (o *commerce.Order, err error) {
-	s.Helper()
 	if s.system.Reader == nil {
 		s.Fatalf("the fixture needs System.Reader")
 	}
@@ -55,7 +54,6 @@ func (s *suite) read(ctx context.Context, id string) (o *commerce.Order, err err
 
 // mustRead reads an existing order.
 func (s *suite) mustRead(want *commerce.Order) *commerce.Order {
-	s.Helper()
 	o, err := s.read(s.Context(), want.ID)
 	if err != nil {
 		s.Fatalf("%s cannot be read by its id %q: %v", want.Number, want.ID, err)
@@ -181,7 +179,6 @@ func readsTogether(s *suite) {
 
 // readDuring reads during a fault and requires an error that matches one of some.
 func (s *suite) readDuring(f Fault, matches ...error) {
-	s.Helper()
 	want := s.addFailed(1)[0]
 	stop := s.inject(f, Reads)
 	_, err := s.read(s.Context(), want.ID)

@@ -12,6 +12,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/conformance"
 )
 
 // promise is a requirement of a suite and its check.
@@ -26,7 +27,10 @@ func run(t *testing.T, f Fixture, suite []promise) {
 	t.Helper()
 	for _, c := range suite {
 		if len(c.missing(f)) == 0 {
-			t.Run(c.text, func(t *testing.T) { c.check(t, f) })
+			t.Run(c.text, func(t *testing.T) {
+				t.Helper()
+				c.check(t, f)
+			})
 		}
 	}
 	if promises := unchecked(f, suite); len(promises) > 0 {
@@ -52,35 +56,25 @@ func unchecked(f Fixture, suite []promise) (promises []string) {
 // check runs the check with a new system.
 func (c promise) check(t testing.TB, f Fixture) {
 	t.Helper()
-	s := &suite{TB: t, promise: c.text, fixture: f}
-	if f.New == nil || f.MissingID == "" {
-		s.Fatalf("the fixture needs New and MissingID")
-	}
-	s.system = f.New(t)
-	if (s.system.Inject != nil) != (len(f.Faults) > 0) {
-		s.Fatalf("set both System.Inject and Fixture.Faults, or neither")
-	}
-	c.run(s)
+	conformance.Run(t, c.text, func(check *conformance.Check) {
+		s := &suite{Check: check, fixture: f}
+		if f.New == nil || f.MissingID == "" {
+			s.Fatalf("the fixture needs New and MissingID")
+		}
+		s.system = f.New(t)
+		if (s.system.Inject != nil) != (len(f.Faults) > 0) {
+			s.Fatalf("set both System.Inject and Fixture.Faults, or neither")
+		}
+		c.run(s)
+	})
 }
 
 // suite checks one promise of an adapter.
 type suite struct {
-	testing.TB
-	promise string
+	*conformance.Check
+
 	fixture Fixture
 	system  System
-}
-
-// Errorf reports that the promise is broken.
-func (s *suite) Errorf(format string, args ...any) {
-	s.Helper()
-	s.TB.Errorf("broken promise: %s: %s", s.promise, fmt.Sprintf(format, args...))
-}
-
-// Fatalf reports that the promise is broken and ends the check.
-func (s *suite) Fatalf(format string, args ...any) {
-	s.Helper()
-	s.TB.Fatalf("broken promise: %s: %s", s.promise, fmt.Sprintf(format, args...))
 }
 
 func (s *suite) callTimeout() time.Duration { return cmp.Or(s.fixture.CallTimeout, 10*time.Second) }
@@ -90,7 +84,6 @@ func (s *suite) target() commerce.Status { return cmp.Or(s.fixture.Target, comme
 // within fails the check if a call hangs. A fixture that calls t.FailNow in the call ends only the call, but fails the
 // test.
 func (s *suite) within(what string, call func()) {
-	s.Helper()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -114,7 +107,6 @@ func (s *suite) inject(f Fault, on CallKind) (stop func()) {
 
 // checkError checks the fields and the text of an error, which may be nil.
 func (s *suite) checkError(err error) {
-	s.Helper()
 	if err == nil {
 		return
 	}
@@ -148,7 +140,6 @@ func newOrder(n int) OrderSpec {
 
 // add adds orders and checks what the fixture returns.
 func (s *suite) add(news ...OrderSpec) []*commerce.Order {
-	s.Helper()
 	if s.system.AddOrder == nil {
 		s.Fatalf("the fixture needs System.AddOrder")
 	}
@@ -172,7 +163,6 @@ func (s *suite) add(news ...OrderSpec) []*commerce.Order {
 
 // addFailed adds n failed orders, each placed a minute after the previous one.
 func (s *suite) addFailed(n int) []*commerce.Order {
-	s.Helper()
 	news := make([]OrderSpec, n)
 	for i := range news {
 		news[i] = newOrder(i)

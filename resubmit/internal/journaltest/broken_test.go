@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/conformance"
 	"github.com/cloudblue-go/cloudblue/resubmit/internal/journaltest"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
@@ -92,12 +93,27 @@ func (b *broken) current(ctx context.Context, records []protocol.Record, kinds .
 	return records
 }
 
-// faults are broken journals: the promise that each breaks, and how. Those of files wrap one in a file.
-var faults = []struct {
+// fault is a broken journal: the promise that it breaks, and how.
+type fault struct {
 	promise string
-	file    bool
+	file    bool // wrap a journal in a file
 	breaks  func(*broken)
-}{
+}
+
+func (f fault) open(dir string) (resubmit.Journal, error) {
+	b := &broken{base: new(resubmit.MemoryJournal)}
+	if f.file {
+		j, err := journal.Open(filepath.Join(dir, "journal"))
+		if err != nil {
+			return nil, err
+		}
+		b.base = j
+	}
+	f.breaks(b)
+	return b, nil
+}
+
+var faults = []fault{
 	{"is empty when new", false, func(b *broken) {
 		b.get = func(context.Context, protocol.Key) (protocol.Record, error) { return protocol.Record{Version: 1}, nil }
 	}},
@@ -255,6 +271,25 @@ var faults = []struct {
 			return b.base.Begin(ctx, u)
 		}
 	}},
+	{"sets the end of leases", false, func(b *broken) { // forgets the runs
+		b.get = func(ctx context.Context, k protocol.Key) (protocol.Record, error) {
+			if k.Kind == protocol.KindRun {
+				return protocol.Record{}, nil
+			}
+			return b.base.Get(ctx, k)
+		}
+	}},
+	{"yields a snapshot of one moment", false, func(b *broken) { // of other records
+		b.records = func(context.Context) iter.Seq2[protocol.Record, error] {
+			return func(yield func(protocol.Record, error) bool) {
+				for n := range 100 {
+					if !yield(protocol.Record{Key: protocol.OrderKey(fmt.Sprint("x", n))}, nil) {
+						return
+					}
+				}
+			}
+		}
+	}},
 	{"sets the end of leases", false, func(b *broken) {
 		b.get = func(ctx context.Context, k protocol.Key) (protocol.Record, error) {
 			r, err := b.base.Get(ctx, k)
@@ -357,19 +392,9 @@ func TestBrokenJournalsAreCaught(t *testing.T) {
 				continue
 			}
 			check := func(t *testing.T) {
-				failures := failures(t, p, func(dir string) (resubmit.Journal, error) {
-					b := &broken{base: new(resubmit.MemoryJournal)}
-					if fault.file {
-						j, err := journal.Open(filepath.Join(dir, "journal"))
-						if err != nil {
-							return nil, err
-						}
-						b.base = j
-					}
-					fault.breaks(b)
-					return b, nil
-				})
-				require.Contains(t, failures, "broken promise: "+p.Text)
+				failures := conformance.Failures(t, func(t testing.TB) { p.Check(t, fault.open) })
+				require.Len(t, failures, 1)
+				require.Contains(t, failures[0], "broken promise: "+p.Text)
 			}
 			if fault.file {
 				check(t)
@@ -385,43 +410,4 @@ func TestBrokenJournalsAreCaught(t *testing.T) {
 	for _, p := range journaltest.Promises() {
 		require.True(t, caught[p.Text], p.Text)
 	}
-}
-
-// recorder is a testing.TB that records failures.
-type recorder struct {
-	testing.TB
-
-	mu       sync.Mutex
-	failures []string
-	cleanups []func()
-}
-
-func (r *recorder) Helper() {}
-
-func (r *recorder) Cleanup(f func()) { r.cleanups = append(r.cleanups, f) }
-
-func (r *recorder) Fatalf(format string, args ...any) {
-	r.mu.Lock()
-	r.failures = append(r.failures, fmt.Sprintf(format, args...))
-	r.mu.Unlock()
-	runtime.Goexit()
-}
-
-// failures checks one promise and returns the failures.
-func failures(t *testing.T, p journaltest.Promise, open journaltest.Opener) string {
-	t.Helper()
-	r := &recorder{TB: t}
-	for _, f := range []func(){func() { p.Check(r, open) }, func() {
-		for _, f := range r.cleanups {
-			f()
-		}
-	}} {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			f()
-		}()
-		<-done
-	}
-	return strings.Join(r.failures, "\n")
 }

@@ -25,7 +25,7 @@ func (s *suite) isEmpty() {
 		s.mustLack(protocol.Key{Kind: kind, ID: "1"})
 	}
 	if all := s.all(); len(all) > 0 {
-		s.failf("Records yielded %d records", len(all))
+		s.Fatalf("Records yielded %d records", len(all))
 	}
 }
 
@@ -98,7 +98,7 @@ func (s *suite) keepsFields() {
 		for _, r := range records {
 			s.mustHave(r)
 			if !same(all[r.Key], r) {
-				s.failf("Records yielded %s, but %s was put", show(all[r.Key]), show(r))
+				s.Fatalf("Records yielded %s, but %s was put", show(all[r.Key]), show(r))
 			}
 		}
 		s.open(s.dir)
@@ -109,7 +109,11 @@ func (s *suite) sharesNoMemory() {
 	r := order("1", 1)
 	want := r.Clone()
 	want.Version = s.put(resubmit.Durable, r)
-	spoil := func(r protocol.Record) { r.Order.Number, r.Order.Lanes[0] = "spoiled", "spoiled" }
+	spoil := func(r protocol.Record) {
+		if r.Order != nil && len(r.Order.Lanes) > 0 {
+			r.Order.Number, r.Order.Lanes[0] = "spoiled", "spoiled"
+		}
+	}
 	spoil(r)
 	s.mustHave(want)
 	spoil(s.get(r.Key))
@@ -117,7 +121,7 @@ func (s *suite) sharesNoMemory() {
 	spoil(s.all()[r.Key])
 	s.mustHave(want)
 	_, err := s.journal.Put(s.Context(), resubmit.Durable, order("1", 2))
-	if c, ok := errors.AsType[*resubmit.ConflictError](err); ok && c.Current.Order != nil {
+	if c, ok := errors.AsType[*resubmit.ConflictError](err); ok {
 		spoil(c.Current)
 	}
 	s.mustHave(want)
@@ -152,7 +156,7 @@ func (s *suite) versions() {
 		records := []protocol.Record{on(last, order("1", n)), on(last, lane("l", "1"))}
 		seq := s.put(resubmit.Durability(n%2), records...)
 		if seq <= last {
-			s.failf("Put returned the sequence %d after %d", seq, last)
+			s.Fatalf("Put returned the sequence %d after %d", seq, last)
 		}
 		last = seq
 		for _, r := range records {
@@ -161,22 +165,21 @@ func (s *suite) versions() {
 		s.put(resubmit.Deferred, order(fmt.Sprint("other ", n), 1))
 	}
 	if p := s.flush(); p.Sequence <= last || p.Journal == "" || p.Hash == "" {
-		s.failf("Flush returned the position %+v after the write %d", p, last)
+		s.Fatalf("Flush returned the position %+v after the write %d", p, last)
 	}
 }
 
 // mustConflict checks that a Put is rejected because the current record is another one.
 func (s *suite) mustConflict(current protocol.Record, records ...protocol.Record) {
-	s.Helper()
 	_, err := s.journal.Put(s.Context(), resubmit.Durable, records...)
 	c, ok := errors.AsType[*resubmit.ConflictError](err)
 	switch {
 	case err == nil:
-		s.failf("Put accepted %s, although the current record is %s", show(records[0]), show(current))
+		s.Fatalf("Put accepted %s, although the current record is %s", show(records[0]), show(current))
 	case !ok:
-		s.failf("the error is not a *ConflictError: %v", err)
+		s.Fatalf("the error is not a *ConflictError: %v", err)
 	case !same(c.Current, current):
-		s.failf("the *ConflictError has %s instead of %s", show(c.Current), show(current))
+		s.Fatalf("the *ConflictError has %s instead of %s", show(c.Current), show(current))
 	}
 }
 
@@ -214,7 +217,7 @@ func (s *suite) writesAllOrNone() {
 	taken := order("1", 1)
 	taken.Order.Number = "SO-other"
 	if _, err := s.journal.Put(s.Context(), resubmit.Durable, lane("free", "1"), taken); err == nil {
-		s.failf("Put accepted the number of another order")
+		s.Fatalf("Put accepted the number of another order")
 	}
 	s.mustLack(lane("free", "").Key)
 }
@@ -233,11 +236,11 @@ func (s *suite) rejectsInvalid() {
 		{{Key: protocol.Key{Kind: "unknown", ID: "1"}}},
 	} {
 		if _, err := s.journal.Put(s.Context(), resubmit.Durable, records...); err == nil {
-			s.failf("Put accepted %s", show(records[0]))
+			s.Fatalf("Put accepted %s", show(records[0]))
 		}
 	}
 	if all := s.all(); len(all) > 0 {
-		s.failf("Put wrote an invalid record")
+		s.Fatalf("Put wrote an invalid record")
 	}
 }
 
@@ -249,7 +252,7 @@ func (s *suite) removes() {
 	for range 2 {
 		s.mustLack(first.Key)
 		if all := s.all(); len(all) != 1 {
-			s.failf("Records yielded %d records instead of one", len(all))
+			s.Fatalf("Records yielded %d records instead of one", len(all))
 		}
 		s.open(s.dir)
 	}
@@ -280,7 +283,7 @@ func (s *suite) claimsOnceAtOnce() {
 			base[n] = s.get(protocol.OrderKey(fmt.Sprint(n))).Version
 		}
 		if version > 0 && base[0] == 0 {
-			s.failf("Get returned no record of an order that was claimed")
+			s.Fatalf("Get returned no record of an order that was claimed")
 		}
 		var got [orders]atomic.Int32
 		start := make(chan struct{})
@@ -300,7 +303,7 @@ func (s *suite) claimsOnceAtOnce() {
 		all.Wait()
 		for n := range orders {
 			if times := got[n].Load(); times != 1 {
-				s.failf("%d of %d runs claimed the order %d", times, runs, n)
+				s.Fatalf("%d of %d runs claimed the order %d", times, runs, n)
 			}
 		}
 	}
@@ -325,7 +328,7 @@ func (s *suite) keepsNumbersUnique() {
 		other.Order.Number = "SO-1"
 		_, err := s.journal.Put(s.Context(), resubmit.Durable, other)
 		if !errors.Is(err, resubmit.ErrOrderNumber) {
-			s.failf("Put of the number of another order returned the error %v instead of ErrOrderNumber", err)
+			s.Fatalf("Put of the number of another order returned the error %v instead of ErrOrderNumber", err)
 		}
 		s.mustLack(other.Key)
 		s.open(s.dir)
@@ -362,7 +365,7 @@ func (s *suite) showsDeferred() {
 		failed = errors.Join(failed, <-errs)
 	}
 	if failed != nil {
-		s.failf("%v", failed)
+		s.Fatalf("%v", failed)
 	}
 }
 
@@ -443,21 +446,27 @@ func (s *suite) yieldsSnapshot() {
 
 // checkSnapshot checks that all pairs are complete, and that later ones are of no later round.
 func (s *suite) checkSnapshot(all map[protocol.Key]protocol.Record, pairs int) {
-	s.Helper()
 	if len(all) != 2*pairs {
-		s.failf("Records yielded %d of %d records", len(all), 2*pairs)
+		s.Fatalf("Records yielded %d of %d records", len(all), 2*pairs)
 	}
-	first := all[protocol.OrderKey("a0")].Order.Attempts
+	attempts := func(id string, n int) int {
+		r := all[protocol.OrderKey(fmt.Sprint(id, n))]
+		if r.Order == nil {
+			s.Fatalf("Records did not yield the order %s%d, which was put", id, n)
+		}
+		return r.Order.Attempts
+	}
+	first := attempts("a", 0)
 	last := first
 	for n := range pairs {
-		a, b := all[protocol.OrderKey(fmt.Sprint("a", n))].Order, all[protocol.OrderKey(fmt.Sprint("b", n))].Order
-		if a.Attempts != b.Attempts {
-			s.failf("Records yielded half of a Put")
+		a, b := attempts("a", n), attempts("b", n)
+		if a != b {
+			s.Fatalf("Records yielded half of a Put")
 		}
-		if a.Attempts > last || a.Attempts < first-1 {
-			s.failf("Records yielded records of different moments: of the rounds %d to %d", first, a.Attempts)
+		if a > last || a < first-1 {
+			s.Fatalf("Records yielded records of different moments: of the rounds %d to %d", first, a)
 		}
-		last = a.Attempts
+		last = a
 	}
 }
 
@@ -469,11 +478,11 @@ func (s *suite) givesEpochs() {
 		l, err := s.journal.Begin(s.Context(), u)
 		s.must(err, "Begin")
 		if l.Epoch <= last {
-			s.failf("a lease has the epoch %d after %d", l.Epoch, last)
+			s.Fatalf("a lease has the epoch %d after %d", l.Epoch, last)
 		}
 		last = l.Epoch
 		if l := s.begin(); l.Epoch != 0 {
-			s.failf("a reader got the epoch %d", l.Epoch)
+			s.Fatalf("a reader got the epoch %d", l.Epoch)
 		}
 		if n%2 == 1 {
 			s.open(s.dir)
@@ -492,23 +501,31 @@ func (s *suite) setsLeases() {
 		r.Run.Renewals = renewal
 		began := time.Now()
 		r.Version = s.put(resubmit.Durable, r)
-		end := s.get(r.Key).Run.LeaseEnd
-		if yielded := s.all()[r.Key].Run.LeaseEnd; !end.After(began) || !yielded.After(began) {
-			s.failf("the lease of a run ends at %v, before it began", end)
+		end := s.leaseEnd(s.get(r.Key))
+		if yielded := s.leaseEnd(s.all()[r.Key]); !end.After(began) || !yielded.After(began) {
+			s.Fatalf("the lease of a run ends at %v, before it began", end)
 		}
 		if latest := time.Now().Add(l.Duration + time.Minute); l.Duration > 0 && end.After(latest) {
-			s.failf("a lease of %v ends only at %v", l.Duration, end)
+			s.Fatalf("a lease of %v ends only at %v", l.Duration, end)
 		}
 	}
 	s.open(s.dir)
-	if end := s.get(r.Key).Run.LeaseEnd; l.Duration == 0 && end.After(time.Now()) {
-		s.failf("a lease until the journal is closed ends at %v, after it was opened again", end)
+	if end := s.leaseEnd(s.get(r.Key)); l.Duration == 0 && end.After(time.Now()) {
+		s.Fatalf("a lease until the journal is closed ends at %v, after it was opened again", end)
 	}
 	r.Run.Ended, r.Run.End = time.Now(), protocol.RunFinished
 	s.put(resubmit.Durable, r)
-	if end := s.get(r.Key).Run.LeaseEnd; end.After(time.Now()) {
-		s.failf("the lease of a run that has ended ends at %v", end)
+	if end := s.leaseEnd(s.get(r.Key)); end.After(time.Now()) {
+		s.Fatalf("the lease of a run that has ended ends at %v", end)
 	}
+}
+
+// leaseEnd returns the end of the lease of a run, whose record must be there.
+func (s *suite) leaseEnd(r protocol.Record) time.Time {
+	if r.Run == nil {
+		s.Fatalf("the record of a run was put, but is %s", show(r))
+	}
+	return r.Run.LeaseEnd
 }
 
 func (s *suite) recognizesPositions() {
@@ -535,7 +552,7 @@ func (s *suite) recognizesPositions() {
 		"with the hash of another one": early,
 	} {
 		if err := s.beginAfter(p); !errors.Is(err, resubmit.ErrJournalMismatch) {
-			s.failf("Begin after a position %s returned the error %v instead of ErrJournalMismatch", what, err)
+			s.Fatalf("Begin after a position %s returned the error %v instead of ErrJournalMismatch", what, err)
 		}
 	}
 }
@@ -546,7 +563,7 @@ func (s *suite) rejectsOthers() {
 	s.open(s.TempDir())
 	for n := range 2 {
 		if err := s.beginAfter(p); !errors.Is(err, resubmit.ErrJournalMismatch) {
-			s.failf("a new journal returned the error %v instead of ErrJournalMismatch", err)
+			s.Fatalf("a new journal returned the error %v instead of ErrJournalMismatch", err)
 		}
 		s.begin()
 		s.put(resubmit.Durable, order(fmt.Sprint(n), 1))
@@ -563,7 +580,7 @@ func (s *suite) rejectsSystems() {
 			u := use()
 			change(&u)
 			if _, err := s.journal.Begin(s.Context(), u); !errors.Is(err, resubmit.ErrJournalSystem) {
-				s.failf("Begin for another system returned the error %v instead of ErrJournalSystem", err)
+				s.Fatalf("Begin for another system returned the error %v instead of ErrJournalSystem", err)
 			}
 		}
 		s.open(s.dir)
@@ -598,15 +615,14 @@ func (s *suite) behavesLikeMap() {
 
 // mustBe checks all records.
 func (s *suite) mustBe(want map[protocol.Key]protocol.Record) {
-	s.Helper()
 	all := s.all()
 	if len(all) != len(want) {
-		s.failf("Records yielded %d instead of %d records", len(all), len(want))
+		s.Fatalf("Records yielded %d instead of %d records", len(all), len(want))
 	}
 	for k, r := range want {
 		s.mustHave(r)
 		if !same(all[k], r) {
-			s.failf("Records yielded %s, but %s was put", show(all[k]), show(r))
+			s.Fatalf("Records yielded %s, but %s was put", show(all[k]), show(r))
 		}
 	}
 }
@@ -647,20 +663,20 @@ func (s *suite) rejectsAfterClose() {
 		s.must(c.Close(), "Close")
 	}
 	if _, err := s.journal.Put(s.Context(), resubmit.Durable, order("1", 1)); err == nil {
-		s.failf("Put succeeded after Close")
+		s.Fatalf("Put succeeded after Close")
 	}
 	if _, err := s.journal.Get(s.Context(), protocol.OrderKey("1")); err == nil {
-		s.failf("Get succeeded after Close")
+		s.Fatalf("Get succeeded after Close")
 	}
 	if _, err := s.journal.Begin(s.Context(), use()); err == nil {
-		s.failf("Begin succeeded after Close")
+		s.Fatalf("Begin succeeded after Close")
 	}
 	failed := false
 	for _, err := range s.journal.Records(s.Context()) {
 		failed = err != nil
 	}
 	if !failed {
-		s.failf("Records succeeded after Close")
+		s.Fatalf("Records succeeded after Close")
 	}
 }
 
@@ -702,13 +718,13 @@ func (s *suite) losesInOrder() {
 	for n := range versions {
 		if r := s.get(lane(fmt.Sprint(n), "").Key); r.Version != 0 {
 			if n != found+1 {
-				s.failf("after a crash, the write %d is there, but not the one before", n)
+				s.Fatalf("after a crash, the write %d is there, but not the one before", n)
 			}
 			found = n
 		}
 	}
 	if found < 5 {
-		s.failf("after a crash, the durable write is lost")
+		s.Fatalf("after a crash, the durable write is lost")
 	}
 	s.mustHave(on(versions[found], order("1", found)))
 	s.put(resubmit.Durable, on(versions[found], order("1", 99)))
@@ -725,7 +741,7 @@ func (s *suite) rejectsCopies() {
 	s.must(s.beginAfter(before), "Begin after a position of the copy")
 	for n := range 10 {
 		if err := s.beginAfter(p); !errors.Is(err, resubmit.ErrJournalMismatch) {
-			s.failf("Begin after a position that the copy never had returned the error %v instead of ErrJournalMismatch", err)
+			s.Fatalf("Begin after a position that the copy never had returned the error %v instead of ErrJournalMismatch", err)
 		}
 		s.put(resubmit.Durable, order(fmt.Sprint("other ", n), 1))
 		s.flush()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/conformance"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
@@ -33,7 +34,10 @@ type Promise struct {
 func Run(t *testing.T, open Opener) {
 	t.Helper()
 	for _, p := range Promises() {
-		t.Run(p.Text, func(t *testing.T) { p.Check(t, open) })
+		t.Run(p.Text, func(t *testing.T) {
+			t.Helper()
+			p.Check(t, open)
+		})
 	}
 }
 
@@ -73,44 +77,37 @@ func Promises() []Promise {
 // Check checks the promise with a new journal.
 func (p Promise) Check(t testing.TB, open Opener) {
 	t.Helper()
-	s := &suite{TB: t, promise: p.Text, opener: open, dir: t.TempDir()}
-	s.open(s.dir)
-	t.Cleanup(s.close)
-	s.begin()
-	if p.copies && !s.hasFiles() {
-		t.Logf("not checked: the journal has no files")
-		return
-	}
-	p.run(s)
+	conformance.Run(t, p.Text, func(check *conformance.Check) {
+		s := &suite{Check: check, opener: open, dir: t.TempDir()}
+		s.open(s.dir)
+		defer s.close()
+		s.begin()
+		if p.copies && !s.hasFiles() {
+			t.Logf("not checked: the journal has no files")
+			return
+		}
+		p.run(s)
+	})
 }
 
 // suite checks one promise of a journal.
 type suite struct {
-	testing.TB
+	*conformance.Check
 
-	promise string
 	opener  Opener
 	dir     string
 	journal resubmit.Journal
 }
 
-// failf reports that the promise is broken and ends the check.
-func (s *suite) failf(format string, args ...any) {
-	s.Helper()
-	s.Fatalf("broken promise: %s: %s", s.promise, fmt.Sprintf(format, args...))
-}
-
 // must ends the check if a call failed.
 func (s *suite) must(err error, format string, args ...any) {
-	s.Helper()
 	if err != nil {
-		s.failf("%s failed: %v", fmt.Sprintf(format, args...), err)
+		s.Fatalf("%s failed: %v", fmt.Sprintf(format, args...), err)
 	}
 }
 
 // open closes the journal, if it was open, and opens the one in a directory.
 func (s *suite) open(dir string) {
-	s.Helper()
 	s.close()
 	j, err := s.opener(dir)
 	s.must(err, "opening the journal")
@@ -126,7 +123,6 @@ func (s *suite) close() {
 
 // copy copies the directory of the journal, as it would be after a crash.
 func (s *suite) copy() string {
-	s.Helper()
 	dir := s.TempDir()
 	s.must(os.CopyFS(dir, os.DirFS(s.dir)), "copying the directory")
 	return dir
@@ -149,7 +145,6 @@ const planOne = "sha256:11111111111111111111111111111111111111111111111111111111
 
 // begin begins to read.
 func (s *suite) begin() resubmit.Lease {
-	s.Helper()
 	l, err := s.journal.Begin(s.Context(), use())
 	s.must(err, "Begin")
 	return l
@@ -163,21 +158,18 @@ func (s *suite) beginAfter(p plan.Position) error {
 }
 
 func (s *suite) put(d resubmit.Durability, records ...protocol.Record) uint64 {
-	s.Helper()
 	seq, err := s.journal.Put(s.Context(), d, records...)
 	s.must(err, "Put of the %s %s", records[0].Kind, records[0].ID)
 	return seq
 }
 
 func (s *suite) get(k protocol.Key) protocol.Record {
-	s.Helper()
 	r, err := s.journal.Get(s.Context(), k)
 	s.must(err, "Get of the %s %s", k.Kind, k.ID)
 	return r
 }
 
 func (s *suite) flush() plan.Position {
-	s.Helper()
 	p, err := s.journal.Flush(s.Context())
 	s.must(err, "Flush")
 	return p
@@ -185,12 +177,11 @@ func (s *suite) flush() plan.Position {
 
 // all returns all records.
 func (s *suite) all() map[protocol.Key]protocol.Record {
-	s.Helper()
 	all := make(map[protocol.Key]protocol.Record)
 	for r, err := range s.journal.Records(s.Context()) {
 		s.must(err, "Records")
 		if _, found := all[r.Key]; found {
-			s.failf("Records yielded the %s %s twice", r.Kind, r.ID)
+			s.Fatalf("Records yielded the %s %s twice", r.Kind, r.ID)
 		}
 		all[r.Key] = r
 	}
@@ -199,17 +190,15 @@ func (s *suite) all() map[protocol.Key]protocol.Record {
 
 // mustHave checks that Get returns a record.
 func (s *suite) mustHave(want protocol.Record) {
-	s.Helper()
 	if got := s.get(want.Key); !same(got, want) {
-		s.failf("Get returned %s, but %s was put", show(got), show(want))
+		s.Fatalf("Get returned %s, but %s was put", show(got), show(want))
 	}
 }
 
 // mustLack checks that there is no record.
 func (s *suite) mustLack(k protocol.Key) {
-	s.Helper()
 	if got := s.get(k); !same(got, protocol.Record{}) {
-		s.failf("Get returned %s, but there is no such record", show(got))
+		s.Fatalf("Get returned %s, but there is no such record", show(got))
 	}
 }
 
@@ -282,7 +271,6 @@ func on(version uint64, r protocol.Record) protocol.Record {
 
 // within calls f with a context that ends, and fails if f does not return.
 func (s *suite) within(ctx context.Context, what string, f func(context.Context) error) {
-	s.Helper()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -291,6 +279,6 @@ func (s *suite) within(ctx context.Context, what string, f func(context.Context)
 	select {
 	case <-done:
 	case <-time.After(10 * time.Second):
-		s.failf("%s did not return after its context ended", what)
+		s.Fatalf("%s did not return after its context ended", what)
 	}
 }
