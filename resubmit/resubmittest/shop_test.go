@@ -26,15 +26,32 @@ type shop struct {
 	mu       sync.Mutex
 	orders   []*commerce.Order // as they are now
 	accounts map[string]string
-	ledger   resubmittest.Ledger
-	faults   map[resubmittest.CallKind]resubmittest.Fault
-	closed   chan struct{} // ends delayed responses
+	accepted []resubmittest.Push
+	faults   resubmittest.FaultDriver
+	mixes    bool // reads meet another order
+}
+
+// shopErrors are the errors of a shop during faults.
+func shopErrors() map[resubmittest.Fault]error {
+	fail := func(status int, d commerce.Delivery, err error) error {
+		return &commerce.Error{Op: "call", HTTPStatus: status, Delivery: d, Err: err}
+	}
+	return map[resubmittest.Fault]error{
+		resubmittest.FaultUnavailable:  fail(http.StatusServiceUnavailable, commerce.DeliveryUnknown, nil),
+		resubmittest.FaultUnauthorized: fail(http.StatusUnauthorized, commerce.DeliveryRefused, nil),
+		resubmittest.FaultRateLimited: &commerce.Error{Op: "call", HTTPStatus: http.StatusTooManyRequests,
+			Delivery: commerce.DeliveryRefused, RetryAfter: 7 * time.Second},
+		resubmittest.FaultHTMLPage:          fail(http.StatusOK, commerce.DeliveryUnknown, commerce.ErrUnavailable),
+		resubmittest.FaultResponseLost:      fail(0, commerce.DeliveryUnknown, commerce.ErrUnavailable),
+		resubmittest.FaultResponseReplaced:  fail(http.StatusBadGateway, commerce.DeliveryUnknown, nil),
+		resubmittest.FaultResponseTruncated: fail(http.StatusOK, commerce.DeliveryUnknown, io.ErrUnexpectedEOF),
+	}
 }
 
 // rich is the fixture of a shop with all capabilities.
 func rich() resubmittest.Fixture {
 	return resubmittest.Fixture{
-		New: func(t testing.TB) resubmittest.System { return newShop(t, false).system() }, MissingID: "no such order",
+		New: func(testing.TB) resubmittest.System { return newShop(false).system() }, MissingID: "no such order",
 		Capabilities: commerce.Capabilities{Failure: true, Transitions: true}, Accounts: []string{"left", "right"},
 		Faults: resubmittest.AllFaults(), Secrets: []string{shopSecret},
 	}
@@ -43,8 +60,8 @@ func rich() resubmittest.Fixture {
 // poor is the fixture of a shop without any capabilities.
 func poor() resubmittest.Fixture {
 	return resubmittest.Fixture{
-		New: func(t testing.TB) resubmittest.System {
-			system := newShop(t, true).system()
+		New: func(testing.TB) resubmittest.System {
+			system := newShop(true).system()
 			system.Inject = nil
 			return system
 		},
@@ -52,11 +69,8 @@ func poor() resubmittest.Fixture {
 	}
 }
 
-func newShop(t testing.TB, poor bool) *shop {
-	s := &shop{poor: poor, accounts: map[string]string{}, faults: map[resubmittest.CallKind]resubmittest.Fault{},
-		closed: make(chan struct{})}
-	t.Cleanup(func() { close(s.closed) })
-	return s
+func newShop(poor bool) *shop {
+	return &shop{poor: poor, accounts: map[string]string{}, faults: resubmittest.FaultDriver{Errors: shopErrors()}}
 }
 
 func (s *shop) system() resubmittest.System {
@@ -114,18 +128,20 @@ func (s *shop) cancel(_ testing.TB, id string) {
 func (s *shop) readLedger() resubmittest.Ledger {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return resubmittest.Ledger{Received: s.ledger.Received, Accepted: slices.Clone(s.ledger.Accepted)}
+	return resubmittest.Ledger{Received: s.faults.Pushes(), Accepted: slices.Clone(s.accepted)}
 }
 
-func (s *shop) inject(_ testing.TB, f resubmittest.Fault, on resubmittest.CallKind) func() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults[on] = f
-	return func() {
+func (s *shop) inject(t testing.TB, f resubmittest.Fault, on resubmittest.CallKind) func() {
+	if f != resubmittest.FaultWrongOrder {
+		return s.faults.Inject(t, f, on)
+	}
+	mix := func(on bool) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		delete(s.faults, on)
+		s.mixes = on
 	}
+	mix(true)
+	return func() { mix(false) }
 }
 
 func (s *shop) find(id string) *commerce.Order {
@@ -139,48 +155,18 @@ func (s *shop) find(id string) *commerce.Order {
 
 // call calls act while holding the lock, or fails according to the fault.
 func (s *shop) call(ctx context.Context, on resubmittest.CallKind, act func() error) error {
-	fail := func(status int, d commerce.Delivery, err error) error {
-		return &commerce.Error{Op: string(on), HTTPStatus: status, Delivery: d, Err: err}
-	}
 	if err := ctx.Err(); err != nil {
-		return fail(0, commerce.DeliveryNotSent, err)
+		return &commerce.Error{Op: string(on), Delivery: commerce.DeliveryNotSent, Err: err}
 	}
-	s.mu.Lock()
-	fault := s.faults[on]
-	if on == resubmittest.Pushes {
-		s.ledger.Received++
+	err := s.faults.Call(ctx, on, func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return act()
+	})
+	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
+		err = &commerce.Error{Op: string(on), Delivery: commerce.DeliveryUnknown, Err: err}
 	}
-	var err error
-	switch fault {
-	case resubmittest.FaultUnavailable:
-		err = fail(http.StatusServiceUnavailable, commerce.DeliveryUnknown, nil)
-	case resubmittest.FaultUnauthorized:
-		err = fail(http.StatusUnauthorized, commerce.DeliveryRefused, nil)
-	case resubmittest.FaultRateLimited:
-		err = &commerce.Error{Op: string(on), HTTPStatus: http.StatusTooManyRequests, Delivery: commerce.DeliveryRefused,
-			RetryAfter: 7 * time.Second}
-	case resubmittest.FaultHTMLPage:
-		err = fail(http.StatusOK, commerce.DeliveryUnknown, commerce.ErrUnavailable)
-	default:
-		err = act()
-	}
-	s.mu.Unlock()
-	switch fault {
-	case resubmittest.FaultResponseLost:
-		return fail(0, commerce.DeliveryUnknown, commerce.ErrUnavailable)
-	case resubmittest.FaultResponseReplaced:
-		return fail(http.StatusBadGateway, commerce.DeliveryUnknown, nil)
-	case resubmittest.FaultResponseTruncated:
-		return fail(http.StatusOK, commerce.DeliveryUnknown, io.ErrUnexpectedEOF)
-	case resubmittest.FaultResponseDelayed:
-		select {
-		case <-ctx.Done():
-		case <-s.closed:
-		}
-		return fail(0, commerce.DeliveryUnknown, ctx.Err())
-	default:
-		return err
-	}
+	return err
 }
 
 // Order implements resubmit.OrderReader.
@@ -191,7 +177,7 @@ func (s *shop) Order(ctx context.Context, id string) (*commerce.Order, error) {
 		if o == nil {
 			return &commerce.Error{Op: "read", Err: commerce.ErrNotFound}
 		}
-		if s.faults[resubmittest.Reads] == resubmittest.FaultWrongOrder {
+		if s.mixes {
 			return &commerce.Error{Op: "read", Err: fmt.Errorf("the response to a read of %q is about another order", id)}
 		}
 		read = new(*o)
@@ -215,7 +201,7 @@ func (s *shop) Push(ctx context.Context, id string, to commerce.Status) error {
 			return refusal
 		}
 		s.move(o, to)
-		s.ledger.Accepted = append(s.ledger.Accepted, resubmittest.Push{ID: id, To: to})
+		s.accepted = append(s.accepted, resubmittest.Push{ID: id, To: to})
 		return nil
 	})
 }
