@@ -16,6 +16,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/audit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
@@ -28,6 +29,7 @@ type summary struct {
 	Violations []string               `json:"violations"`
 	Runs       []*state.Run           `json:"runs,omitempty"`    // of this call, with -state
 	Approve    string                 `json:"approve,omitempty"` // the command that approves the plan
+	AuditHead  *audit.Head            `json:"auditHead,omitempty"`
 
 	unfinished unfinished
 }
@@ -86,10 +88,12 @@ func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (left bool,
 	if !s.applies() {
 		showDryRun(out, s, sum.Plan)
 	}
-	if s.json {
-		if err := json.NewEncoder(stdout).Encode(sum); err != nil {
-			return left, err
-		}
+	closed := s.records.closeAudit(out)
+	if sum.AuditHead = s.records.head; s.json {
+		closed = errors.Join(closed, json.NewEncoder(stdout).Encode(sum))
+	}
+	if closed != nil {
+		return left, alsoClosed(unfinished, closed)
 	}
 	if unfinished == nil && len(sum.Violations) > 0 {
 		unfinished = fmt.Errorf("the test systems detected %d violations", len(sum.Violations))

@@ -18,6 +18,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
+	"github.com/cloudblue-go/cloudblue/resubmit/audit"
 )
 
 // do runs the program, on real systems with a high rate unless args has another.
@@ -74,6 +75,30 @@ func TestRunWithFaultsCompletesAllTransientFailures(t *testing.T) {
 	require.Empty(t, s.Violations)
 	require.Equal(t, s.Plan.Resubmit, s.Result.Completed, "reading resolves every lost answer: %s", stderr)
 	require.Contains(t, stderr, "answers lost")
+}
+
+func TestHeadOfTheAuditLogIsPrinted(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit")
+	flags := []string{"-orders", "60", "-seed", "1", "-audit", path}
+	for _, document := range []bool{false, true} {
+		args := flags
+		if document {
+			args = append(args, "-json")
+		}
+		status, stdout, stderr := do(t, nil, args...)
+		require.Equal(t, exitDone, status, stderr)
+		head, err := audit.VerifyFile(path)
+		require.NoError(t, err)
+		require.True(t, head.Closed)
+		require.Equal(t, 1, strings.Count(stdout+stderr, "The audit log "+path+" ends with\n    "+head.String()+"\n"))
+		if document {
+			require.Equal(t, head.String(), decode(t, stdout).AuditHead.String())
+		}
+	}
+	status, stdout, stderr := do(t, nil, append(flags, "-order", "SO999999")...)
+	require.Equal(t, exitError, status, stderr)
+	require.Contains(t, stdout+stderr, "ends with", "of a run that failed")
 }
 
 // live returns systems that the program takes for real ones, and the flags for them.

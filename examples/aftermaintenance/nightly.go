@@ -50,7 +50,9 @@ func nightly(ctx context.Context, s *settings, stdout, stderr io.Writer) (left b
 	}
 	s.api.showLimits(out, sys.commerce.Capabilities(), s.pushTargets())
 	left = showLeft(out, s, sum)
-	if !s.apply {
+	if s.apply {
+		err = errors.Join(err, showAudit(dir, sum, out))
+	} else {
 		showDryRun(out, s, sum.Plan)
 	}
 	if s.json {
@@ -142,6 +144,17 @@ func once(ctx context.Context, s *settings, dir *state.Dir, progress *planProgre
 		shown = errors.Join(shown, sum.unfinished.error(s, err))
 	}
 	return errors.Join(shown, s.checkContinued(dir, result))
+}
+
+// showAudit verifies the audit logs and shows the head of the newest one, if there is one.
+func showAudit(dir *state.Dir, sum *summary, out io.Writer) error {
+	head, err := dir.VerifyAudit()
+	if err != nil || head.Lines == 0 {
+		return err
+	}
+	sum.AuditHead = &head
+	showHead(out, "The newest audit log in the directory", head)
+	return nil
 }
 
 func tooEarlyYet(e *resubmit.TooEarlyError) string {

@@ -69,8 +69,10 @@ func TestNightlyJobCanBeRepeated(t *testing.T) {
 	logs, err := filepath.Glob(filepath.Join(dir, "runs", "*", "audit.jsonl"))
 	require.NoError(t, err)
 	require.Len(t, logs, 1)
-	_, err = audit.VerifyFile(logs[0])
+	head, err := audit.VerifyFile(logs[0])
 	require.NoError(t, err)
+	require.Equal(t, head.String(), s.AuditHead.String())
+	require.Contains(t, stderr, "The newest audit log in the directory ends with\n    "+head.String()+"\n")
 }
 
 func TestStateDefaultsToADryRun(t *testing.T) {

@@ -7,12 +7,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 
+	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/audit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
@@ -27,6 +29,7 @@ type records struct {
 
 	opened resubmit.Journal
 	log    *audit.Log
+	head   *audit.Head // of the audit log when it was closed
 }
 
 func (r *records) flags(flags *flag.FlagSet) {
@@ -56,7 +59,7 @@ func (r *records) check(s *settings) error {
 }
 
 // open opens the files of a run. It is called before any call to a real system, so that a second process does nothing.
-func (r *records) open(s *settings, clients resubmit.Systems, onClose func(func() error)) (err error) {
+func (r *records) open(s *settings, clients resubmit.Systems, out io.Writer, onClose func(func() error)) (err error) {
 	if err := r.openJournal(s, clients, onClose); err != nil {
 		return flagged("-journal", err)
 	}
@@ -66,8 +69,28 @@ func (r *records) open(s *settings, clients resubmit.Systems, onClose func(func(
 	if r.log, err = audit.Open(r.audit, audit.Who{Program: "aftermaintenance"}); err != nil {
 		return flagged("-audit", err)
 	}
-	onClose(r.log.Close)
+	onClose(func() error { return r.closeAudit(out) })
 	return nil
+}
+
+// closeAudit closes the audit log, if there is one, and prints its head once.
+func (r *records) closeAudit(out io.Writer) error {
+	if r.log == nil {
+		return nil
+	}
+	err := r.log.Close()
+	if r.head == nil {
+		r.head = new(r.log.Head())
+		showHead(out, "The audit log "+r.audit, *r.head)
+	}
+	return err
+}
+
+// showHead prints the head of a log.
+func showHead(out io.Writer, log string, h audit.Head) {
+	fmt.Fprintf(out, "\n%s ends with\n    %s\n", log, h)
+	page.Paragraph(out, "", "Keep this where nobody who can write the log can change it: it shows whether lines were "+
+		"edited or cut off.")
 }
 
 func (r *records) openJournal(s *settings, clients resubmit.Systems, onClose func(func() error)) error {

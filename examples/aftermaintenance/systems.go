@@ -65,7 +65,7 @@ func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err e
 		sys.commerce = namedClient{sys.commerce, sys.name}
 	}
 	if s.state.path == "" && (s.plans() || s.applies()) {
-		if err := s.records.open(s, sys.clients(), sys.onClose); err != nil {
+		if err := s.records.open(s, sys.clients(), out, sys.onClose); err != nil {
 			return err
 		}
 	}

@@ -20,13 +20,14 @@
 // Lines cut off at the end are only noticed with a [Head], the number and hash of a last
 // line. The log keeps its own in a file with the suffix ".head", which protects against
 // accidents. To protect against people, keep heads where they cannot write, such as in a
-// ticket: whoever can write both files can replace the whole log.
+// ticket: whoever can write both files can replace the whole log. [WithAnchor] sends heads
+// there every minute, and [WithKey] signs them.
 //
 // With [WithPrevious] a log begins with the head of the log before it, and [VerifyFiles]
 // verifies all of them together.
 //
 // The line of a push is written before the push is sent. If a line cannot be written, the
-// run stops before the next push with that error. Lines are synced to disk once a second
+// run stops before the next push with that error. Lines are synced to disk within a second
 // and at the end of a run; see [WithSyncInterval].
 //
 // Opening an existing log appends to it. A last line torn by a crash is cut off and

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"cmp"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,24 +48,31 @@ type Log struct {
 	who      string
 	sync     time.Duration
 	previous *Head
+	key      ed25519.PrivateKey // nil: heads are not signed
+	anchor   func(Head) error   // nil for none
 
 	mu      sync.Mutex
 	file    *os.File
 	chain   chain
 	size    int64
 	synced  time.Time
+	late    *time.Timer // syncs lines that no other line follows; nil if all are synced
 	calls   int
 	decided map[string]bool // digests of the plans whose decisions are in the log
-	failed  error           // the first write error
+	failed  error           // the first error
 	closed  bool
+
+	nextAnchor *time.Timer // calls anchor every minute
+	anchoring  sync.Mutex  // is held while anchor is called
+	anchored   int         // number of lines of the head of its last call
 }
 
 // Option is an option of [Open].
 type Option func(*Log) error
 
-// WithSyncInterval sets the time between two syncs of the log to disk. Default 1 s; 0
-// syncs after each line. Unsynced lines survive a crash of the process, but not of the
-// machine.
+// WithSyncInterval sets how long a line may wait until the log is synced to disk and its head
+// written. Default 1 s; 0 syncs after each line. Unsynced lines survive a crash of the process,
+// but not of the machine.
 func WithSyncInterval(d time.Duration) Option {
 	return func(l *Log) error {
 		if d < 0 {
@@ -86,6 +94,20 @@ func WithPrevious(h Head) Option {
 	}
 }
 
+// WithKey signs the heads of the log: that in the head file, that of [Log.Head] and those of [WithAnchor]. Then only
+// who has the key can write a log that [VerifySigned] accepts. An older copy of the log and its head is still accepted:
+// only heads that were kept elsewhere show that. An existing log must have been written with the same key. Load it with
+// [plan.LoadSigningKey].
+func WithKey(key ed25519.PrivateKey) Option {
+	return func(l *Log) error {
+		if len(key) != ed25519.PrivateKeySize {
+			return errors.New("WithKey: this is not an Ed25519 private key; load one with plan.LoadSigningKey")
+		}
+		l.key = key
+		return nil
+	}
+}
+
 // Open opens or creates the log at path. It verifies an existing log, which takes about a
 // second per million lines, and appends to it. The file gets the mode 0600. A log that was
 // edited or cut off is an error, and so is a symbolic link. A head that a crash left empty
@@ -103,6 +125,7 @@ func Open(path string, who Who, opts ...Option) (*Log, error) {
 		}
 		return nil, l.errorf("%w", err)
 	}
+	l.startAnchor()
 	return l, nil
 }
 
@@ -114,7 +137,7 @@ func (l *Log) open() error {
 	if err := l.makePrivate(); err != nil {
 		return err
 	}
-	torn, tornHead, err := l.load()
+	repaired, err := l.load()
 	if err != nil {
 		return err
 	}
@@ -122,17 +145,11 @@ func (l *Log) open() error {
 	if l.chain.n == 0 {
 		opened.Kind, opened.Version, opened.Previous = kind, version, l.previous
 	}
-	if err := l.write(opened); err != nil {
-		return err
-	}
-	if len(torn) > 0 {
-		err = l.write(Line{Event: EventRecovered, Why: fmt.Sprintf(
-			"the line after line %d was torn by a crash; its %d bytes were cut off: %q", l.chain.n-1, len(torn),
-			text.Clip(string(torn), maxText))})
-	}
-	if err == nil && tornHead {
-		err = l.write(Line{Event: EventRecovered, Why: "the head file was empty or torn, probably by a crash: " +
-			"it was written again from the verified log, but lines may have been cut off at the end of the log"})
+	err = l.write(opened)
+	for _, why := range repaired {
+		if err == nil {
+			err = l.write(Line{Event: EventRecovered, Why: why})
+		}
 	}
 	if err == nil {
 		err = l.syncFiles() // replacing the head also syncs the directory
@@ -152,31 +169,53 @@ func (l *Log) makePrivate() error {
 	return nil
 }
 
-// load verifies the log and cuts off a torn last line. tornHead reports an empty or torn
-// head file, which is ignored.
-func (l *Log) load() (torn []byte, tornHead bool, err error) {
+// load verifies the log, cuts off a torn last line, and says what it repaired.
+func (l *Log) load() (repaired []string, err error) {
 	known, err := readHead(l.path)
-	tornHead = errors.Is(err, errTornHead)
+	tornHead := l.key == nil && errors.Is(err, errTornHead)
 	if err != nil && !tornHead {
-		return nil, false, err
+		return nil, err
 	}
 	s := &scan{known: []Head{known}, each: l.remember}
 	if err := s.read(l.file); err != nil {
-		return nil, false, fmt.Errorf("%w; move the log away to begin a new one", err)
+		return nil, fmt.Errorf("%w; move the log away to begin a new one", err)
 	}
-	if err := s.missing(); err != nil {
-		return nil, false, fmt.Errorf("%w, or move it and %s away to begin a new one", err, headPath(l.path))
+	if err := cmp.Or(s.missing(), l.checkKey(known, s.chain.n)); err != nil {
+		return nil, fmt.Errorf("%w, or move it and %s away to begin a new one", err, headPath(l.path))
 	}
 	if len(s.torn) > 0 {
 		if s.chain.n == 0 && !isPrefix(s.torn) {
-			return nil, false, errors.New("not an audit log; use another path")
+			return nil, errors.New("not an audit log; use another path")
 		}
 		if err := l.file.Truncate(s.size); err != nil {
-			return nil, false, err
+			return nil, err
 		}
+		repaired = append(repaired, fmt.Sprintf("the line after line %d was torn by a crash; its %d bytes were cut off: %q",
+			s.chain.n, len(s.torn), text.Clip(string(s.torn), maxText)))
+	}
+	if tornHead {
+		repaired = append(repaired, "the head file was empty or torn, probably by a crash: "+
+			"it was written again from the verified log, but lines may have been cut off at the end of the log")
+	}
+	if l.key != nil && s.chain.n > known.Lines {
+		repaired = append(repaired, fmt.Sprintf("lines %d to %d were not covered by the signed head: the writer crashed "+
+			"before it signed them, or somebody else wrote them", known.Lines+1, s.chain.n))
 	}
 	l.chain, l.size = s.chain, s.size
-	return s.torn, tornHead, nil
+	return repaired, nil
+}
+
+// checkKey returns an error if the head of a log with n lines was not signed as WithKey says. A crash can leave one
+// line without a head.
+func (l *Log) checkKey(known Head, n int) error {
+	switch {
+	case l.key == nil && known.Signature != "":
+		return errors.New("its head is signed: open it with its key (WithKey)")
+	case l.key == nil, known.Lines == 0 && n <= 1:
+		return nil
+	default:
+		return known.CheckSignature(ed25519.PublicKey(l.key[ed25519.SeedSize:]))
+	}
 }
 
 // isPrefix reports whether torn can be the start of the first line of a log.
@@ -201,11 +240,21 @@ func (l *Log) remember(line []byte) error {
 	return nil
 }
 
-// Head returns the current head. Keep it where writers of the log cannot change it.
+// Head returns the head of all lines, also of those that are not synced yet. Keep it where writers of the log cannot
+// change it.
 func (l *Log) Head() Head {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return (&scan{chain: l.chain, closed: l.closed}).head()
+	return l.head()
+}
+
+// head returns the current head. Called with l.mu held, or by Open.
+func (l *Log) head() Head {
+	h := (&scan{chain: l.chain, closed: l.closed}).head()
+	if l.key != nil {
+		h = h.sign(l.key)
+	}
+	return h
 }
 
 // Err returns the first write error; nil if the log is complete. After an error nothing
@@ -216,21 +265,34 @@ func (l *Log) Err() error {
 	return l.failed
 }
 
-// Close writes the last line and syncs the log. An error means that the log is incomplete.
-// Closing it again returns the same.
+// Close writes the last line, syncs the log, and calls the function of [WithAnchor]. An error means that the log is
+// incomplete. Closing it again returns the same.
 func (l *Log) Close() error {
+	l.close()
+	_ = l.callAnchor() // l.failed has the error
+	return l.Err()
+}
+
+func (l *Log) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return l.failed
+		return
 	}
 	_ = l.write(Line{Event: EventLogClosed}) // l.failed has the error
 	_ = l.syncFiles()
 	l.closed = true
-	if err := l.file.Close(); l.failed == nil && err != nil {
-		l.failed = l.errorf("close: %w", err)
+	stop(l.late)
+	stop(l.nextAnchor)
+	if err := l.file.Close(); err != nil {
+		_ = l.fail("close: %w", err)
 	}
-	return l.failed
+}
+
+func stop(t *time.Timer) {
+	if t != nil {
+		t.Stop()
+	}
 }
 
 // add writes a line.
@@ -258,13 +320,26 @@ func (l *Log) write(line Line) error {
 		_, err = l.file.Write(text)
 	}
 	if err != nil {
-		return l.fail(err)
+		return l.fail("write line %d: %w", l.chain.n+1, err)
 	}
 	l.chain, l.size = next, l.size+int64(len(text))
-	if time.Since(l.synced) >= l.sync {
+	wait := l.sync - time.Since(l.synced)
+	if wait <= 0 {
 		return l.syncFiles()
 	}
+	if l.late == nil {
+		l.late = time.AfterFunc(wait, l.syncLate)
+	}
 	return nil
+}
+
+// syncLate syncs lines that no other line followed.
+func (l *Log) syncLate() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		_ = l.syncFiles() // fails the next intent
+	}
 }
 
 // checkSize returns an error if another process changed the log.
@@ -284,22 +359,27 @@ func (l *Log) syncFiles() error {
 	if l.failed != nil {
 		return l.failed
 	}
+	stop(l.late)
+	l.late = nil
 	err := l.file.Sync()
 	if err == nil {
 		var text []byte
-		if text, err = json.Marshal((&scan{chain: l.chain}).head()); err == nil {
+		if text, err = json.Marshal(l.head()); err == nil {
 			err = durable.Replace(headPath(l.path), append(text, '\n'), 0o600)
 		}
 	}
 	if err != nil {
-		return l.fail(err)
+		return l.fail("sync line %d: %w", l.chain.n, err)
 	}
 	l.synced = time.Now()
 	return nil
 }
 
-func (l *Log) fail(err error) error {
-	l.failed = l.errorf("write line %d: %w; nothing more is written", l.chain.n+1, err)
+// fail records the first error. Called with l.mu held.
+func (l *Log) fail(format string, args ...any) error {
+	if l.failed == nil {
+		l.failed = l.errorf("%w; nothing more is written", fmt.Errorf(format, args...))
+	}
 	return l.failed
 }
 

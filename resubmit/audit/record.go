@@ -96,9 +96,10 @@ func isDecided(line []byte) bool {
 	return bytes.Contains(line, []byte(`"event":"`+EventDecisionsRecorded+`"`))
 }
 
-// flush syncs the log to disk.
+// flush syncs the log to disk, and calls the anchor.
 func (l *Log) flush() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.syncFiles()
+	if _, err := l.syncedHead(); err != nil {
+		return err
+	}
+	return l.callAnchor()
 }

@@ -3,26 +3,15 @@ package audit
 import (
 	"bufio"
 	"bytes"
+	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 
-	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/number"
 )
-
-// Head identifies the newest line of a log by its number and hash, like the head of a branch. Kept apart from the log,
-// it
-// proves that no line up to it was changed or cut off.
-type Head struct {
-	Lines int    `json:"lines"`
-	Hash  string `json:"hash"`
-	// Closed is whether the log was closed. Verify sets it and does not compare it.
-	Closed bool `json:"-"`
-}
 
 // Verify checks the hash chain of a log and returns its head. The error names the first line that was
 // edited, removed, inserted or moved. The log must contain each of the known heads, which
@@ -38,16 +27,20 @@ func Verify(r io.Reader, known ...Head) (Head, error) {
 // VerifyFile is [Verify] for a file. It also checks the head file, if there is one. No
 // process may write to the log meanwhile.
 func VerifyFile(path string, known ...Head) (Head, error) {
-	h, _, err := verifyFile(path, known)
+	h, _, err := verifyFile(path, known, nil)
 	return h, err
 }
 
 // VerifyFiles is [VerifyFile] for logs of which each follows the one before, see [WithPrevious]. It returns the head of
 // the last one. Whether a log is missing before the first one is not known.
-func VerifyFiles(paths ...string) (Head, error) {
+func VerifyFiles(paths ...string) (Head, error) { return VerifySigned(nil, paths...) }
+
+// VerifySigned is [VerifyFiles] for logs whose heads are signed, see [WithKey]: the head file of each must have the
+// last line, and a signature by one of keys. Without keys, heads need no signature.
+func VerifySigned(keys []ed25519.PublicKey, paths ...string) (Head, error) {
 	var last Head
 	for i, path := range paths {
-		h, first, err := verifyFile(path, nil)
+		h, first, err := verifyFile(path, nil, keys)
 		if err != nil {
 			return h, err
 		}
@@ -61,7 +54,7 @@ func VerifyFiles(paths ...string) (Head, error) {
 }
 
 // verifyFile verifies a file and returns its head and its first line.
-func verifyFile(path string, known []Head) (h Head, first Line, err error) {
+func verifyFile(path string, known []Head, keys []ed25519.PublicKey) (h Head, first Line, err error) {
 	f, err := os.Open(path) //nolint:gosec // the user's own path
 	if err != nil {
 		return h, first, fmt.Errorf("resubmit/audit: %w", err)
@@ -70,6 +63,11 @@ func verifyFile(path string, known []Head) (h Head, first Line, err error) {
 	kept, err := readHead(path)
 	if err != nil {
 		return h, first, fmt.Errorf("resubmit/audit: %w", err)
+	}
+	if len(keys) > 0 {
+		if err := kept.CheckSignature(keys...); err != nil {
+			return h, first, fmt.Errorf("resubmit/audit: %s: %w", headPath(path), err)
+		}
 	}
 	if kept.Lines > 0 {
 		known = append(known[:len(known):len(known)], kept)
@@ -82,7 +80,14 @@ func verifyFile(path string, known []Head) (h Head, first Line, err error) {
 	if err := s.verify(f); err != nil {
 		return s.head(), first, fmt.Errorf("resubmit/audit: %s: %w", path, err)
 	}
-	return s.head(), first, nil
+	if len(keys) > 0 && s.chain.n > kept.Lines {
+		return s.head(), first, fmt.Errorf("resubmit/audit: %s: lines %d to %d are not covered by the signed head: the "+
+			"writer is running or crashed, or somebody else wrote them; opening the log records that", path, kept.Lines+1,
+			s.chain.n)
+	}
+	h = s.head()
+	h.Signature = kept.Signature
+	return h, first, nil
 }
 
 // scan is the state of reading a log.
@@ -184,52 +189,4 @@ func checkFirst(line []byte) error {
 			first.Version, version)
 	}
 	return nil
-}
-
-func headPath(path string) string { return path + ".head" }
-
-const (
-	headStart = `{"lines":`
-	maxHead   = 4 << 10
-)
-
-// errTornHead is an incomplete head file.
-var errTornHead = errors.New("the head is empty or torn, probably by a crash; open the log to repair it")
-
-// isTornHead reports whether text is the start of a head, followed by zeros or nothing.
-func isTornHead(text []byte) bool {
-	text = bytes.TrimRight(text, "\x00\n")
-	n := min(len(text), len(headStart))
-	return string(text[:n]) == headStart[:n] && !bytes.HasSuffix(text, []byte("}"))
-}
-
-// readHead reads the head file of a log; zero if there is none.
-func readHead(path string) (Head, error) {
-	f, err := durable.OpenFile(headPath(path), os.O_RDONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Head{}, nil
-	}
-	if err != nil {
-		return Head{}, err
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, maxHead+1))
-	if err != nil {
-		return Head{}, err
-	}
-	if len(text) > maxHead {
-		return Head{}, notHead(path)
-	}
-	if isTornHead(text) {
-		return Head{}, fmt.Errorf("%s: %w", headPath(path), errTornHead)
-	}
-	var h Head
-	if err := number.Unmarshal(text, &h); err != nil || h.Lines < 1 {
-		return Head{}, notHead(path)
-	}
-	return h, nil
-}
-
-func notHead(path string) error {
-	return fmt.Errorf("%s is not a head file; remove it if you know that the log is complete", headPath(path))
 }

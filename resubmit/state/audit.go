@@ -1,6 +1,9 @@
 package state
 
 import (
+	"cmp"
+	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -12,8 +15,9 @@ import (
 
 // VerifyAudit verifies the audit logs of all runs: that no line was edited, moved or removed, and that no log is
 // missing. It returns the head of the newest one; keep it where nobody who can write to the directory can change it.
-// The log of a run that is being applied is left out.
-func (d *Dir) VerifyAudit() (audit.Head, error) {
+// The log of a run that is being applied is left out. With keys, each head must be signed by one of them, see
+// [audit.WithKey].
+func (d *Dir) VerifyAudit(keys ...ed25519.PublicKey) (audit.Head, error) {
 	logs, err := d.runs.audits()
 	if err != nil {
 		return audit.Head{}, err
@@ -23,7 +27,7 @@ func (d *Dir) VerifyAudit() (audit.Head, error) {
 			logs = logs[:len(logs)-1]
 		}
 	}
-	head, err := audit.VerifyFiles(logs...)
+	head, err := audit.VerifySigned(keys, logs...)
 	if err != nil {
 		return head, fmt.Errorf("state: %w", err)
 	}
@@ -57,21 +61,22 @@ func (s *session) openAudit(run *Run) (*audit.Log, error) {
 				"away: %w", err)
 		}
 	}
-	log, err := audit.Open(path, who, audit.WithPrevious(previous))
+	log, err := audit.Open(path, who, append(slices.Clone(s.cfg.Audit), audit.WithPrevious(previous))...)
 	return log, failed("open the audit log", err)
 }
 
 // auditHead returns the head of the log of a run that has ended. If its process was killed, it is repaired.
 func (s *session) auditHead(path string, who audit.Who) (audit.Head, error) {
 	head, err := audit.VerifyFile(path)
-	if err == nil {
+	if err == nil && head.Closed {
 		return head, nil
 	}
-	log, opened := audit.Open(path, who)
+	log, opened := audit.Open(path, who, s.cfg.Audit...)
 	if opened != nil {
-		return head, err
+		return head, cmp.Or(err, opened)
 	}
-	s.log.Warn("the audit log of an earlier run was repaired", "log", path, "problem", text.Short(err.Error()))
+	problem := cmp.Or(err, errors.New("its process was killed"))
+	s.log.Warn("the audit log of an earlier run was repaired", "log", path, "problem", text.Short(problem.Error()))
 	err = log.Close() // adds a line
 	return log.Head(), err
 }

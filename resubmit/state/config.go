@@ -16,6 +16,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/audit"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
@@ -46,6 +47,8 @@ type Config struct {
 	// Approvers are the keys of which one must sign a plan beyond Limits, see [Dir.Approve]. Empty: Runner.Require, and
 	// if that is empty too, a key of this user beside the anchor of Anchor nil.
 	Approvers []ed25519.PublicKey
+	// Audit are options of the audit logs, such as [audit.WithAnchor] and [audit.WithKey]. Optional.
+	Audit []audit.Option
 	// Retention is how long ended runs are kept. Default 400 days; -1 forever.
 	Retention time.Duration
 	// Program is the name of this program, for people. Default: that of the executable.

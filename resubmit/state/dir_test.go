@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/audit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
@@ -250,6 +251,49 @@ func TestVerifyAudit(t *testing.T) {
 		oneLine(t, err)
 		require.ErrorContains(t, err, "the audit log of the run before was changed")
 		require.Equal(t, sent, w.sends())
+	})
+	t.Run("checks signed heads, and gives them to an anchor", func(t *testing.T) {
+		t.Parallel()
+		public, key, err := ed25519.GenerateKey(nil)
+		require.NoError(t, err)
+		var heads []audit.Head
+		w := newWorld(t)
+		w.cfg.Audit = []audit.Option{audit.WithKey(key), audit.WithAnchor(func(h audit.Head) error {
+			heads = append(heads, h)
+			return nil
+		})}
+		for i := range 2 {
+			w.fail(order(i + 1))
+			_, err := w.once()
+			require.NoError(t, err)
+		}
+		head, err := w.open().VerifyAudit(public)
+		require.NoError(t, err)
+		require.Equal(t, heads[len(heads)-1], head)
+		require.NoError(t, head.CheckSignature(public))
+		other, _, err := ed25519.GenerateKey(nil)
+		require.NoError(t, err)
+		_, err = w.open().VerifyAudit(other)
+		oneLine(t, err)
+		require.ErrorContains(t, err, "the signature of the head is invalid")
+	})
+	t.Run("repairs the log of a run that was killed between two lines", func(t *testing.T) {
+		t.Parallel()
+		w, runs := used(t)
+		path := w.open().Path(&runs[2], auditFile)
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		closed := strings.LastIndex(strings.TrimSuffix(string(content), "\n"), "\n") + 1
+		require.NoError(t, os.WriteFile(path, content[:closed], 0o600))
+		require.NoError(t, os.Remove(path+".head"))
+		w.fail(order(9))
+		_, err = w.once()
+		require.NoError(t, err)
+		head, err := audit.VerifyFile(path)
+		require.NoError(t, err)
+		require.True(t, head.Closed)
+		_, err = w.open().VerifyAudit()
+		require.NoError(t, err)
 	})
 	t.Run("repairs the log of a run that was killed", func(t *testing.T) {
 		t.Parallel()
