@@ -2,10 +2,20 @@ package audit
 
 import (
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
+
+// anchor is a function that gets the heads of a log.
+type anchor struct {
+	call func(Head) error
+	next *time.Timer // of the next call; the mutex of the log protects it
+
+	mu    sync.Mutex // is held during a call
+	lines int        // of the head of the last call
+}
 
 // anchorInterval is the time between two calls of an anchor.
 const anchorInterval = time.Minute
@@ -15,12 +25,12 @@ const anchorInterval = time.Minute
 // the head are synced before. An error or a panic counts as a write error: nothing more is written, and the run ends.
 // If that is too strict, return nil and send a later head. The log can be written meanwhile, and calls do not overlap;
 // Close waits for the last one.
-func WithAnchor(anchor func(Head) error) Option {
+func WithAnchor(f func(Head) error) Option {
 	return func(l *Log) error {
-		if anchor == nil {
+		if f == nil {
 			return errors.New("WithAnchor: the function is nil; leave the option out")
 		}
-		l.anchor = anchor
+		l.anchor = &anchor{call: f}
 		return nil
 	}
 }
@@ -32,14 +42,14 @@ func (l *Log) startAnchor() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.nextAnchor = time.AfterFunc(anchorInterval, func() {
+	l.anchor.next = time.AfterFunc(anchorInterval, func() {
 		if l.callAnchor() != nil {
 			return // fails the next intent
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if !l.closed {
-			l.nextAnchor.Reset(anchorInterval)
+			l.anchor.next.Reset(anchorInterval)
 		}
 	})
 }
@@ -49,18 +59,18 @@ func (l *Log) callAnchor() error {
 	if l.anchor == nil {
 		return nil
 	}
-	l.anchoring.Lock()
-	defer l.anchoring.Unlock()
+	l.anchor.mu.Lock()
+	defer l.anchor.mu.Unlock()
 	h, err := l.syncedHead()
-	if err != nil || h.Lines == l.anchored {
+	if err != nil || h.Lines == l.anchor.lines {
 		return err
 	}
-	if err := callback.Do(func() error { return l.anchor(h) }); err != nil {
+	if err := callback.Do(func() error { return l.anchor.call(h) }); err != nil {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return l.fail("anchor the head of line %d: %w", h.Lines, err)
 	}
-	l.anchored = h.Lines
+	l.anchor.lines = h.Lines
 	return nil
 }
 

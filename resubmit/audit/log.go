@@ -49,7 +49,7 @@ type Log struct {
 	sync     time.Duration
 	previous *Head
 	key      ed25519.PrivateKey // nil: heads are not signed
-	anchor   func(Head) error   // nil for none
+	anchor   *anchor            // nil for none
 
 	mu      sync.Mutex
 	file    *os.File
@@ -61,10 +61,6 @@ type Log struct {
 	decided map[string]bool // digests of the plans whose decisions are in the log
 	failed  error           // the first error
 	closed  bool
-
-	nextAnchor *time.Timer // calls anchor every minute
-	anchoring  sync.Mutex  // is held while anchor is called
-	anchored   int         // number of lines of the head of its last call
 }
 
 // Option is an option of [Open].
@@ -283,7 +279,9 @@ func (l *Log) close() {
 	_ = l.syncFiles()
 	l.closed = true
 	stop(l.late)
-	stop(l.nextAnchor)
+	if l.anchor != nil {
+		stop(l.anchor.next)
+	}
 	if err := l.file.Close(); err != nil {
 		_ = l.fail("close: %w", err)
 	}
