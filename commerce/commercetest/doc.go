@@ -25,6 +25,15 @@
 // [System.SimpleAPI]. Each can be mounted alone; [System.Start] and the System as
 // a handler serve all of them, at the addresses that [URLsAt] returns.
 //
+// # Wire formats
+//
+// Tests check the requests and answers of Order Management and Simple API against the OpenAPI
+// documents in testdata, which are written from commerce/WIRE.md. OpenAPI does not fit XML-RPC,
+// whose methods share one path and whose rows are positional, so the answers of Billing and
+// Operations are compared with files instead (TestBillingRow, TestBillingAcceptsKnownSignatures,
+// TestBillingFaults, TestOperationsTokenExpires and TestOperationsRefusals), as are the requests of
+// the billing client (TestPushReadsTheOrderAndSendsOnce).
+//
 // # Time
 //
 // Events happen when they are due by [Config.Now]. Either the test sets the clock and

@@ -1,10 +1,15 @@
-// Package openapitest checks requests and answers against OpenAPI documents, in tests.
+// Package openapitest checks requests and answers against OpenAPI documents, in tests. Queries in
+// RQL, which OpenAPI cannot describe, are checked against x-term of an operation: a regular
+// expression for each term, in which white space has no meaning.
 package openapitest
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -43,10 +48,13 @@ func (c *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	in := &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: params, Route: route,
 		Options: &openapi3filter.Options{
-			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true, MultiError: true,
+			AuthenticationFunc: hasHeader, IncludeResponseStatus: true, MultiError: true,
 		},
 	}
 	require.NoError(c.t, openapi3filter.ValidateRequest(r.Context(), in), what)
+	if term, ok := route.Operation.Extensions["x-term"].(string); ok {
+		require.Regexp(c.t, query(term), r.URL.RawQuery, what)
+	}
 	resp, err := c.next.RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -60,4 +68,18 @@ func (c *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		Body: io.NopCloser(bytes.NewReader(body)), Options: in.Options,
 	}), "%s: %d %s", what, resp.StatusCode, body)
 	return resp, nil
+}
+
+// hasHeader checks that a request has the header of a security scheme.
+func hasHeader(_ context.Context, in *openapi3filter.AuthenticationInput) error {
+	if in.RequestValidationInput.Request.Header.Get(in.SecurityScheme.Name) == "" {
+		return in.NewError(errors.New("the header is missing"))
+	}
+	return nil
+}
+
+// query returns the regular expression of a query, from that of a term.
+func query(term string) string {
+	term = "(?:" + strings.Join(strings.Fields(term), "") + ")"
+	return "^(?:" + term + "(?:[,&]" + term + ")*)?$"
 }
