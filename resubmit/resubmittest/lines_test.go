@@ -12,6 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/resubmittest"
+	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
 // runBrokenSuites runs the suites as a user would, with an adapter and a journal that break many promises.
@@ -27,6 +28,9 @@ func runBrokenSuites(t *testing.T) {
 	resubmittest.TestReader(t, f)
 	resubmittest.TestPusher(t, f)
 	resubmittest.TestJournal(t, func(string) (resubmit.Journal, error) { return new(resubmit.MemoryJournal), nil })
+	resubmittest.CheckRunner(t, resubmit.Config{}).OnEvent(resubmit.GateOpened{})
+	check := resubmittest.CheckWatcher(t)
+	check(watch.Config{}).OnClosed(watch.Episode{}, nil)
 	t.Run("in a subtest", func(t *testing.T) { resubmittest.TestReader(t, f) })
 }
 
@@ -68,6 +72,7 @@ func TestFailuresPointToTheCaller(t *testing.T) {
 	for suite, least := range map[string]int{
 		"\tresubmittest.TestLister": 1, "\tresubmittest.TestReader": 2, "\tresubmittest.TestPusher": 3,
 		"\tresubmittest.TestJournal": 5, `t.Run("in a subtest"`: 2,
+		"resubmittest.CheckRunner": 1, "resubmittest.CheckWatcher": 1,
 	} {
 		n := 0
 		for promise := range times {
