@@ -111,7 +111,7 @@ func (d *Dir) Approve(digest, by string, key ed25519.PrivateKey) error {
 		!slices.ContainsFunc(d.cfg.Approvers, func(k ed25519.PublicKey) bool { return k.Equal(publicOf(key)) }):
 		return errors.New("state: the key is none of Config.Approvers; give the key of one of them")
 	}
-	p, err := d.openPlan(run) // compares the digest
+	p, err := d.OpenPlan(run) // compares the digest
 	if err != nil {
 		return err
 	}

@@ -166,6 +166,9 @@ func (s *session) obey(run *Run, r runner) error {
 
 func (s *session) execute(c *Command, run *Run, r runner) error {
 	by := "by " + text.Short(c.By)
+	if c.Why != "" {
+		by += ": " + text.Short(c.Why)
+	}
 	switch c.Action {
 	case ActionPause:
 		run.Paused = &Pause{By: text.Short(c.By), At: c.At, Why: text.Short(c.Why)}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -133,19 +134,22 @@ func (d *Dir) begin(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	s := &session{Dir: d, lock: lock}
-	if err = d.runs.sweep(d.cfg.Retention); err == nil {
-		s.journal, s.closing, err = d.useJournal(ctx, false)
-	}
-	if err != nil {
-		_ = lock.Release() // err says more
+	defer func() {
+		if s.closing == nil { // after an error, which says more, or a panic of the journal
+			_ = lock.Release()
+		}
+	}()
+	if err := d.runs.sweep(d.cfg.Retention); err != nil {
 		return nil, err
 	}
-	return s, nil
+	s.journal, s.closing, err = d.useJournal(ctx, false)
+	return s, err
 }
 
 // close ends the session.
 func (s *session) close(ctx context.Context) error {
-	return cmp.Or(s.anchor(ctx), failed("close the journal", s.closing()), failed("release the lock", s.lock.Release()))
+	anchored := callback.Do(func() error { return s.anchor(ctx) })
+	return cmp.Or(anchored, failed("close the journal", s.closing()), failed("release the lock", s.lock.Release()))
 }
 
 // anchor stores the position of the journal in the anchor, also after ctx has ended.
@@ -188,7 +192,7 @@ func (d *Dir) useJournal(ctx context.Context, readOnly bool) (j resubmit.Journal
 			return nil, nil, failed("open the journal", err)
 		}
 	}
-	if err := d.compare(ctx, j, anchor, readOnly); err != nil {
+	if err := callback.Do(func() error { return d.compare(ctx, j, anchor, readOnly) }); err != nil {
 		_ = closing() // err says more
 		return nil, nil, err
 	}

@@ -23,11 +23,12 @@
 //
 // # Life cycle
 //
-// A call of Once holds the lock from planning to the end of the run, and never while it waits. A run ends when its plan
-// was applied, or when an operator drains or cancels it. A run that ended early, for example because the process was
-// killed or Commerce did not answer, is continued by the next call. A plan beyond [Limits] is kept until it is approved
-// with [Dir.Approve]. Other processes see a run with [Dir.Status] and control it with [Dir.Control]; a pause lasts
-// until a resume, also if the process restarts.
+// A call of Once holds the lock from planning to the end of the run, and never while it waits. A run ends when its
+// plan was applied, or when an operator drains or cancels it. A run that ended early, for example because the
+// process was killed or Commerce did not answer, is continued by the next call. A plan beyond [Limits] is kept
+// until it is approved with [Dir.Approve]. Package watch calls Once after each maintenance. Other processes see a
+// run with [Dir.Status] and control it with [Dir.Control]; a pause lasts until a resume, also if the process
+// restarts.
 //
 // # Loss of the journal
 //

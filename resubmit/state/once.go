@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/internal/wait"
@@ -24,6 +25,13 @@ import (
 type OnceOptions struct {
 	// Plan replaces Config.Plan for a plan that the call makes, for example with the orders that an operator named.
 	Plan *resubmit.PlanConfig
+	// For says what a plan that the call makes is for, see Run.For. The plan replaces an older one with For that was not
+	// applied and is not paused.
+	For string
+	// Continue continues the unfinished run, and makes no plan.
+	Continue bool
+	// Applying is called before a plan is applied. Optional.
+	Applying func(*Run)
 	// Deadline is until when the call waits for orders that become due, and then plans again. It does not interrupt a
 	// run. Zero: it does not wait.
 	Deadline time.Time
@@ -108,7 +116,7 @@ func (d *Dir) once(ctx context.Context, o OnceOptions, r *Result) (due time.Time
 	if err != nil {
 		return time.Time{}, err
 	}
-	continues, err := s.continues(run)
+	continues, err := s.continues(run, o.For)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -119,25 +127,33 @@ func (d *Dir) once(ctx context.Context, o OnceOptions, r *Result) (due time.Time
 		r.Previous = previous
 	}
 	if continues {
-		if err := s.work(ctx, run, r); !errors.Is(err, resubmit.ErrStalePlan) {
+		if err := s.work(ctx, run, &o, r); o.Continue || !errors.Is(err, resubmit.ErrStalePlan) {
 			return run.Due, err
 		}
 	}
-	if run, err = s.plan(ctx, o.Plan); err != nil {
+	if o.Continue {
+		return time.Time{}, nil
+	}
+	if run, err = s.plan(ctx, &o); err != nil {
 		return time.Time{}, err
 	}
-	return run.Due, s.work(ctx, run, r)
+	return run.Due, s.work(ctx, run, &o, r)
 }
 
-// continues reports whether a run is to be continued. It ends one that waited too long for an approval.
-func (s *session) continues(run *Run) (bool, error) {
+// continues reports whether a run is to be continued. It ends one that waited too long for an approval, or that a plan
+// for newPlan replaces.
+func (s *session) continues(run *Run, newPlan string) (bool, error) {
 	switch {
 	case run == nil || run.Ended():
 		return false, nil
-	case !run.StartedAt.IsZero() || run.Paused != nil || time.Since(run.PlannedAt) < s.cfg.Limits.ApprovalTime:
+	case !run.StartedAt.IsZero() || run.Paused != nil:
+		return true, nil
+	case run.For != "" && newPlan != "":
+		return false, s.runs.end(run, EndStale, "it was replaced by a newer plan")
+	case time.Since(run.PlannedAt) < s.cfg.Limits.ApprovalTime:
 		return true, nil
 	}
-	p, err := s.openPlan(run)
+	p, err := s.OpenPlan(run)
 	if err == nil {
 		_, err = s.approval(p)
 		_ = p.Close() // only read
@@ -149,8 +165,8 @@ func (s *session) continues(run *Run) (bool, error) {
 }
 
 // plan makes a plan. Its run appears in runs/ when it is complete.
-func (s *session) plan(ctx context.Context, o *resubmit.PlanConfig) (*Run, error) {
-	cfg := s.planConfig(o, s.journal)
+func (s *session) plan(ctx context.Context, o *OnceOptions) (*Run, error) {
+	cfg := s.planConfig(o.Plan, s.journal)
 	draft := filepath.Join(s.runs.path, hidden+"plan")
 	if err := os.Mkdir(draft, 0o700); err != nil {
 		return nil, failed("make a plan", err)
@@ -169,7 +185,7 @@ func (s *session) plan(ctx context.Context, o *resubmit.PlanConfig) (*Run, error
 	}
 	run := &Run{
 		Kind: runFormat.Kind, Version: runFormat.Version, Digest: p.Digest(), Counts: p.Counts(), Due: p.Due(),
-		PlannedAt: p.Header().CreatedAt, Owner: s.owner,
+		PlannedAt: p.Header().CreatedAt, Owner: s.owner, For: text.Short(o.For),
 	}
 	_ = p.Close() // only read
 	if run.ID, err = s.runs.newID(run); err != nil {
@@ -191,8 +207,8 @@ func (d *Dir) planConfig(plan *resubmit.PlanConfig, j resubmit.Journal) resubmit
 	return cfg
 }
 
-// openPlan opens the plan of a run.
-func (d *Dir) openPlan(run *Run) (*plan.Plan, error) {
+// OpenPlan opens the plan of a run, and rejects one that was edited or replaced. Close it.
+func (d *Dir) OpenPlan(run *Run) (*plan.Plan, error) {
 	p, err := plan.Open(d.runs.file(run, planFile))
 	if err == nil && p.Digest() != run.Digest {
 		_ = p.Close() // only read
@@ -205,13 +221,13 @@ func (d *Dir) openPlan(run *Run) (*plan.Plan, error) {
 }
 
 // work applies the plan of a run, if it may be applied now.
-func (s *session) work(ctx context.Context, run *Run, r *Result) error {
+func (s *session) work(ctx context.Context, run *Run, o *OnceOptions, r *Result) error {
 	r.Runs = append(r.Runs, run)
 	if run.Paused != nil {
 		return fmt.Errorf("state: %w: by %s %s (%s); to continue, run: %s resume", ErrPaused, text.Short(run.Paused.By),
 			clock(run.Paused.At), cmp.Or(text.Short(run.Paused.Why), "no reason given"), s.cfg.Command)
 	}
-	p, err := s.openPlan(run)
+	p, err := s.OpenPlan(run)
 	if err != nil {
 		return err
 	}
@@ -225,11 +241,11 @@ func (s *session) work(ctx context.Context, run *Run, r *Result) error {
 	if err := s.admit(run, p); err != nil {
 		return err
 	}
-	return s.apply(ctx, run, p)
+	return s.apply(ctx, run, p, o.Applying)
 }
 
-// apply applies the plan of a run and writes the report.
-func (s *session) apply(ctx context.Context, run *Run, p *plan.Plan) error {
+// apply applies the plan of a run and writes the report. applying may be nil.
+func (s *session) apply(ctx context.Context, run *Run, p *plan.Plan, applying func(*Run)) error {
 	cfg := s.cfg.Runner
 	cfg.Systems, cfg.Policy, cfg.Journal, cfg.Calendar = s.cfg.Systems, s.cfg.Policy, s.journal, s.cfg.Calendar
 	if planned := p.Header().Policy; planned != nil { // Config.Policy may have changed since
@@ -256,6 +272,9 @@ func (s *session) apply(ctx context.Context, run *Run, p *plan.Plan) error {
 	r, err := s.newRunner(log.Wrap(cfg))
 	if err != nil {
 		return err
+	}
+	if applying != nil {
+		applying(run)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -284,7 +303,7 @@ func (s *session) attend(ctx context.Context, cancel context.CancelCauseFunc, ru
 					return
 				default:
 				}
-				if err := f(); err != nil {
+				if err := callback.Do(f); err != nil {
 					once.Do(func() { first = err })
 					cancel(err)
 					return

@@ -193,7 +193,7 @@ func TestOnce(t *testing.T) {
 
 func mustPlan(t *testing.T, d *Dir, run *Run) *plan.Plan {
 	t.Helper()
-	p, err := d.openPlan(run)
+	p, err := d.OpenPlan(run)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = p.Close() })
 	return p

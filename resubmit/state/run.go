@@ -26,6 +26,8 @@ type Run struct {
 	Digest    string            `json:"digest"`
 	Counts    plan.ActionCounts `json:"counts"`
 	PlannedAt time.Time         `json:"plannedAt"`
+	// For says what the plan is for, such as the maintenance that a watcher handles; "" if nobody said so.
+	For string `json:"for,omitempty"`
 	// Due is when the first order that waits is due; zero if that is not known, or if none waits.
 	Due time.Time `json:"due,omitzero"`
 	// StartedAt is when the plan was first applied; zero if it was not.
@@ -103,6 +105,9 @@ func (r *Run) applied() bool { return r != nil && !r.StartedAt.IsZero() && r.End
 // String describes the run on one line, without its report.
 func (r *Run) String() string {
 	line := fmt.Sprintf("run %s: %s", r.ID, r.Counts)
+	if r.For != "" {
+		line = fmt.Sprintf("run %s for %s: %s", r.ID, r.For, r.Counts)
+	}
 	switch {
 	case r.End == EndTooEarly:
 		line += "; too early, the first order is due " + clock(r.Due)
