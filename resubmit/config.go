@@ -41,7 +41,7 @@ type Config struct {
 	// MaxPlanAge is the age at which Apply rejects a plan with ErrStalePlan. Default 24 h. A
 	// plan of any age is stale if maintenance has begun since it was made, or if Calendar has
 	// other windows in the 31 days before it than the plan. -1 accepts every plan. A plan that
-	// a run with the Journal has begun is never stale. A Watcher takes 0 as -1, since its plans are approved.
+	// a run with the Journal has begun is never stale. A Watcher takes 0 as -1: its plan may wait for an approval.
 	MaxPlanAge time.Duration
 
 	// Guard is the time before the next window in which nothing is pushed. Default 5 min; -1

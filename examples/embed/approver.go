@@ -14,10 +14,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
-// approver approves small plans, and shows the others to a person.
+// approver shows plans to a person.
 type approver struct {
-	limit int    // most orders that need no approval by a person
-	wake  func() // makes the watcher ask again
+	wake func() // makes the watcher ask again
 
 	mu       sync.Mutex
 	digest   string // of the plan to approve
@@ -27,9 +26,6 @@ type approver struct {
 
 // Approve is called by the watcher. It does not wait for the person.
 func (d *approver) Approve(_ context.Context, e watch.Episode, plan *plan.Plan) (watch.Approval, error) {
-	if plan.Counts().Resubmit <= d.limit {
-		return watch.Approval{State: watch.Approved, Why: "the plan is small"}, nil
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.approved == plan.Digest() {

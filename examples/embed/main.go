@@ -30,9 +30,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/examples/internal/cli"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/resubmit"
-	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/report"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
@@ -57,7 +57,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	if err := writeCalendars(dir, start); err != nil {
 		return err
 	}
-	approver := &approver{limit: 1}
+	approver := new(approver)
 	world, err := sandbox.New(ctx, "127.0.0.1:0", 1, map[string]http.Handler{"/desk/": http.StripPrefix("/desk",
 		approver.routes())})
 	if err != nil {
@@ -72,15 +72,10 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	outer := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	memory, err := journal.Open(filepath.Join(dir, "tickets.journal")) // one for the ticket system
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, memory.Close()) }()
-	watcher, tracker, err := newWatcher(dir, memory, newTicketSystem(start), client, approver, consoleHandler{printer},
-		func(_ watch.Episode, result *resubmit.Report) {
-			if result != nil {
-				printer.Print(report.Text(result))
+	watcher, tracker, err := newWatcher(ctx, dir, newTicketSystem(start), client, approver, consoleHandler{printer},
+		func(_ watch.Episode, run *state.Run) {
+			if run != nil && run.Report != nil {
+				printer.Print(report.Text(run.Report))
 			}
 			stop() // a service would continue
 		})
@@ -119,8 +114,8 @@ func writeCalendars(dir string, start time.Time) error {
 
 // newWatcher returns the watcher and the tracker of the service.
 func newWatcher(
-	dir string, memory resubmit.Journal, tickets *ticketSystem, client *connect.Client, approver *approver,
-	messages consoleHandler, done func(watch.Episode, *resubmit.Report),
+	ctx context.Context, dir string, tickets *ticketSystem, client *connect.Client, approver *approver,
+	messages consoleHandler, done func(watch.Episode, *state.Run),
 ) (*watch.Watcher, *availability.Tracker, error) {
 	team, err := ical.NewFile(filepath.Join(dir, "team.ics"))
 	if err != nil {
@@ -143,21 +138,21 @@ func newWatcher(
 	if err != nil {
 		return nil, nil, err
 	}
-	watcher, err = watch.New(watch.Config{
-		Dir: filepath.Join(dir, "watcher"), Windows: windows, Outages: tracker,
+	watcher, err = watch.New(ctx, watch.Config{
+		Dir: filepath.Join(dir, "state"), Windows: windows, Outages: tracker,
+		State: state.Config{
+			Systems: resubmit.SystemsOf(tickets, tickets),
+			// The orders of this service are not in Connect, so the reason of the failure decides.
+			Plan:   resubmit.PlanConfig{IgnoreConnect: true, View: commerce.FailedOrdersView()},
+			Runner: resubmit.Config{RateLimit: 50, Verify: resubmit.VerifyConfig{InitialInterval: 10 * time.Millisecond}},
+			Limits: state.Limits{MaxOrders: 1},                     // a person approves larger plans
+			Anchor: state.FileAnchor(filepath.Join(dir, "anchor")), // a service uses the default
+		},
 		Ready: func(ctx context.Context, since time.Time) availability.Readiness {
 			// The query would name the hub if this service were a hub of Connect.
 			return availability.CheckReadiness(ctx, client, availability.ReadinessConfig{Since: since})
 		},
-		Plan: func(context.Context, watch.Episode) (resubmit.PlanConfig, error) {
-			// The orders of this service are not in Connect, so the reason of the failure decides.
-			return resubmit.PlanConfig{IgnoreConnect: true, View: commerce.FailedOrdersView()}, nil
-		},
 		Approve: approver.Approve, ApprovalKey: key,
-		Runner: resubmit.Config{
-			Systems: resubmit.SystemsOf(tickets, tickets), Journal: memory, RateLimit: 50,
-			Verify: resubmit.VerifyConfig{InitialInterval: 10 * time.Millisecond},
-		},
 		OnClosed: done,
 		Logger:   slog.New(messages),
 	})

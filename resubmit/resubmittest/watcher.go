@@ -12,6 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/internal/conformance"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
@@ -20,22 +21,22 @@ const (
 	watchWindows = "waits for the first complete answer of Windows"
 	watchReady   = "plans only after Ready said that Connect is ready"
 	watchEnded   = "plans only for maintenance that has ended"
-	watchAsks    = "asks for approval of a plan that resubmits orders, and names it by its digest"
-	watchApplies = "applies only what was approved"
-	watchCloses  = "calls OnClosed with a final state, and with a report if the plan was applied"
+	watchAsks    = "asks for approval of a plan that resubmits orders"
+	watchApplies = "applies nothing that was rejected"
+	watchCloses  = "calls OnClosed with a final state, and with a report only if the plan was applied"
 )
 
 // CheckWatcher returns a function that returns a configuration of which t checks what the Watcher promises: that it
 // waits for a complete answer of Windows, plans after the end of a maintenance when Connect is ready, asks for approval
-// of plans that resubmit orders, applies nothing else, and reports how each episode ends. It also checks the runs, as
-// [CheckRunner] does. Call the function for each process of a service that is restarted: it remembers what was
-// approved.
+// of plans that resubmit orders only, applies nothing that was rejected, and reports how each episode ends. It also
+// checks the runs, as [CheckRunner] does. Call the function for each process of a service that is restarted: it
+// remembers what was rejected.
 func CheckWatcher(t testing.TB) func(watch.Config) watch.Config {
 	t.Helper()
 	checks := conformance.NewChecks(t)
-	var approved sync.Map // by digest
+	var rejected sync.Map // by digest
 	return func(c watch.Config) watch.Config {
-		w := &watcherCheck{Checks: checks, to: c, approved: &approved}
+		w := &watcherCheck{Checks: checks, to: c, rejected: &rejected}
 		if c.Windows != nil {
 			c.Windows = checkedWindows{w}
 		}
@@ -48,8 +49,11 @@ func CheckWatcher(t testing.TB) func(watch.Config) watch.Config {
 		if c.Approve != nil {
 			c.Approve = w.approve
 		}
-		c.OnClosed, c.Runner.Audit = w.closed, w.audit
-		c.Runner = checkRunner(checks, c.Runner)
+		c.OnClosed = w.closed
+		runner := c.State.Runner
+		runner.Systems, runner.Audit = c.State.Systems, w.audit
+		c.State.Runner = checkRunner(&runnerCheck{Checks: checks, plans: true}, runner)
+		c.State.Systems = c.State.Runner.Systems
 		return c
 	}
 }
@@ -59,7 +63,7 @@ type watcherCheck struct {
 	*conformance.Checks
 
 	to       watch.Config
-	approved *sync.Map
+	rejected *sync.Map
 
 	mu      sync.Mutex
 	windows bool // there was a complete answer
@@ -107,33 +111,32 @@ func (w *watcherCheck) plan(ctx context.Context, e watch.Episode) (resubmit.Plan
 func (w *watcherCheck) approve(ctx context.Context, e watch.Episode, p *plan.Plan) (watch.Approval, error) {
 	w.called("Approve")
 	w.Require(p.Counts().Resubmit > 0, watchAsks, "the plan for %s resubmits nothing", e)
-	w.Require(e.PlanDigest == p.Digest(), watchAsks, "the episode names the plan %s, and the plan is %s", e.PlanDigest,
-		p.Digest())
 	answer, err := w.to.Approve(ctx, e, p)
-	if err == nil && answer.State == watch.Approved {
-		w.approved.Store(p.Digest(), true)
+	if err == nil && answer.State == watch.Rejected {
+		w.rejected.Store(p.Digest(), true)
 	}
 	return answer, err
 }
 
 func (w *watcherCheck) audit(e resubmit.Event) error {
 	if e, ok := e.(resubmit.RunStarted); ok {
-		_, approved := w.approved.Load(e.Digest)
-		w.Require(approved, watchApplies, "the plan %s is applied, and was not approved", e.Digest)
+		_, rejected := w.rejected.Load(e.Digest)
+		w.Require(!rejected, watchApplies, "the plan %s is applied, and was rejected", e.Digest)
 	}
-	if w.to.Runner.Audit == nil {
+	if w.to.State.Runner.Audit == nil {
 		return nil
 	}
-	return w.to.Runner.Audit(e)
+	return w.to.State.Runner.Audit(e)
 }
 
-func (w *watcherCheck) closed(e watch.Episode, r *resubmit.Report) {
+func (w *watcherCheck) closed(e watch.Episode, run *state.Run) {
 	final := []watch.EpisodeState{
 		watch.EpisodeApplied, watch.EpisodeEmpty, watch.EpisodeRejected, watch.EpisodeExpired,
 	}
 	w.Require(slices.Contains(final, e.State), watchCloses, "the state of %s is %q", e, e.State)
-	w.Require(r == nil || e.State == watch.EpisodeApplied, watchCloses, "%s is %s, but there is a report", e, e.State)
+	w.Require(run == nil || run.Report == nil || e.State == watch.EpisodeApplied, watchCloses,
+		"%s is %s, but there is a report", e, e.State)
 	if w.to.OnClosed != nil {
-		w.to.OnClosed(e, r)
+		w.to.OnClosed(e, run)
 	}
 }

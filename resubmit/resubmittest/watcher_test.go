@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"iter"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/internal/conformance"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/resubmittest"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
@@ -75,6 +77,7 @@ func watcherFrom(t *testing.T, start time.Time, answers ...watch.Approval) watch
 		Transitions: []commerce.Transition{{To: commerce.StatusPaid}},
 	}}
 	asked := 0
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 	return watch.Config{
 		Dir: t.TempDir(), Windows: maintenance.NewCalendarSource(calendar),
 		Ready: func(context.Context, time.Time) availability.Readiness { asked++; return readiness(asked > 3) },
@@ -86,8 +89,12 @@ func watcherFrom(t *testing.T, start time.Time, answers ...watch.Approval) watch
 			answers = answers[1:]
 			return answer, nil
 		},
-		ApprovalKey: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)),
-		Runner:      resubmit.Config{Systems: resubmit.SystemsOf(system, system), Journal: new(resubmit.MemoryJournal)},
+		ApprovalKey: key,
+		State: state.Config{
+			Systems: resubmit.SystemsOf(system, system), Journal: new(resubmit.MemoryJournal),
+			Anchor: state.FileAnchor(filepath.Join(t.TempDir(), "anchor")),
+			Runner: resubmit.Config{Require: []ed25519.PublicKey{ed25519.PublicKey(key[ed25519.SeedSize:])}},
+		},
 	}
 }
 
@@ -107,8 +114,8 @@ func TestWatcherKeepsItsPromises(t *testing.T) {
 				ctx, stop := context.WithTimeout(t.Context(), 24*time.Hour)
 				defer stop()
 				var end watch.Episode
-				cfg.OnClosed = func(e watch.Episode, _ *resubmit.Report) { end = e; stop() }
-				w, err := watch.New(resubmittest.CheckWatcher(t)(cfg))
+				cfg.OnClosed = func(e watch.Episode, _ *state.Run) { end = e; stop() }
+				w, err := watch.New(ctx, resubmittest.CheckWatcher(t)(cfg))
 				require.NoError(t, err)
 				require.ErrorIs(t, w.Run(ctx), context.Canceled)
 				require.Equal(t, tc.want, end.State)
@@ -128,16 +135,11 @@ func TestBrokenWatchersAreCaught(t *testing.T) {
 	calendar, err := maintenance.NewCalendar(episode.Windows)
 	require.NoError(t, err)
 	for to, which := range map[**plan.Plan]filter.Filter{&p: filter.Everything(), &empty: filter.Numbers("SO999999")} {
-		*to, err = resubmit.BuildPlan(ctx, resubmit.PlanConfig{Systems: cfg.Runner.Systems, Journal: cfg.Runner.Journal,
+		*to, err = resubmit.BuildPlan(ctx, resubmit.PlanConfig{Systems: cfg.State.Systems, Journal: cfg.State.Journal,
 			Calendar: calendar, IgnoreConnect: true, Filter: which})
 		require.NoError(t, err)
 	}
 	require.Equal(t, 1, p.Counts().Resubmit)
-	named := func(p *plan.Plan) watch.Episode {
-		e := episode
-		e.PlanDigest = p.Digest()
-		return e
-	}
 	windows := func(c watch.Config) { _, _ = c.Windows.Windows(ctx, time.Time{}, time.Now()) }
 	for name, tc := range map[string]struct {
 		promise string
@@ -160,28 +162,21 @@ func TestBrokenWatchersAreCaught(t *testing.T) {
 		}},
 		"asks for approval of nothing": {"asks for approval", func(c watch.Config) {
 			windows(c)
-			_, _ = c.Approve(ctx, named(empty), empty)
+			_, _ = c.Approve(ctx, episode, empty)
 		}},
-		"asks for approval of another plan": {"asks for approval", func(c watch.Config) {
+		"applies what was rejected": {"applies nothing that was rejected", func(c watch.Config) {
 			windows(c)
-			_, _ = c.Approve(ctx, named(empty), p)
-		}},
-		"applies without approval": {"applies only what was approved", func(c watch.Config) {
-			_ = c.Runner.Audit(resubmit.RunStarted{Digest: p.Digest()})
-		}},
-		"applies what was rejected": {"applies only what was approved", func(c watch.Config) {
-			windows(c)
-			_, _ = c.Approve(ctx, named(p), p)
-			_ = c.Runner.Audit(resubmit.RunStarted{Digest: p.Digest()})
+			_, _ = c.Approve(ctx, episode, p)
+			_ = c.State.Runner.Audit(resubmit.RunStarted{Digest: p.Digest()})
 		}},
 		"closes an episode that is not over": {"calls OnClosed with a final state", func(c watch.Config) {
-			c.OnClosed(watch.Episode{State: watch.EpisodePlanned}, nil)
+			c.OnClosed(watch.Episode{State: watch.EpisodeOpen}, nil)
 		}},
 		"reports on a plan that was rejected": {"calls OnClosed with a final state", func(c watch.Config) {
-			c.OnClosed(watch.Episode{State: watch.EpisodeRejected}, new(resubmit.Report))
+			c.OnClosed(watch.Episode{State: watch.EpisodeRejected}, &state.Run{Report: new(resubmit.Report)})
 		}},
-		"breaks a promise of the Runner": {"makes calls only between", func(c watch.Config) {
-			_, _ = c.Runner.Reader.Order(ctx, "1")
+		"breaks a promise of the Runner": {"emits RunStarted first", func(c watch.Config) {
+			c.State.Runner.OnEvent(resubmit.OrderDone{})
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -204,15 +199,15 @@ func TestBrokenWatchersAreCaught(t *testing.T) {
 		})
 		require.Len(t, found, 1)
 	})
-	t.Run("an approval is remembered by the next process", func(t *testing.T) {
+	t.Run("a rejection is remembered by the next process", func(t *testing.T) {
 		t.Parallel()
-		require.Empty(t, conformance.Failures(t, func(tb testing.TB) {
+		require.Len(t, conformance.Failures(t, func(tb testing.TB) {
 			check := resubmittest.CheckWatcher(tb)
-			first := check(watcherConfig(t, watch.Approval{State: watch.Approved}))
+			first := check(watcherConfig(t, watch.Approval{State: watch.Rejected}))
 			windows(first)
-			_, _ = first.Approve(ctx, named(p), p)
-			_ = check(watcherConfig(t)).Runner.Audit(resubmit.RunStarted{Digest: p.Digest()})
-		}))
+			_, _ = first.Approve(ctx, episode, p)
+			_ = check(watcherConfig(t)).State.Runner.Audit(resubmit.RunStarted{Digest: p.Digest()})
+		}), 1)
 	})
 }
 

@@ -1,11 +1,13 @@
 package watch_test
 
 import (
+	"context"
 	"crypto/ed25519"
-	"encoding/json"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,35 +17,41 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
 // The status must say what is missing even if the path of the plan is long.
-func TestApprovedPlanWithoutSignatureIsNotApplied(t *testing.T) {
+func TestPlanThatMustBeSignedWaitsForAPerson(t *testing.T) {
 	in(t, func(t *testing.T) {
-		key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 		s, _ := announced(3)
 		p := &process{site: s, dir: filepath.Join(t.TempDir(), strings.Repeat("state", 30)), ended: make(chan struct{})}
-		s.run(t, p, nil, func(c *watch.Config) { c.Runner.Require = []ed25519.PublicKey{publicKey(key)} })
+		s.run(t, p, nil, func(c *watch.Config) {
+			c.State.Runner.Require, c.Approve, c.ApprovalKey = []ed25519.PublicKey{publicKey(otherKey)}, nil, nil
+		})
 		pass(5 * time.Hour)
 		status := p.watcher.Status()
-		require.Equal(t, watch.PhaseError, status.Phase)
-		require.ErrorIs(t, status.Err, plan.ErrUnsigned)
-		const missing = "is approved but has no valid signature, so nothing is sent; sign it with a required key"
+		require.Equal(t, watch.PhaseAwaitingApproval, status.Phase)
+		const missing = "waits for approval: every plan must be signed. Review it and run: "
 		require.Contains(t, status.Text, missing)
 		require.Equal(t, 1, strings.Count(s.log(), missing), "the reason is logged once")
-		require.Len(t, s.asked, 1, "Approve must not be called again")
 		require.Zero(t, s.pushes())
 
-		files, err := filepath.Glob(filepath.Join(p.dir, "*.plan.jsonl"))
+		_, err := plan.SignFile(p.planFile(t, p.dir), otherKey, "An Operator")
 		require.NoError(t, err)
-		require.Len(t, files, 1)
-		_, err = plan.SignFile(files[0], key, "An Operator")
-		require.NoError(t, err)
-		pass(time.Hour)
+		pass(2 * time.Hour)
 		p.stop(t)
 		require.Equal(t, 3, s.pushes())
 	})
+}
+
+// planFile returns the path of the only plan in a directory.
+func (p *process) planFile(t *testing.T, dir string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "runs", "*", "plan.jsonl"))
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	return files[0]
 }
 
 // killedAt returns a site and a process that was killed at a point, and a function that starts a new one with the files
@@ -60,15 +68,13 @@ func killedAt(t *testing.T, point string, answers ...watch.Approval) (*site, *pr
 // replacePlan replaces the plan of a process that was killed by another one, and returns its digest.
 func (p *process) replacePlan(t *testing.T) string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(p.dead, "*.plan.jsonl"))
-	require.NoError(t, err)
-	require.Len(t, files, 1)
-	_, err = resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{
+	path := p.planFile(t, p.dead)
+	_, err := resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{
 		Systems: systemsOf(p.site, p.site, p), Journal: p.site.journal, RateLimit: -1, IgnoreConnect: true,
 		Filter: filter.Everything(),
-	}, files[0])
+	}, path)
 	require.NoError(t, err)
-	other, err := plan.Open(files[0])
+	other, err := plan.Open(path)
 	require.NoError(t, err)
 	require.NoError(t, other.Close())
 	require.NotZero(t, other.Counts().Resubmit)
@@ -81,7 +87,7 @@ func TestApprovedPlanThatWasReplacedIsNotApplied(t *testing.T) {
 		killed.replacePlan(t)
 		p := restart()
 		pass(24 * time.Hour)
-		require.ErrorContains(t, p.watcher.Status().Err, "restore its file")
+		require.ErrorContains(t, p.watcher.Status().Err, "put the file back")
 		p.stop(t)
 		require.Zero(t, s.pushes())
 		require.Len(t, s.asked, 1, "the other plan is not approved")
@@ -119,57 +125,51 @@ func TestApprovalIsSavedBeforeThePlanIsApplied(t *testing.T) {
 
 func TestApprovalCannotBeForgedInTheState(t *testing.T) {
 	t.Parallel()
-	other := ed25519.NewKeyFromSeed([]byte("another key, by which nobody is "))
-	for name, forge := range map[string]func(p *plan.Plan) string{
-		"none":        func(*plan.Plan) string { return "" },
-		"another_key": func(p *plan.Plan) string { return signed(t, p, other) },
+	for name, forge := range map[string]func(t *testing.T, path string){
+		"started": func(t *testing.T, path string) {
+			run, err := os.ReadFile(filepath.Join(filepath.Dir(path), "run.json"))
+			require.NoError(t, err)
+			forged := strings.Replace(string(run), `"plannedAt"`, `"startedAt": "2000-01-01T03:05:00Z", "plannedAt"`, 1)
+			require.NotEqual(t, string(run), forged)
+			require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(path), "run.json"), []byte(forged), 0o600))
+		},
+		"another_key": func(t *testing.T, path string) {
+			_, err := plan.SignFile(path, otherKey, "somebody")
+			require.NoError(t, err)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in(t, func(t *testing.T) {
-				s, killed, restart := killedAt(t, "approve", watch.Approval{State: watch.Rejected})
-				files, err := filepath.Glob(filepath.Join(killed.dead, "*.plan.jsonl"))
-				require.NoError(t, err)
-				p, err := plan.Open(files[0])
-				require.NoError(t, err)
-				approval, err := json.Marshal(forge(p))
-				require.NoError(t, err)
-				require.NoError(t, p.Close())
-				path := filepath.Join(killed.dead, "watcher.json")
-				state, err := os.ReadFile(path)
-				require.NoError(t, err)
-				forged := strings.Replace(string(state), `"state": "planned"`,
-					`"state": "applying", "approval": `+string(approval), 1)
-				require.NotEqual(t, string(state), forged)
-				require.NoError(t, os.WriteFile(path, []byte(forged), 0o600))
+				s, killed, restart := killedAt(t, "approve", watch.Approval{State: watch.Rejected, Why: "by hand"})
+				forge(t, killed.planFile(t, killed.dead))
 				restarted := restart()
 				pass(24 * time.Hour)
 				restarted.stop(t)
 				require.Zero(t, s.pushes())
 				require.Len(t, s.asked, 1, "it is asked again")
-				require.Equal(t, watch.EpisodeRejected, s.done[0].State)
+				if name != "started" { // a started run is cancelled, not rejected
+					require.Equal(t, watch.EpisodeRejected, s.done[0].State)
+				}
+				require.Contains(t, s.done[0].Note, "by watcher: the plan was rejected: by hand")
 			})
 		})
 	}
 }
 
-func signed(t *testing.T, p *plan.Plan, key ed25519.PrivateKey) string {
-	t.Helper()
-	signature, err := p.Sign(key, "somebody")
-	require.NoError(t, err)
-	return string(signature.Line())
-}
+var otherKey = ed25519.NewKeyFromSeed([]byte("another key, by which nobody is "))
 
 // A journal that is missing, or older than the plan, does not know what was sent.
 func TestWatcherWithAnotherJournalDoesNothing(t *testing.T) {
 	t.Parallel()
 	t.Run("approved", func(t *testing.T) {
 		in(t, func(t *testing.T) {
-			s, _, restart := killedAt(t, "after push")
+			s, killed, _ := killedAt(t, "after push")
 			s.journal = new(resubmit.MemoryJournal)
-			p := restart()
-			pass(24 * time.Hour)
-			require.ErrorIs(t, p.watcher.Status().Err, resubmit.ErrJournalMismatch)
-			p.stop(t)
+			killed.dir = killed.dead
+			_, err := watch.New(t.Context(), killed.config())
+			require.ErrorIs(t, err, resubmit.ErrJournalMismatch)
+			require.ErrorContains(t, err, "put the newest copy of journal and anchor back")
+			killed.stop(t)
 			require.Equal(t, 1, s.pushes())
 		})
 	})
@@ -180,20 +180,46 @@ func TestWatcherWithAnotherJournalDoesNothing(t *testing.T) {
 			s.notices = append(s.notices, notice{window: next})
 			s.down = append(s.down, next.Span())
 			s.breaks(next.Start.Add(time.Minute), outage)
-			p := s.start(t, t.TempDir(), nil, nil)
+			var current atomic.Pointer[resubmit.MemoryJournal]
+			current.Store(new(resubmit.MemoryJournal))
+			p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
+			s.run(t, p, nil, func(c *watch.Config) { c.State.Journal = swappedJournal{&current} })
 			pass(24 * time.Hour)
 			require.Equal(t, 1, s.pushes())
-			remembered := p.stop(t)
-			s.journal = new(resubmit.MemoryJournal)
-			p = s.start(t, p.dir, remembered, nil)
+			current.Store(new(resubmit.MemoryJournal))
 			pass(8 * 24 * time.Hour)
 			require.ErrorIs(t, p.watcher.Status().Err, resubmit.ErrJournalMismatch)
-			require.ErrorContains(t, p.watcher.Status().Err, "restore the journal")
+			require.ErrorContains(t, p.watcher.Status().Err, "put the newest copy of journal and anchor back")
 			p.stop(t)
 			require.Equal(t, 1, s.pushes())
 			require.Len(t, s.asked, 1)
 		})
 	})
+}
+
+// swappedJournal is a journal that somebody may replace while the process runs.
+type swappedJournal struct {
+	now *atomic.Pointer[resubmit.MemoryJournal]
+}
+
+func (j swappedJournal) Begin(ctx context.Context, u resubmit.JournalUse) (resubmit.Lease, error) {
+	return j.now.Load().Begin(ctx, u)
+}
+
+func (j swappedJournal) Put(ctx context.Context, d resubmit.Durability, r ...protocol.Record) (uint64, error) {
+	return j.now.Load().Put(ctx, d, r...)
+}
+
+func (j swappedJournal) Get(ctx context.Context, k protocol.Key) (protocol.Record, error) {
+	return j.now.Load().Get(ctx, k)
+}
+
+func (j swappedJournal) Records(ctx context.Context) iter.Seq2[protocol.Record, error] {
+	return j.now.Load().Records(ctx)
+}
+
+func (j swappedJournal) Flush(ctx context.Context) (plan.Position, error) {
+	return j.now.Load().Flush(ctx)
 }
 
 func publicKey(key ed25519.PrivateKey) ed25519.PublicKey {

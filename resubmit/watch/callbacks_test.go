@@ -15,6 +15,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
@@ -32,10 +33,13 @@ func TestPanicInCallback(t *testing.T) {
 				return plan(ctx, e)
 			}
 		},
-		"journal": func(c *watch.Config, fail func()) { c.Runner.Journal = failingJournal{c.Runner.Journal, fail} },
+		"journal": func(c *watch.Config, fail func()) {
+			c.State.Journal = &failingJournal{Journal: c.State.Journal, fail: fail}
+		},
+		"anchor": func(c *watch.Config, fail func()) { c.State.Anchor = failingAnchor{c.State.Anchor, fail} },
 		"done": func(c *watch.Config, fail func()) {
 			done := c.OnClosed
-			c.OnClosed = func(e watch.Episode, r *resubmit.Report) { fail(); done(e, r) }
+			c.OnClosed = func(e watch.Episode, run *state.Run) { fail(); done(e, run) }
 		},
 		"windows": func(c *watch.Config, fail func()) {
 			windows := c.Windows
@@ -100,12 +104,25 @@ func (o failingOutages) Outages() []availability.Outage { o.fail(); return o.Out
 
 type failingJournal struct {
 	resubmit.Journal
+	opened atomic.Bool // by watch.New
+	fail   func()
+}
+
+func (j *failingJournal) Begin(ctx context.Context, u resubmit.JournalUse) (resubmit.Lease, error) {
+	if j.opened.Swap(true) {
+		j.fail()
+	}
+	return j.Journal.Begin(ctx, u)
+}
+
+type failingAnchor struct {
+	state.Anchor
 	fail func()
 }
 
-func (j failingJournal) Begin(ctx context.Context, u resubmit.JournalUse) (resubmit.Lease, error) {
-	j.fail()
-	return j.Journal.Begin(ctx, u)
+func (a failingAnchor) Store(ctx context.Context, at plan.Position) error {
+	a.fail()
+	return a.Anchor.Store(ctx, at)
 }
 
 // fails are the ways in which a function does not return.
@@ -138,14 +155,14 @@ func TestNewRejectsNilCallbacks(t *testing.T) {
 			c *watch.Config) {
 			c.Outages = (*availability.Tracker)(nil)
 		},
-		"Config.Reader holds a nil *watch_test.shop": func(c *watch.Config) { c.Runner.Reader = (*shop)(nil) },
+		"Config.Reader holds a nil *watch_test.shop": func(c *watch.Config) { c.State.Systems.Reader = (*shop)(nil) },
 		"Config.Journal holds a nil *resubmit.MemoryJournal": func(c *watch.Config) {
-			c.Runner.Journal = (*resubmit.MemoryJournal)(nil)
+			c.State.Journal = (*resubmit.MemoryJournal)(nil)
 		},
 	} {
 		cfg := (&process{site: newSite(), dir: t.TempDir(), tracker: new(availability.Tracker)}).config()
 		change(&cfg)
-		_, err := watch.New(cfg)
+		_, err := watch.New(t.Context(), cfg)
 		require.ErrorContains(t, err, field)
 	}
 }

@@ -2,7 +2,6 @@ package watch_test
 
 import (
 	"fmt"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
-	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
@@ -25,10 +23,7 @@ func TestWatcherResumesFromItsFilesAfterCrash(t *testing.T) {
 				s, _ := announced(2)
 				live := func(dir string, remembered []byte, crash func(string) bool) *process {
 					p := &process{site: s, dir: dir, crash: crash, ended: make(chan struct{})}
-					file, err := journal.Open(filepath.Join(dir, "journal"))
-					require.NoError(t, err)
-					t.Cleanup(func() { require.NoError(t, file.Close()) })
-					return s.run(t, p, remembered, func(c *watch.Config) { c.Runner.Journal = mortalJournal{file, p} })
+					return s.run(t, p, remembered, func(c *watch.Config) { c.State.Journal = nil })
 				}
 				left := n
 				p := live(t.TempDir(), nil, func(string) bool { left--; return left == 0 })
@@ -46,7 +41,7 @@ func TestWatcherResumesFromItsFilesAfterCrash(t *testing.T) {
 				}
 				episodes := p.watcher.Episodes()
 				require.Len(t, episodes, 1)
-				require.Equal(t, watch.EpisodeApplied, episodes[0].State)
+				require.Equal(t, watch.EpisodeApplied, episodes[0].State, "%s", s.log())
 			})
 		})
 		if !killed || t.Failed() {

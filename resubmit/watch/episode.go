@@ -7,8 +7,6 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/text"
-	"github.com/cloudblue-go/cloudblue/resubmit"
-	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // Episode is the maintenance that one plan handles: usually one window. Windows that
@@ -19,23 +17,18 @@ import (
 // source or time is not handled again for the time that was covered. If it began earlier
 // or ended later than known, the rest becomes an episode of its own.
 type Episode struct {
-	// ID is "maintenance-" and the start of the first window. It names the plan in the state
-	// directory.
+	// ID is "maintenance-" and the start of the first window. The run in the state directory is for it, see
+	// state.Run.For.
 	ID string `json:"id"`
 	// Windows are the windows as known when the plan was made, oldest first, followed by
 	// later corrections. A window that was covered in part is cut, by its ActualStart and
 	// ActualEnd, to the rest.
 	Windows []maintenance.Window `json:"windows"`
 	State   EpisodeState         `json:"state"`
-	// PlannedAt is when the plan was made. Later failures are not in it.
-	PlannedAt time.Time `json:"plannedAt,omitzero"`
-	// PlanDigest is the digest of the plan, Counts are its counts.
-	PlanDigest string            `json:"plan,omitempty"`
-	Counts     plan.ActionCounts `json:"counts,omitzero"`
-	// Approval is the signature of the plan with Config.ApprovalKey, made when it was approved.
-	Approval string `json:"approval,omitempty"`
-	// Result counts the outcomes of the resubmitted orders.
-	Result resubmit.OutcomeCounts `json:"result,omitzero"`
+	// OpenedAt is when planning began; zero if there was no plan. Later failures are not in the plan.
+	OpenedAt time.Time `json:"openedAt,omitzero"`
+	// Run is the ID of the run in the state directory; "" while the episode is open, or if there was no plan.
+	Run string `json:"run,omitempty"`
 	// ClosedAt is when the episode was closed; zero while it is open.
 	ClosedAt time.Time `json:"closedAt,omitzero"`
 	// Note says how the episode ended.
@@ -45,22 +38,17 @@ type Episode struct {
 // EpisodeState is the progress of an episode.
 type EpisodeState string
 
-// The states of an episode. All but the first two are final.
+// The states of an episode. All but the first are final.
 const (
-	EpisodePlanned  EpisodeState = "planned"  // the plan awaits a decision
-	EpisodeApplying EpisodeState = "applying" // the plan is approved and being applied
-	EpisodeApplied  EpisodeState = "applied"  // the plan was applied; see Result
+	EpisodeOpen     EpisodeState = "open"     // its plan is made, waits for approval, or is applied
+	EpisodeApplied  EpisodeState = "applied"  // the plan was applied, at least in part
 	EpisodeEmpty    EpisodeState = "empty"    // there was no order to resubmit
-	EpisodeRejected EpisodeState = "rejected" // the plan was rejected
+	EpisodeRejected EpisodeState = "rejected" // the plan was rejected, or cancelled before it was applied
 	EpisodeExpired  EpisodeState = "expired"  // older than Config.MaxAge before it was handled
 )
 
-func (s EpisodeState) open() bool { return s == EpisodePlanned || s == EpisodeApplying }
-
 func (s EpisodeState) valid() bool {
-	return slices.Contains([]EpisodeState{
-		EpisodePlanned, EpisodeApplying, EpisodeApplied, EpisodeEmpty, EpisodeRejected, EpisodeExpired,
-	}, s)
+	return slices.Contains([]EpisodeState{EpisodeOpen, EpisodeApplied, EpisodeEmpty, EpisodeRejected, EpisodeExpired}, s)
 }
 
 // End returns the end of the last window; zero if it is not known.

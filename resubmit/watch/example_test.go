@@ -2,17 +2,17 @@ package watch_test
 
 import (
 	"context"
-	"crypto/ed25519"
 	"fmt"
 	"iter"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
-	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
@@ -41,27 +41,23 @@ func ExampleWatcher() {
 
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	watcher, err := watch.New(watch.Config{
-		Dir:     dir,
+	watcher, err := watch.New(ctx, watch.Config{
+		Dir: filepath.Join(dir, "state"),
+		State: state.Config{
+			Systems: resubmit.SystemsOf(system, system),
+			Anchor:  state.FileAnchor(filepath.Join(dir, "anchor")), // usually outside of the directory
+			Plan:    resubmit.PlanConfig{IgnoreConnect: true},
+			// An example does not wait.
+			Runner: resubmit.Config{RateLimit: -1, Verify: resubmit.VerifyConfig{InitialInterval: -1}},
+		},
 		Windows: maintenance.NewCalendarSource(announced),
 		Ready: func(context.Context, time.Time) availability.Readiness { // usually availability.CheckReadiness
 			return availability.Readiness{Checks: []availability.Check{{Name: availability.CheckAnswer,
 				State: availability.StateReady}}}
 		},
-		Plan: func(context.Context, watch.Episode) (resubmit.PlanConfig, error) {
-			return resubmit.PlanConfig{IgnoreConnect: true}, nil
-		},
-		Approve: func(_ context.Context, _ watch.Episode, plan *plan.Plan) (watch.Approval, error) {
-			fmt.Println("approved:", plan.Counts())
-			return watch.Approval{State: watch.Approved}, nil
-		},
-		ApprovalKey: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), // usually of plan.ApprovalKey
-		Runner: resubmit.Config{
-			Systems: resubmit.SystemsOf(system, system), Journal: new(resubmit.MemoryJournal), // usually of journal.Open
-			RateLimit: -1, Verify: resubmit.VerifyConfig{InitialInterval: -1}, // an example does not wait
-		},
-		OnClosed: func(_ watch.Episode, report *resubmit.Report) {
-			fmt.Println("done:", report.Result)
+		OnClosed: func(_ watch.Episode, run *state.Run) {
+			fmt.Println("planned:", run.Counts)
+			fmt.Println("done:", run.Result)
 			stop()
 		},
 	})
@@ -71,7 +67,7 @@ func ExampleWatcher() {
 	}
 	fmt.Println(watcher.Run(ctx))
 	// Output:
-	// approved: 1 order, resubmit 1
+	// planned: 1 order, resubmit 1
 	// done: 1 completed
 	// context canceled
 }

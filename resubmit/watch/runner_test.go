@@ -21,8 +21,8 @@ func TestRefusedCredentialsAreRetried(t *testing.T) {
 		var allowed atomic.Bool
 		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
 		s.run(t, p, nil, func(c *watch.Config) {
-			c.Runner.Pusher = s
-			c.Runner.Reader = readerFunc(func(ctx context.Context, id string) (*commerce.Order, error) {
+			c.State.Systems.Pusher = s
+			c.State.Systems.Reader = readerFunc(func(ctx context.Context, id string) (*commerce.Order, error) {
 				if !allowed.Load() {
 					refused.Add(1)
 					return nil, &commerce.Error{Op: "call", HTTPStatus: 401, Delivery: commerce.DeliveryRefused}
@@ -42,7 +42,7 @@ func TestRefusedCredentialsAreRetried(t *testing.T) {
 		pass(time.Hour)
 		require.Equal(t, 5, s.pushes())
 		require.Len(t, s.done, 1)
-		require.Equal(t, 5, s.reports[s.done[0].ID].Result.Completed)
+		require.Equal(t, 5, s.runs[s.done[0].ID].Report.Result.Completed)
 		p.stop(t)
 	})
 }
@@ -61,7 +61,7 @@ func TestPlanOfAnotherSystemIsRejected(t *testing.T) {
 		require.Zero(t, s.pushes())
 		require.Empty(t, s.asked)
 		require.Contains(t, s.log(),
-			`watch.Config.Plan returned Systems of "another", but those of Runner are of "test shop"`)
+			`watch.Config.Plan returned Systems of "another", but those of State are of "test shop"`)
 	})
 }
 
@@ -73,14 +73,13 @@ func TestWatcherForAnotherSystemDoesNothing(t *testing.T) {
 		dir := t.TempDir()
 		p := s.start(t, dir, nil, nil)
 		pass(time.Until(w.End.Add(time.Hour)))
-		remembered := p.stop(t)
+		p.stop(t)
 		require.Len(t, s.asked, 1)
 
-		p = &process{site: s, dir: dir, ended: make(chan struct{})}
-		s.run(t, p, remembered, func(c *watch.Config) { c.Runner.Name = "ordermanager https://a.example.net" })
-		pass(24 * time.Hour)
-		require.ErrorIs(t, p.watcher.Status().Err, resubmit.ErrJournalSystem)
-		p.stop(t)
+		cfg := p.config()
+		cfg.State.Systems.Name = "ordermanager https://a.example.net"
+		_, err := watch.New(t.Context(), cfg)
+		require.ErrorIs(t, err, resubmit.ErrJournalSystem)
 		require.Zero(t, s.pushes())
 		require.Len(t, s.asked, 1, "Approve must not get the old plan again")
 	})

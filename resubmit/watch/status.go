@@ -27,6 +27,8 @@ const (
 	PhasePlanning         Phase = "planning"          // writes a plan
 	PhaseAwaitingApproval Phase = "awaiting approval" // waits for a decision about the plan
 	PhaseApplying         Phase = "applying"          // resubmits orders
+	PhasePaused           Phase = "paused"            // waits until an operator resumes the run
+	PhaseLocked           Phase = "locked"            // waits for another process that uses the state directory
 	PhaseError            Phase = "error"             // waits to retry a failed step
 )
 
@@ -35,7 +37,7 @@ var phaseMessages = map[Phase]string{
 	PhaseStopped: "watcher stopped", PhaseIdle: "waiting for the next maintenance",
 	PhaseMaintenance: "maintenance in progress", PhaseSettling: "maintenance ended", PhaseNotReady: "Connect is not ready",
 	PhasePlanning: "planning", PhaseAwaitingApproval: "waiting for approval", PhaseApplying: "resubmitting orders",
-	PhaseError: "step failed, will retry",
+	PhaseError: "step failed, will retry", PhasePaused: "run is paused", PhaseLocked: "state directory is in use",
 }
 
 // Status is what a [Watcher] is doing at an instant.
@@ -49,7 +51,7 @@ type Status struct {
 	Until time.Time
 	// Episode is the episode that is handled; nil if there is none.
 	Episode *Episode
-	// Run is the progress of the resubmission, in [PhaseApplying].
+	// Run is the progress of the resubmission, in [PhaseApplying], at most a few seconds old.
 	Run resubmit.Status
 	// Err is the latest failure, in [PhaseError].
 	Err error
@@ -78,19 +80,15 @@ type board struct {
 	mu     sync.Mutex
 	status Status
 	logged string // key of the status that was logged last
-	runner *resubmit.Runner
 }
 
 // get returns the status.
 func (b *board) get() Status {
 	b.mu.Lock()
-	s, runner := b.status, b.runner
+	s := b.status
 	b.mu.Unlock()
 	if s.Episode != nil {
 		s.Episode = new(s.Episode.clone())
-	}
-	if runner != nil {
-		s.Run = runner.Status()
 	}
 	return s
 }
@@ -160,12 +158,6 @@ func (b *board) failed(err error, e Episode) time.Duration {
 // backoff is the pause after n failures in a row.
 func backoff(n int) time.Duration {
 	return min(30*time.Second<<min(n, 10), 10*time.Minute)
-}
-
-func (b *board) setRunner(r *resubmit.Runner) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.runner = r
 }
 
 // log writes a line with a constant message.

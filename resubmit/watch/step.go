@@ -11,23 +11,21 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
 
 // loop does the steps of a watcher, one after the other, on one goroutine.
 type loop struct {
 	cfg      Config
+	dir      *state.Dir
 	windows  *windowStore
 	store    *store
 	board    *board
 	approver approver
-	planAt   time.Time // when a plan without orders to resubmit is made again
-	unready  int       // unready checks in a row
-}
-
-func newLoop(cfg Config, windows *windowStore, s *store, b *board) *loop {
-	l := &loop{cfg: cfg, windows: windows, store: s, board: b}
-	l.approver.loop = l
-	return l
+	planAt   time.Time  // when a plan whose orders must all wait is made again
+	unready  int        // unready checks in a row
+	last     *state.Run // the last run that this process worked on, with its report
+	blocked  bool       // the episode waits for another process, or for a run of one
 }
 
 func (l *loop) logStart(now time.Time) {
@@ -55,22 +53,28 @@ func (l *loop) step(ctx context.Context) (time.Duration, error) {
 	case err != nil:
 		return 0, err
 	}
-	if e, ok := l.store.state.open(); ok && e.State == EpisodeApplying {
-		return 0, l.apply(ctx, e)
+	e, run, err := l.current(now)
+	switch {
+	case err != nil:
+		return 0, err
+	case run == nil:
+	case run.Ended():
+		return 0, l.close(e, run)
+	case !run.StartedAt.IsZero(): // also in a maintenance: the Runner waits until it is over
+		return l.once(ctx, e, state.OnceOptions{Continue: true})
+	case e.End().Before(now.Add(-l.cfg.MaxAge)):
+		return 0, l.expire(e, run)
 	}
 	due, err := l.due(calendar, now)
-	if err != nil {
-		return 0, err
-	}
-	e, planned := l.store.state.open()
 	switch {
-	case len(due) == 0 && planned:
-		return l.approver.ask(ctx, e, now)
-	case len(due) == 0:
+	case err != nil:
+		return 0, err
+	case len(due) == 0 && run == nil:
 		return l.idle(calendar, now), nil
-	case planned:
-		// The plan of the new episode replaces this one on disk.
-		l.discardPlan(slog.LevelInfo, "plan discarded: the next maintenance began before a decision", e,
+	case len(due) == 0:
+		return l.review(ctx, e, run)
+	case run != nil:
+		l.discard(slog.LevelInfo, "plan discarded: the next maintenance began before a decision", e,
 			"window", text.Short(windowText(due[len(due)-1])))
 	}
 	return l.process(ctx, calendar, now)
@@ -84,12 +88,6 @@ func (l *loop) due(calendar *maintenance.Calendar, now time.Time) ([]maintenance
 		return nil, err
 	}
 	oldest := now.Add(-l.cfg.MaxAge)
-	if e, ok := l.store.state.open(); ok && e.End().Before(oldest) {
-		e.State, e.Note = EpisodeExpired, "nobody decided about the plan within "+days(l.cfg.MaxAge)
-		if err := l.finish(e, nil, now); err != nil {
-			return nil, err
-		}
-	}
 	var expired, current []maintenance.Window
 	for _, win := range due {
 		if end := win.Span().End; !end.IsZero() && !end.After(oldest) {
@@ -102,11 +100,11 @@ func (l *loop) due(calendar *maintenance.Calendar, now time.Time) ([]maintenance
 		e := l.store.episode(expired)
 		e.State, e.Note = EpisodeExpired, "it ended more than "+days(l.cfg.MaxAge)+
 			" ago, and its failed orders are left to a person"
-		if err := l.finish(e, nil, now); err != nil {
+		if err := l.finish(e, nil); err != nil {
 			return nil, err
 		}
 	}
-	l.store.change(func(s *state) {
+	l.store.change(func(s *memory) {
 		if s.From.Before(oldest) {
 			s.From = oldest // saved with the next episode; the older one on disk does no harm
 		}
@@ -132,13 +130,6 @@ func (l *loop) addCorrections(done []maintenance.Window) error {
 	return nil
 }
 
-// discardPlan forgets the open episode, so that a new plan is made for its windows.
-func (l *loop) discardPlan(level slog.Level, message string, e Episode, attrs ...any) {
-	l.store.change(func(s *state) { s.Episodes = s.closed() })
-	l.board.log(level, message, append([]any{"step", PhaseAwaitingApproval, "episode", e.ID, "windows", e.String()},
-		attrs...)...)
-}
-
 // idle waits for the next window.
 func (l *loop) idle(calendar *maintenance.Calendar, now time.Time) time.Duration {
 	next, ok := calendar.Next(now)
@@ -161,7 +152,7 @@ func (l *loop) process(ctx context.Context, calendar *maintenance.Calendar, now 
 	}
 	e := l.store.episode(due)
 	end := e.End()
-	runner := l.cfg.Runner.WithDefaults()
+	runner := l.cfg.runner().WithDefaults()
 	guard, settle := max(0, runner.Guard), max(0, runner.SettleDelay)
 	if next, ok := calendar.Next(now); ok && next.Span().Start.Sub(now) < guard {
 		start := next.Span().Start
@@ -183,7 +174,7 @@ func (l *loop) process(ctx context.Context, calendar *maintenance.Calendar, now 
 	if pause := l.notReady(ctx, e, end, now); pause > 0 || ctx.Err() != nil {
 		return pause, ctx.Err()
 	}
-	return 0, l.plan(ctx, calendar, e)
+	return l.plan(ctx, e)
 }
 
 // overrunMargin is how late a maintenance may end before the status says so: the tracker

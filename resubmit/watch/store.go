@@ -4,24 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
-	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// store keeps the state and the plans of a watcher in its directory. Only the loop changes them.
+// store keeps the state of a watcher in the state directory. Only the loop changes it.
 type store struct {
 	dir    string
 	maxAge time.Duration // how far a watcher without state looks back
 	saved  bool          // the state is on disk
 
 	mu    sync.Mutex // not needed by the loop to read the state
-	state state
+	state memory
 }
 
 // openStore reads the state of a directory, if there is one.
@@ -32,7 +30,7 @@ func openStore(cfg *Config) (*store, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w; put back a copy of the file, "+
-			"or move the whole directory away to handle all maintenance within MaxAge again", err)
+			"or move it away to handle all maintenance within MaxAge again", err)
 	}
 	return &store{dir: cfg.Dir, maxAge: cfg.MaxAge, state: s, saved: true}, nil
 }
@@ -59,7 +57,7 @@ func (s *store) episodes() []Episode {
 }
 
 // save writes a state atomically, syncs it to disk and then uses it.
-func (s *store) save(next state) error {
+func (s *store) save(next memory) error {
 	next.Kind, next.Version = stateKind, stateVersion
 	next.Note = "State of the maintenance watcher. Do not edit it while the service runs."
 	if next.Episodes == nil {
@@ -69,16 +67,19 @@ func (s *store) save(next state) error {
 		return err
 	}
 	s.saved = true
-	s.change(func(now *state) { *now = next })
+	s.change(func(now *memory) { *now = next })
 	return nil
 }
 
 // change changes the state in memory only.
-func (s *store) change(f func(*state)) {
+func (s *store) change(f func(*memory)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f(&s.state)
 }
+
+// drop forgets the open episode until the next save.
+func (s *store) drop() { s.change(func(now *memory) { now.Episodes = now.closed() }) }
 
 // episode returns a new episode for windows.
 func (s *store) episode(windows []maintenance.Window) Episode {
@@ -90,25 +91,4 @@ func (s *store) episode(windows []maintenance.Window) Episode {
 		}
 	}
 	return Episode{ID: s.state.freeID(windows[0].Span().Start), Windows: windows}
-}
-
-func (s *store) planPath(e Episode) string { return filepath.Join(s.dir, e.ID+".plan.jsonl") }
-
-// openPlan opens the plan of an episode and checks its digest.
-func (s *store) openPlan(e Episode) (*plan.Plan, error) {
-	plan, err := plan.Open(s.planPath(e))
-	if err != nil {
-		return nil, err
-	}
-	if plan.Digest() != e.PlanDigest {
-		err := fmt.Errorf("%s is the plan %s, want %s", s.planPath(e), plan.Digest(), e.PlanDigest)
-		return nil, errors.Join(err, plan.Close())
-	}
-	return plan, nil
-}
-
-// removePlan removes the files of the plan of an episode. Those that cannot be removed do no harm.
-func (s *store) removePlan(e Episode) {
-	_ = os.Remove(s.planPath(e))
-	_ = os.Remove(s.planPath(e) + ".sig")
 }

@@ -2,23 +2,25 @@ package watch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
+	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/internal/wait"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
 
 // Watcher plans and applies a resubmission after each maintenance. It waits for the end
 // of the maintenance, the settle delay and Connect, writes a plan, asks for approval and
-// applies it. See [Episode] for what counts as one maintenance.
+// applies it. See [Episode] for what counts as one maintenance. Plans, approvals, runs and the
+// journal are in the state directory, see [state.Dir]: the watcher decides when to plan and to
+// apply. It holds no lock of the directory while it waits.
 //
 // Each step is saved before the next one, so that a watcher resumes after a crash at any
 // point. No episode is handled twice or dropped silently: one that is too old is reported
@@ -28,46 +30,51 @@ import (
 // Safe for concurrent use.
 type Watcher struct {
 	cfg     Config
+	dir     *state.Dir
 	windows windowStore
 	store   *store
 	board   *board
 	loop    *loop
-	running atomic.Bool
 	wake    chan struct{} // holds one element when the loop should run now
 }
 
-// New returns a watcher that resumes from the state in cfg.Dir. It starts nothing. A
-// state that cannot be read is an error that says what to do.
-func New(cfg Config) (*Watcher, error) {
+// New opens the state directory cfg.Dir, see [state.Open], and returns a watcher that resumes from
+// it. It starts nothing. A state that cannot be read is an error that says what to do.
+func New(ctx context.Context, cfg Config) (*Watcher, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("watch: create the state directory: %w", err)
-	}
 	s, err := openStore(&cfg)
 	if err != nil {
 		return nil, err
 	}
 	w := &Watcher{
-		cfg: cfg, windows: windowStore{outages: cfg.Outages}, store: s, wake: make(chan struct{}, 1),
+		windows: windowStore{outages: cfg.Outages}, store: s, wake: make(chan struct{}, 1),
 		board: &board{
 			logger: cfg.Logger, status: Status{Phase: PhaseStopped, Text: "The watcher is not running."},
 		},
 	}
-	cfg.Runner.Calendar = w.Calendar
-	w.loop = newLoop(cfg, &w.windows, s, w.board)
+	cfg.State.Calendar = w.Calendar
+	w.cfg = cfg
+	w.dir, err = callback.Call(func() (*state.Dir, error) { return state.Open(ctx, cfg.Dir, cfg.State) })
+	if err != nil {
+		return nil, fmt.Errorf("watch: %w", err)
+	}
+	w.loop = &loop{cfg: cfg, dir: w.dir, windows: &w.windows, store: s, board: w.board}
+	w.loop.approver.loop = w.loop
 	return w, nil
 }
 
 // Run watches until ctx is done and returns its error. A run of orders in progress then
-// ends as [resubmit.Runner.Apply] documents. A second concurrent Run is an error.
+// ends as [resubmit.Runner.Apply] documents. It returns a *state.LockedError if a watcher already
+// runs in the directory, in this process or another one.
 func (w *Watcher) Run(ctx context.Context) error {
-	if !w.running.CompareAndSwap(false, true) {
-		return errors.New("watch: the watcher is already running")
+	lock, err := durable.AcquireLock(filepath.Join(w.cfg.Dir, lockFile), w.cfg.State.Program, 0)
+	if err != nil {
+		return fmt.Errorf("watch: one watcher at a time uses a state directory: %w", err)
 	}
-	defer w.running.Store(false)
+	defer func() { _ = lock.Release() }() // the system does it at the latest when this process ends
 	ctx, cancel := context.WithCancel(ctx)
 	var refresher sync.WaitGroup
 	defer refresher.Wait()
@@ -95,8 +102,8 @@ func (w *Watcher) Run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Wake makes the watcher call Approve now, for instance because a person has decided
-// about a plan.
+// Wake makes the watcher look at its plan and call Approve now, for instance because a person has
+// decided about it.
 func (w *Watcher) Wake() {
 	w.loop.approver.now.Store(true)
 	w.signal()
@@ -144,7 +151,19 @@ func (w *Watcher) refreshWindows(ctx context.Context) {
 }
 
 // Status returns what the watcher is doing.
-func (w *Watcher) Status() Status { return w.board.get() }
+func (w *Watcher) Status() Status {
+	s := w.board.get()
+	if s.Phase != PhaseApplying {
+		return s
+	}
+	if d, err := w.dir.Status(); err == nil && d.Run != nil && d.Run.Live != nil {
+		s.Run = *d.Run.Live
+	}
+	return s
+}
+
+// State returns the state directory, with which runs can be shown, approved and controlled.
+func (w *Watcher) State() *state.Dir { return w.dir }
 
 // Episodes returns the episodes that were planned or have expired, oldest plan first. An
 // episode is kept for 400 days after it was closed.

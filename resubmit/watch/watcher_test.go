@@ -17,6 +17,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
@@ -63,7 +64,10 @@ func TestWatcherResubmitsAfterMaintenance(t *testing.T) {
 		}
 		require.Len(t, s.done, 1)
 		require.Equal(t, watch.EpisodeApplied, s.done[0].State)
-		require.Equal(t, 3, s.reports[s.done[0].ID].Result.Completed)
+		run := s.runs[s.done[0].ID]
+		require.Equal(t, 3, run.Report.Result.Completed)
+		require.Equal(t, s.done[0].Run, run.ID)
+		require.Equal(t, s.done[0].ID, run.For)
 		info, err := os.Stat(filepath.Join(dir, "watcher.json"))
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
@@ -95,8 +99,10 @@ func TestWatcherResumesAfterCrash(t *testing.T) {
 				}
 				episodes := p.watcher.Episodes()
 				require.Len(t, episodes, 1)
-				require.Equal(t, watch.EpisodeApplied, episodes[0].State)
-				require.Contains(t, s.asked, episodes[0].PlanDigest)
+				require.Equal(t, watch.EpisodeApplied, episodes[0].State, "%s", s.log())
+				run := s.runs[episodes[0].ID]
+				require.Equal(t, episodes[0].Run, run.ID)
+				require.Contains(t, s.asked, run.Digest)
 			})
 		})
 		if !killed || t.Failed() {
@@ -163,7 +169,7 @@ func TestUndecidedPlanIsReplacedAfterNextMaintenance(t *testing.T) {
 		pass(24 * time.Hour)
 		p.stop(t)
 		require.Len(t, s.done, 1)
-		require.Equal(t, 2, s.done[0].Counts.Resubmit)
+		require.Equal(t, 2, s.runs[s.done[0].ID].Counts.Resubmit)
 		require.Equal(t, 2, s.pushes())
 		require.Contains(t, s.log(), "the next maintenance began before a decision")
 	})
@@ -317,27 +323,27 @@ func TestNewRejectsDamagedState(t *testing.T) {
 	p := &process{site: newSite(), dir: dir, tracker: new(availability.Tracker)}
 	for name, text := range damaged {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-		_, err := watch.New(p.config())
+		_, err := watch.New(t.Context(), p.config())
 		require.ErrorContains(t, err, path, name)
 		require.ErrorContains(t, err, "put back a copy", name)
 		require.NotContains(t, err.Error(), "\n", name)
 	}
 	require.NoError(t, os.WriteFile(path, good, 0o600))
-	_, err = watch.New(p.config())
+	_, err = watch.New(t.Context(), p.config())
 	require.NoError(t, err)
 }
 
 func FuzzWatcherState(f *testing.F) {
 	f.Add(`{"kind":"cloudblue-resubmit-watcher","version":1,"note":"","from":"2026-01-01T00:00:00Z",` +
 		`"episodes":[{"id":"maintenance-1",` +
-		`"windows":[{"id":"a","start":"2026-01-01T00:00:00Z","end":"2026-01-01T01:00:00Z"}],"state":"planned",` +
-		`"plannedAt":"2026-01-01T02:00:00Z","plan":"sha256:1"}]}`)
+		`"windows":[{"id":"a","start":"2026-01-01T00:00:00Z","end":"2026-01-01T01:00:00Z"}],"state":"open",` +
+		`"openedAt":"2026-01-01T02:00:00Z"}]}`)
 	f.Add(`{"episodes":null}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "watcher.json"), []byte(text), 0o600))
 		p := &process{site: newSite(), dir: dir, tracker: new(availability.Tracker)}
-		w, err := watch.New(p.config())
+		w, err := watch.New(t.Context(), p.config())
 		if err != nil {
 			require.NotContains(t, err.Error(), "\n")
 			return
@@ -351,12 +357,19 @@ func FuzzWatcherState(f *testing.F) {
 
 func TestNewRejectsIncompleteConfig(t *testing.T) {
 	t.Parallel()
-	_, err := watch.New(watch.Config{MaxAge: -1})
+	calendar := func() *maintenance.Calendar { return nil }
+	_, err := watch.New(t.Context(), watch.Config{
+		MaxAge: -1, ApprovalKey: approvalKey[:10], State: state.Config{Calendar: calendar},
+	})
 	for _, field := range []string{
-		"Dir", "Windows", "Ready", "Plan", "Approve", "ApprovalKey", "Config.Journal", "MaxAge", "Reader", "Pusher",
+		"Dir", "Windows", "Ready", "ApprovalKey", "State.Calendar", "MaxAge", "Reader", "Pusher",
 	} {
 		require.ErrorContains(t, err, field)
 	}
+	cfg := (&process{site: newSite(), dir: t.TempDir(), tracker: new(availability.Tracker)}).config()
+	cfg.ApprovalKey = otherKey
+	_, err = watch.New(t.Context(), cfg)
+	require.ErrorContains(t, err, "ApprovalKey is none of State.Approvers")
 }
 
 func TestRunLeavesNoGoroutinesAndRejectsSecondRun(t *testing.T) {
@@ -365,7 +378,9 @@ func TestRunLeavesNoGoroutinesAndRejectsSecondRun(t *testing.T) {
 		s, w := announced(1)
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(time.Minute)
-		require.ErrorContains(t, p.watcher.Run(t.Context()), "already running")
+		locked, ok := errors.AsType[*state.LockedError](p.watcher.Run(t.Context()))
+		require.True(t, ok)
+		require.Equal(t, os.Getpid(), locked.Holder.PID)
 		pass(time.Until(w.Start.Add(time.Minute)))
 		require.Equal(t, watch.PhaseMaintenance, p.watcher.Status().Phase)
 		before := time.Now()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"os"
@@ -24,6 +25,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
@@ -49,16 +51,17 @@ type site struct {
 	asks    []time.Time
 	readies []time.Time
 	done    []watch.Episode
-	reports map[string]*resubmit.Report
-	journal resubmit.Journal // survives the processes
+	runs    map[string]*state.Run // of closed episodes, with the last report
+	journal resubmit.Journal      // survives the processes
+	anchor  state.Anchor          // survives the processes
 	logged  []string
 	hooked  map[string]int // how often each point was passed, of all processes
 }
 
 func newSite() *site {
 	return &site{
-		shop: &shop{orders: make(map[string]*order)}, reports: make(map[string]*resubmit.Report),
-		journal: new(resubmit.MemoryJournal), hooked: make(map[string]int),
+		shop: &shop{orders: make(map[string]*order)}, runs: make(map[string]*state.Run),
+		journal: new(resubmit.MemoryJournal), anchor: new(anchor), hooked: make(map[string]int),
 	}
 }
 
@@ -141,7 +144,7 @@ func (s *site) run(t *testing.T, p *process, remembered []byte, change func(*wat
 	}
 	cfg := p.config()
 	change(&cfg)
-	w, err := watch.New(cfg)
+	w, err := watch.New(t.Context(), cfg)
 	require.NoError(t, err)
 	p.watcher = w
 	ctx, cancel := context.WithCancel(t.Context())
@@ -202,13 +205,33 @@ func (p *process) point(name string) bool {
 	if p.crash == nil || !p.crash(name) {
 		return false
 	}
-	copied, err := os.MkdirTemp(filepath.Dir(p.dir), "crash")
-	if err == nil {
-		err = os.CopyFS(copied, os.DirFS(p.dir))
-	}
-	p.dead, p.err = copied, err
+	p.dead, p.err = copyOf(p.dir)
 	p.cancel()
 	return true
+}
+
+// copyOf copies a directory in which other goroutines may be writing.
+func copyOf(dir string) (string, error) {
+	copied, err := os.MkdirTemp(filepath.Dir(dir), "crash")
+	if err != nil {
+		return "", err
+	}
+	return copied, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		var content []byte
+		to := filepath.Join(copied, strings.TrimPrefix(path, dir))
+		switch {
+		case err == nil && e.IsDir():
+			err = os.MkdirAll(to, 0o700)
+		case err == nil:
+			if content, err = os.ReadFile(path); err == nil {
+				err = os.WriteFile(to, content, 0o600)
+			}
+		}
+		if errors.Is(err, fs.ErrNotExist) { // a temporary file
+			return nil
+		}
+		return err
+	})
 }
 
 func (p *process) config() watch.Config {
@@ -218,8 +241,12 @@ func (p *process) config() watch.Config {
 		Ready:   p.ready,
 		Plan:    p.plan,
 		Approve: p.approve,
-		Runner: resubmit.Config{
-			Systems: systemsOf(p.site, s, p), Journal: mortalJournal{s.journal, p}, RateLimit: -1, Concurrency: 1,
+		State: state.Config{
+			Systems: systemsOf(p.site, s, p), Journal: mortalJournal{s.journal, p}, Anchor: mortalAnchor{s.anchor, p},
+			Runner: resubmit.Config{
+				RateLimit: -1, Concurrency: 1, Require: []ed25519.PublicKey{publicKey(approvalKey)}, // ask about each plan
+			},
+			Logger: slog.New(slog.DiscardHandler),
 		},
 		ApprovalKey: approvalKey,
 		OnClosed:    p.doneWith,
@@ -275,14 +302,16 @@ func (p *process) approve(_ context.Context, _ watch.Episode, plan *plan.Plan) (
 	return a, nil
 }
 
-func (p *process) doneWith(e watch.Episode, r *resubmit.Report) {
+func (p *process) doneWith(e watch.Episode, run *state.Run) {
 	if p.point("done") {
 		return
 	}
 	p.site.mu.Lock()
 	defer p.site.mu.Unlock()
 	p.site.done = append(p.site.done, e)
-	p.site.reports[e.ID] = r
+	if known := p.site.runs[e.ID]; run != nil && (known == nil || run.Report != nil) {
+		p.site.runs[e.ID] = run
+	}
 }
 
 // approvalKey is the key of all watchers but those of other keys.
@@ -307,6 +336,42 @@ func (j mortalJournal) Put(ctx context.Context, d resubmit.Durability, records .
 		return 0, errDead
 	}
 	return seq, err
+}
+
+// anchor is an anchor in memory.
+type anchor struct {
+	mu sync.Mutex
+	at plan.Position
+}
+
+func (a *anchor) Load(context.Context) (plan.Position, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.at, nil
+}
+
+func (a *anchor) Store(_ context.Context, at plan.Position) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.at = at
+	return nil
+}
+
+// mortalAnchor stores nothing after its process was killed.
+type mortalAnchor struct {
+	state.Anchor
+	process *process
+}
+
+func (a mortalAnchor) Store(ctx context.Context, at plan.Position) error {
+	if a.process.point("before anchor") {
+		return errDead
+	}
+	err := a.Anchor.Store(ctx, at)
+	if a.process.point("after anchor") {
+		return errDead
+	}
+	return err
 }
 
 // Push pushes, unless the process was killed.
@@ -358,11 +423,11 @@ func (p *process) Handle(_ context.Context, r slog.Record) error {
 
 // left returns why an order was not resubmitted, "" if no report says so.
 func (s *site) left(id string) string {
-	for _, r := range s.reports {
-		if r == nil {
+	for _, run := range s.runs {
+		if run.Report == nil {
 			continue
 		}
-		for _, i := range r.Items {
+		for _, i := range run.Report.Items {
 			if i.OrderID == id && i.Outcome != protocol.Completed {
 				return i.Why
 			}

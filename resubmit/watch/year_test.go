@@ -160,7 +160,7 @@ func (y *year) live(t *testing.T, seed uint64, crashes bool) (kills int) {
 		if y.away.Start.After(time.Now()) {
 			until = y.away.Start
 		}
-		left := 1 + random.IntN(60)
+		left := 1 + random.IntN(120)
 		p := y.start(t, dir, root, func(string) bool { left--; return crashes && left == 0 })
 		select {
 		case <-p.ended:

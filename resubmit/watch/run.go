@@ -1,0 +1,206 @@
+package watch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
+)
+
+// current returns the open episode and the run of its plan; nil if there is none. An episode without a run, or whose
+// plan will not be applied, is not open any more: its windows are planned again.
+func (l *loop) current(now time.Time) (Episode, *state.Run, error) {
+	e, ok := l.store.state.open()
+	if !ok {
+		return Episode{}, nil, nil
+	}
+	runs, err := l.dir.Runs()
+	if err != nil {
+		return e, nil, err
+	}
+	var run *state.Run
+	for _, r := range slices.Backward(runs) {
+		if r.For == e.ID && !r.PlannedAt.Before(e.OpenedAt) {
+			run = &r
+			break
+		}
+	}
+	switch {
+	case run == nil: // planning failed, or the process was killed before
+		l.store.drop()
+	case run.End == state.EndTooEarly:
+		l.planAt = later(run.Due, now.Add(shortPause))
+		l.store.drop()
+	case run.End == state.EndStale, run.End == state.EndLost:
+		l.discard(slog.LevelWarn, "plan is stale, planning again", e, "detail", run.Why)
+	default:
+		return e, run, nil
+	}
+	return Episode{}, nil, nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// discard forgets the open episode, so that a new plan is made for its windows. It replaces the old one.
+func (l *loop) discard(level slog.Level, message string, e Episode, attrs ...any) {
+	l.store.drop()
+	l.board.log(level, message, append([]any{"step", PhaseAwaitingApproval, "episode", e.ID, "windows", e.String()},
+		attrs...)...)
+}
+
+// plan opens an episode, and makes and applies its plan.
+func (l *loop) plan(ctx context.Context, e Episode) (time.Duration, error) {
+	l.board.set(update{phase: PhasePlanning, silent: l.blocked, episode: e,
+		text: "Connect is ready. Planning for " + e.name() + "."})
+	cfg, err := l.planConfig(ctx, e)
+	if err != nil {
+		return 0, err
+	}
+	e.State, e.OpenedAt = EpisodeOpen, time.Now().Round(0).UTC()
+	if err := l.store.save(l.store.state.with(e)); err != nil {
+		return 0, err
+	}
+	return l.once(ctx, e, state.OnceOptions{Plan: &cfg, For: e.ID})
+}
+
+// planConfig returns the configuration of the plan for an episode.
+func (l *loop) planConfig(ctx context.Context, e Episode) (cfg resubmit.PlanConfig, err error) {
+	cfg = l.cfg.State.Plan
+	if l.cfg.Plan != nil {
+		if cfg, err = l.cfg.Plan(ctx, e); err != nil {
+			return cfg, fmt.Errorf("configure the plan: %w", err)
+		}
+	}
+	if name := l.cfg.State.Systems.Name; cfg.Name != "" && cfg.Name != name {
+		return cfg, fmt.Errorf("watch.Config.Plan returned Systems of %q, but those of State are of %q; use one system",
+			text.Short(cfg.Name), name)
+	}
+	if cfg.Filter == nil {
+		cfg.Filter = filter.FailedDuring(e.Windows...)
+	}
+	cfg.RateLimit = cmp.Or(cfg.RateLimit, l.cfg.State.Runner.RateLimit)
+	cfg.Logger = cmp.Or(cfg.Logger, l.cfg.State.Logger)
+	progress := cfg.Progress
+	cfg.Progress = func(now resubmit.PlanProgress) {
+		l.board.set(update{phase: PhasePlanning, silent: true, episode: e,
+			text: fmt.Sprintf("Planning for %s: %s.", e.name(), now)})
+		if progress != nil {
+			progress(now)
+		}
+	}
+	return cfg, nil
+}
+
+// review applies the plan of an episode if it may be applied by now. A plan that was edited is made again.
+func (l *loop) review(ctx context.Context, e Episode, run *state.Run) (time.Duration, error) {
+	p, err := l.dir.OpenPlan(run)
+	if err != nil {
+		l.discard(slog.LevelWarn, "plan unusable, planning again", e, "detail", text.Short(err.Error()))
+		return 0, nil
+	}
+	_ = p.Close() // only read
+	return l.once(ctx, e, state.OnceOptions{Continue: true})
+}
+
+// once calls Dir.Once and returns when to look at the directory again. What came of the plan is in its run.
+func (l *loop) once(ctx context.Context, e Episode, o state.OnceOptions) (time.Duration, error) {
+	o.Applying = func(run *state.Run) {
+		what := "for " + e.name()
+		if run.For != e.ID {
+			what = "of the unfinished run " + run.ID
+		}
+		l.board.set(update{phase: PhaseApplying, episode: e,
+			text: fmt.Sprintf("Resubmitting %s %s.", text.Orders(run.Counts.Resubmit), what)})
+	}
+	l.blocked = false
+	result, err := l.dir.Once(ctx, o)
+	if n := len(result.Runs); n > 0 {
+		l.last = result.Runs[n-1]
+	}
+	if need, ok := errors.AsType[*state.ApprovalError](err); ok {
+		return l.approver.ask(ctx, e, need)
+	}
+	_, early := errors.AsType[*resubmit.TooEarlyError](err)
+	_, locked := errors.AsType[*state.LockedError](err)
+	l.blocked = locked || errors.Is(err, state.ErrPaused)
+	switch {
+	case locked:
+		l.board.set(update{phase: PhaseLocked, episode: e, key: "locked", text: "Waiting: " + err.Error() + "."})
+		return shortPause, nil
+	case errors.Is(err, state.ErrPaused):
+		l.board.set(update{phase: PhasePaused, episode: e, text: "Waiting: " + err.Error() + "."})
+		return l.cfg.Refresh, nil
+	case errors.Is(err, resubmit.ErrStalePlan):
+		return shortPause, nil
+	case early, errors.Is(err, resubmit.ErrDrained), errors.Is(err, resubmit.ErrCancelled):
+		return 0, nil
+	}
+	return 0, err
+}
+
+// close closes an episode whose run has ended.
+func (l *loop) close(e Episode, run *state.Run) error {
+	if l.last != nil && l.last.ID == run.ID {
+		run.Report = l.last.Report
+	}
+	e.Run = run.ID
+	switch {
+	case run.End == state.EndNothing:
+		e.State, e.Note = EpisodeEmpty, "there is no order to resubmit"
+		if run.Counts.Total > 0 {
+			e.Note += ": " + run.Counts.String()
+		}
+	case run.StartedAt.IsZero():
+		e.State, e.Note = EpisodeRejected, "the plan "+shortDigest(run.Digest)+" was cancelled "+run.Why
+	default:
+		e.State, e.Note = EpisodeApplied, text.Orders(run.Result.Total())+" resubmitted: "+run.Result.String()
+		if run.End != state.EndFinished {
+			e.Note += "; " + string(run.End) + ": " + run.Why
+		}
+	}
+	return l.finish(e, run)
+}
+
+// expire gives up an episode whose plan was not approved in time.
+func (l *loop) expire(e Episode, run *state.Run) error {
+	e.State, e.Note = EpisodeExpired, "nobody decided about the plan within "+days(l.cfg.MaxAge)
+	err := l.dir.Control(state.Command{Action: state.ActionCancel, Run: run.Digest, By: signer, Why: e.Note})
+	if err != nil {
+		return err
+	}
+	e.Run = run.ID
+	return l.finish(e, run)
+}
+
+// finish saves a closed episode. run is nil if there was no plan.
+func (l *loop) finish(e Episode, run *state.Run) error {
+	now := time.Now()
+	e.ClosedAt = now.Round(0).UTC()
+	l.cfg.OnClosed(e, run)
+	if err := l.store.save(l.store.state.with(e).without(now.Add(-keepEpisodes))); err != nil {
+		return err
+	}
+	level := slog.LevelInfo
+	if e.State == EpisodeExpired || run != nil && run.Result.Completed+run.Result.Progressing < run.Result.Total() {
+		level = slog.LevelWarn
+	}
+	l.board.log(level, "episode closed", "step", string(e.State), "episode", e.ID,
+		"detail", text.Sentence(e.String()+": "+e.Note+"."))
+	return nil
+}
+
+// shortDigest abbreviates a digest for display.
+func shortDigest(digest string) string { return digest[:min(len(digest), len("sha256:")+12)] }
