@@ -58,7 +58,10 @@ func compareEnds(s *scenario, faulty, quiet *result) (wrong []Violation) {
 		most, _ := allowed(&s.limits, e.order.Type)
 		jumps := slices.ContainsFunc(s.crashes, func(c crashSpec) bool { return c.clockAhead > 0 })
 		lost := s.api != apiOrderManager || jumps || most <= s.lostPushes() || orders[e.order.Tenant] > 1
-		if outcome := faulty.outcomeOf(e); lost && (outcome == protocol.Unknown || outcome == protocol.NotMoved) {
+		outcome := faulty.outcomeOf(e)
+		// A look-up that panicked may have hidden that Connect was down, and then no request proves nothing.
+		unproven := outcome == protocol.Unknown && s.panicsIn(callLookUp) > 0
+		if unproven || lost && (outcome == protocol.Unknown || outcome == protocol.NotMoved) {
 			excused[e.order.Number], unknown[e.order.Tenant] = true, true
 		}
 	}
@@ -159,10 +162,13 @@ func (s *scenario) affects(e *orderEnd, o *result) bool {
 }
 
 // lostPushes is the number of pushes that the faults of a twin can lose.
-func (s *scenario) lostPushes() int {
-	n := len(s.crashes) + len(s.faults)
+func (s *scenario) lostPushes() int { return len(s.crashes) + len(s.faults) + s.panicsIn(callPush) }
+
+// panicsIn is the number of panics in calls of a kind.
+func (s *scenario) panicsIn(kind callKind) int {
+	n := 0
 	for _, p := range s.panics {
-		if p.call == callPush {
+		if p.call == kind {
 			n++
 		}
 	}
