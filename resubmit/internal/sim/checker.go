@@ -321,9 +321,9 @@ func (o *processState) start(p *process, a *approval) {
 		if last := len(ch.attempts[i]) - 1; last >= 0 {
 			ch.attempts[i][last].accepted = false // the record of that was lost
 		}
-		at := time.Now()
-		if r.ClaimedAt.Before(at) {
-			at = r.ClaimedAt
+		at := r.ClaimedAt
+		if made := p.w.store.made(protocol.OrderKey(n.entry.OrderID)); !made.IsZero() && made.Before(at) {
+			at = made // the clock was set back since
 		}
 		if r.Phase == protocol.Claimed && len(ch.attempts[i]) < r.Resubmissions { // it is not recorded yet
 			ch.attempts[i] = append(ch.attempts[i], attempt{at: at, process: -1, plan: r.Run, intentOnly: true})

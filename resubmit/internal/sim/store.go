@@ -286,16 +286,27 @@ func (s *Store) setBack(ahead time.Duration) {
 
 // durable returns the last durable record of a key; the zero Record if there is none.
 func (s *Store) durable(k protocol.Key) protocol.Record {
+	r, _ := s.durablePut(k)
+	return r
+}
+
+// made is when the last durable record of a key was written, by the clock of the world; zero if that is not known.
+func (s *Store) made(k protocol.Key) time.Time {
+	_, at := s.durablePut(k)
+	return at
+}
+
+func (s *Store) durablePut(k protocol.Key) (protocol.Record, time.Time) {
 	s.lock()
 	defer s.mu.Unlock()
-	for i := range slices.Backward(s.puts) {
-		for _, r := range s.puts[i].records {
-			if r.Key == k && s.puts[i].durable {
-				return r.Clone()
+	for _, p := range slices.Backward(s.puts) {
+		for _, r := range p.records {
+			if r.Key == k && p.durable {
+				return r.Clone(), p.made
 			}
 		}
 	}
-	return protocol.Record{}
+	return protocol.Record{}, time.Time{}
 }
 
 // all returns all records.
