@@ -52,16 +52,7 @@ func compareEnds(s *scenario, faulty, quiet *result) (wrong []Violation) {
 	}
 	for i := range faulty.ends {
 		e := &faulty.ends[i]
-		// Each crash or gateway can lose one push that the limits allow, and the request of another order of the
-		// tenant can look like the request of this push. Only Order Management shows that an order is unchanged, and only
-		// if the clock says when it was pushed.
-		most, _ := allowed(&s.limits, e.order.Type)
-		jumps := slices.ContainsFunc(s.crashes, func(c crashSpec) bool { return c.clockAhead > 0 })
-		lost := s.api != apiOrderManager || jumps || most <= s.lostPushes() || orders[e.order.Tenant] > 1
-		outcome := faulty.outcomeOf(e)
-		// A look-up that panicked may have hidden that Connect was down, and then no request proves nothing.
-		unproven := outcome == protocol.Unknown && s.panicsIn(callLookUp) > 0
-		if unproven || lost && (outcome == protocol.Unknown || outcome == protocol.NotMoved) {
+		if s.mayLose(e, faulty.outcomeOf(e), orders[e.order.Tenant]) {
 			excused[e.order.Number], unknown[e.order.Tenant] = true, true
 		}
 	}
@@ -96,6 +87,26 @@ func compareEnds(s *scenario, faulty, quiet *result) (wrong []Violation) {
 			Text: fmt.Sprintf("ends as %s, and without the faults as %s", a, b)})
 	}
 	return wrong
+}
+
+// mayLose reports whether the faults can leave an order with an outcome: a push without an answer, after which there is
+// no other one. orders is the number of orders of its tenant.
+//
+// Each crash or gateway can lose one push that the limits allow, and the request of another order of the tenant can
+// look like the request of this push. Only Order Management shows that an order is unchanged, and only if the clock says
+// when it was pushed. A look-up that panicked may have hidden that Connect was down, and then no request proves nothing.
+func (s *scenario) mayLose(e *orderEnd, outcome protocol.Outcome, orders int) bool {
+	most, _ := allowed(&s.limits, e.order.Type)
+	jumps := slices.ContainsFunc(s.crashes, func(c crashSpec) bool { return c.clockAhead > 0 })
+	lost := s.api != apiOrderManager || jumps || most <= s.lostPushes() || orders > 1
+	switch outcome {
+	case protocol.Unknown:
+		return lost || s.panicsIn(callLookUp) > 0
+	case protocol.NotMoved:
+		return lost
+	default:
+		return false
+	}
 }
 
 // leftUndone reports the orders that a run without any faults did not push. Excused are those that completed by
