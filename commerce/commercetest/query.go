@@ -44,7 +44,7 @@ var table = func() testkit.Table[*Order] {
 		"total.value":        func(o *Order) string { return o.Total.Amount.String() },
 	} {
 		t.Fields[name] = testkit.Field[*Order]{
-			Operators: "eq ne like gt ge lt le in out null",
+			Operators: "eq ne like gt ge lt le in out null empty",
 			Values:    func(o *Order) []string { return []string{value(o)} },
 		}
 	}

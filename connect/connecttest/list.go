@@ -184,7 +184,8 @@ func (l list[T]) narrow(e rql.Expr) []T {
 var comparisons = []string{"eq", "ne", "gt", "ge", "lt", "le"}
 
 // slice reads limit=… or offset=… anywhere in a term, each at most once and only as equality. A value
-// that is not a number from 0 counts as the default (connect/WIRE.md#14.5).
+// that is not a number from 0 counts as the default (connect/WIRE.md#14.5). Connect does the same with
+// one in quotes, but here that is an error of [rql.Parse], because it is a mistake of the caller.
 func slice(e rql.Expr, name string, otherwise int, into *int) error {
 	for _, arg := range e.Args {
 		if arg.Expr == nil {

@@ -10,9 +10,10 @@ import (
 
 // The operators of the properties (connect/WIRE.md#2.3).
 const (
-	idOperators   = "eq ne like ilike null in out"
-	timeOperators = "eq ne ge gt le lt in out"
-	enumOperators = "eq ne like ilike in out"
+	idOperators    = "eq ne like ilike null in out"
+	blankOperators = idOperators + " empty" // of a text that can be blank (inferred)
+	timeOperators  = "eq ne ge gt le lt in out"
+	enumOperators  = "eq ne like ilike in out"
 )
 
 // textField is a property with one text, which is null if it is empty.
@@ -99,8 +100,8 @@ func (s *System) assetFields() map[string]testkit.Field[*asset] {
 	}
 	fields := map[string]testkit.Field[*asset]{
 		"id":                     textField(idOperators, func(a *asset) string { return a.id }),
-		"external_id":            textField(idOperators, func(a *asset) string { return a.externalID }),
-		"external_uid":           textField(idOperators, func(a *asset) string { return a.externalUID }),
+		"external_id":            textField(blankOperators, func(a *asset) string { return a.externalID }),
+		"external_uid":           textField(blankOperators, func(a *asset) string { return a.externalUID }),
 		"status":                 textField(enumOperators, func(a *asset) string { return a.status }),
 		"product.id":             textField(idOperators, func(a *asset) string { return a.product.ID }),
 		"marketplace.id":         textField(idOperators, func(a *asset) string { return a.marketplace.ID }),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Dialect defines how values are written and which short forms are parsed.
@@ -100,6 +101,11 @@ func Sub(e Expr) Arg { return Arg{Expr: &e} }
 const tuple = "t"
 
 var errTuple = errors.New("t is a keyword of Connect: quote it as a value, and do not compare it as a property")
+
+var errQuoted = errors.New("limit and offset take a number without quotes: Connect ignores a quoted one")
+
+// escapes replaces what is no wildcard in a pattern of Connect.
+var escapes = strings.NewReplacer(`\\`, "-", `\*`, "-")
 
 func isConstant(s string) bool { return s == "null()" || s == "empty()" }
 
@@ -218,10 +224,22 @@ func (e *Expr) checkComparison(d Dialect) error {
 	if err := e.checkProperty(d); err != nil {
 		return err
 	}
-	if e.Args[1].Expr != nil || e.Args[1].List != nil {
+	v := e.Args[1]
+	switch {
+	case v.Expr != nil || v.List != nil:
 		return fmt.Errorf("%s(%s,…) takes a value", e.Op, e.Args[0].Value)
+	case d == Connect && e.pages() && !isBareConnect(v.Value):
+		return errQuoted
+	case d == Connect && (e.Op == "like" || e.Op == "ilike") && strings.Contains(escapes.Replace(v.Value), "**"):
+		return fmt.Errorf("%s takes no ** in the Connect dialect: * stands for any text", e.Op)
+	default:
+		return nil
 	}
-	return nil
+}
+
+// pages reports whether a comparison is about the part of a list that is read (connect/WIRE.md#14.5).
+func (e *Expr) pages() bool {
+	return isComparison(e.Op) && len(e.Args) == 2 && (e.Args[0].Value == "limit" || e.Args[0].Value == "offset")
 }
 
 func (e *Expr) checkMembership(d Dialect) error {

@@ -37,8 +37,7 @@ type writer struct {
 }
 
 func (w *writer) term(e *Expr) error {
-	if w.dialect == Connect && e.Op == "eq" && len(e.Args) == 2 &&
-		(e.Args[0].Value == "limit" || e.Args[0].Value == "offset") {
+	if w.dialect == Connect && e.Op == "eq" && e.pages() {
 		if err := e.check(Connect, true); err != nil {
 			return err
 		}

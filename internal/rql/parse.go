@@ -34,8 +34,8 @@ func Parse(d Dialect, query string) ([]Expr, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := e.check(d, true); err != nil {
-			return nil, p.errorAt(start, err.Error())
+		if err := p.check(&e, start, true); err != nil {
+			return nil, err
 		}
 		terms = append(terms, e)
 		switch {
@@ -89,10 +89,19 @@ func (p *parser) nested(depth int) (Expr, error) {
 	if err != nil {
 		return Expr{}, err
 	}
-	if err := e.check(p.dialect, false); err != nil {
-		return Expr{}, p.errorAt(start, err.Error())
+	return e, p.check(&e, start, false)
+}
+
+// check validates the term that was read from a byte on.
+func (p *parser) check(e *Expr, start int, top bool) error {
+	err := e.check(p.dialect, top)
+	if err == nil && p.dialect == Connect && e.pages() && strings.ContainsAny(p.in[start:p.pos], `"'`) {
+		err = errQuoted
 	}
-	return e, nil
+	if err != nil {
+		return p.errorAt(start, err.Error())
+	}
+	return nil
 }
 
 func (p *parser) group(depth int) (Expr, error) {

@@ -26,7 +26,7 @@ type Table[T any] struct {
 // Field is a property by which rows can be filtered.
 type Field[T any] struct {
 	// Operators are the operators that the property accepts, separated by spaces. The
-	// word null in it allows eq, ne, in and out with null().
+	// word null in it allows eq, ne, in and out with null(), the word empty allows empty().
 	Operators string
 	// Sortable says that rows can be sorted by the property.
 	Sortable bool
@@ -173,7 +173,9 @@ func (f Field[T]) operands(name string, e rql.Expr) (operands []string, null boo
 			}
 			null = true
 			continue
-		case o.Constant: // empty()
+		case o.Constant && !f.accepts("empty"):
+			return nil, false, fmt.Errorf("%q does not take empty()", name)
+		case o.Constant:
 			o.Value = ""
 		case f.Parse != nil:
 			if o.Value, err = f.Parse(o.Value); err != nil {
