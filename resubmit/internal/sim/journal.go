@@ -53,12 +53,13 @@ func (w *world) journalOf(p *process) (resubmit.Journal, error) {
 	return w.opened, nil
 }
 
-// closeJournal closes the files of a journal, as the end of the last process does.
-func (w *world) closeJournal() error {
+// closeJournal closes the files of a journal, as the end of the last process does. If others still use it, it ends the
+// leases of the process, since only the journal of one that is open knows that its process lives.
+func (w *world) closeJournal(p *process) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.users--; w.users > 0 {
-		return nil
+		return w.endLeases(p)
 	}
 	c, ok := w.opened.(io.Closer)
 	w.opened = nil
@@ -66,6 +67,23 @@ func (w *world) closeJournal() error {
 		return nil
 	}
 	return c.Close()
+}
+
+func (w *world) endLeases(p *process) error {
+	for _, key := range p.leases {
+		r, err := w.opened.Get(context.Background(), key)
+		if err != nil {
+			return err
+		}
+		if r.Run == nil || !r.Run.Ended.IsZero() {
+			continue
+		}
+		r.Key, r.Run.Ended = key, time.Now().UTC()
+		if _, err := w.opened.Put(context.Background(), resubmit.Durable, r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // anchorNow is the position that is kept outside of the journal; zero if none is.
@@ -134,6 +152,7 @@ func (j *faultyJournal) Begin(ctx context.Context, u resubmit.JournalUse) (resub
 	j.p.w.setAnchor(l.Position, true)
 	if u.Plan != "" {
 		j.p.w.checker.noteLease(j.p, l.Epoch)
+		j.p.leases = append(j.p.leases, protocol.LeaseKey(u.Plan, l.Epoch))
 	}
 	return l, nil
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 var (
@@ -54,7 +55,8 @@ type process struct {
 	runner atomic.Pointer[resubmit.Runner]
 	paused atomic.Bool // by the operator
 
-	opened        bool // a journal of Config.Journal
+	opened        bool           // a journal of Config.Journal
+	leases        []protocol.Key // of that journal
 	journal       *faultyJournal
 	diskFull      atomic.Bool
 	applying      atomic.Bool // it has a plan
@@ -114,7 +116,7 @@ func (p *process) runToEnd() error {
 		w.store.exit(p.id)
 	}
 	if p.opened {
-		err = errors.Join(err, w.closeJournal())
+		err = errors.Join(err, w.closeJournal(p))
 	}
 	w.logf("process %s ends: %v", p, err)
 	return err
