@@ -39,8 +39,8 @@ type lease struct {
 	failed  error     // why the last renewal failed
 	version uint64    // of the record of the lease
 	record  protocol.Run
-	paused  uint64    // version of the record of the Retry-After
-	until   time.Time // as recorded
+	paused  uint64          // version of the record of the Retry-After
+	pause   protocol.System // as recorded
 }
 
 // beginLease begins to use the journal for a plan.
@@ -177,15 +177,15 @@ func (l *lease) leaseEnd(ctx context.Context, o *protocol.Order) (time.Time, err
 	return r.Run.LeaseEnd, nil
 }
 
-// recall returns the rest of the pause that a system asked an earlier run for. If the clock was set back, it is at
-// most the whole pause.
+// recall returns the rest of the pause that a system asked an earlier run for.
 func (l *lease) recall(ctx context.Context) (time.Duration, error) {
 	r, err := l.journal.Get(ctx, retryAfterKey)
 	if err != nil || r.System == nil {
 		return 0, err
 	}
-	l.paused, l.until = r.Version, r.System.RetryAfter
-	return min(time.Until(r.System.RetryAfter), r.System.RetryAfter.Sub(r.System.AskedAt)), nil
+	l.paused, l.pause = r.Version, *r.System
+	now := time.Now()
+	return l.pause.PauseEnd(now).Sub(now), nil
 }
 
 // retryAfterStep is the unit to which the end of a pause is rounded up in a journal, because many
@@ -196,24 +196,24 @@ const retryAfterStep = time.Second
 func (l *lease) remember(ctx context.Context, asked, until time.Time) error {
 	asked, until = asked.Round(0).UTC(), until.Add(retryAfterStep-1).Round(0).Truncate(retryAfterStep).UTC()
 	l.mu.Lock()
-	known, version := l.until, l.paused
+	known, version := l.pause, l.paused
 	l.mu.Unlock()
-	for until.After(known) {
+	for until.After(known.PauseEnd(time.Now())) {
+		next := protocol.System{RetryAfter: until, AskedAt: asked}
 		seq, err := l.journal.Put(ctx, Durable, protocol.Record{
-			Key: retryAfterKey, Version: version, At: asked,
-			System: &protocol.System{RetryAfter: until, AskedAt: asked},
+			Key: retryAfterKey, Version: version, At: asked, System: &next,
 		})
 		conflict, ok := errors.AsType[*ConflictError](err)
 		if err != nil && !ok {
 			return fmt.Errorf("resubmit: the journal could not record a Retry-After, so nothing more is sent: %w", err)
 		}
-		if known, version = until, seq; ok {
-			if known, version = (time.Time{}), conflict.Current.Version; conflict.Current.System != nil {
-				known = conflict.Current.System.RetryAfter
+		if known, version = next, seq; ok {
+			if known, version = (protocol.System{}), conflict.Current.Version; conflict.Current.System != nil {
+				known = *conflict.Current.System
 			}
 		}
 		l.mu.Lock()
-		l.until, l.paused = known, version
+		l.pause, l.paused = known, version
 		l.mu.Unlock()
 	}
 	return nil

@@ -203,3 +203,24 @@ func TestRetryAfterThatCannotBeStoredEndsTheRun(t *testing.T) {
 	require.Nil(t, report)
 	require.Empty(t, s.calls)
 }
+
+func TestRetryAfterIsRememberedAfterTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(20)
+		orders[0].readFaults = []fault{limited}
+		s := newShop(orders...)
+		s.retryAfter = 10 * time.Minute
+		plan := planFor(t, orders...)
+		ahead := time.Now().Add(100 * time.Hour)
+		_, err := journalOf(t).Put(t.Context(), resubmit.Durable, protocol.Record{
+			Key: retryAfterKey, At: ahead, System: &protocol.System{RetryAfter: ahead.Add(time.Second), AskedAt: ahead},
+		})
+		require.NoError(t, err)
+		asked := askedForPatience(t, s, plan)
+		before := len(s.calls)
+		_, err = runnerFor(t, s, nil).Apply(t.Context(), plan)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, s.calls[before].Sub(asked), 10*time.Minute)
+	})
+}

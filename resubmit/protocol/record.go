@@ -271,6 +271,14 @@ type System struct {
 	AskedAt    time.Time `json:"askedAt,omitzero"`
 }
 
+// PauseEnd returns when the pause ends. If the clock was set back since, that is at most the whole pause from now.
+func (s *System) PauseEnd(now time.Time) time.Time {
+	if s.AskedAt.After(now) {
+		return now.Add(s.RetryAfter.Sub(s.AskedAt))
+	}
+	return s.RetryAfter
+}
+
 // LeaseOver returns when the lease of a run is over, as [Start] needs it; zero if the run has ended or is nil.
 func (r *Run) LeaseOver() time.Time {
 	if r == nil || !r.Ended.IsZero() {

@@ -93,8 +93,9 @@ func compareEnds(s *scenario, faulty, quiet *result) (wrong []Violation) {
 // no other one. orders is the number of orders of its tenant.
 //
 // Each crash or gateway can lose one push that the limits allow, and the request of another order of the tenant can
-// look like the request of this push. Only Order Management shows that an order is unchanged, and only if the clock says
-// when it was pushed. A look-up that panicked may have hidden that Connect was down, and then no request proves nothing.
+// look like the request of this push. Only Order Management shows that an order is unchanged, and only if the clock
+// says when it was pushed. A look-up that panicked may have hidden that Connect was down, and then no request proves
+// nothing.
 func (s *scenario) mayLose(e *orderEnd, outcome protocol.Outcome, orders int) bool {
 	most, _ := allowed(&s.limits, e.order.Type)
 	jumps := slices.ContainsFunc(s.crashes, func(c crashSpec) bool { return c.clockAhead > 0 })
