@@ -25,8 +25,9 @@ type Episode struct {
 	// ActualEnd, to the rest.
 	Windows []maintenance.Window `json:"windows"`
 	State   EpisodeState         `json:"state"`
-	// OpenedAt is when planning began; zero if there was no plan. Later failures are not in the plan.
-	OpenedAt time.Time `json:"openedAt,omitzero"`
+	// After is the ID of the newest run in the state directory when planning began: the run of the episode is a later
+	// one. "" if there was none.
+	After string `json:"after,omitempty"`
 	// Run is the ID of the run in the state directory; "" while the episode is open, or if there was no plan.
 	Run string `json:"run,omitempty"`
 	// ClosedAt is when the episode was closed; zero while it is open.

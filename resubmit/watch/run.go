@@ -28,7 +28,7 @@ func (l *loop) current(now time.Time) (Episode, *state.Run, error) {
 	}
 	var run *state.Run
 	for _, r := range slices.Backward(runs) {
-		if r.For == e.ID && !r.PlannedAt.Before(e.OpenedAt) {
+		if r.For == e.ID && r.ID > e.After {
 			run = &r
 			break
 		}
@@ -69,7 +69,14 @@ func (l *loop) plan(ctx context.Context, e Episode) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	e.State, e.OpenedAt = EpisodeOpen, time.Now().Round(0).UTC()
+	status, err := l.dir.Status()
+	if err != nil {
+		return 0, err
+	}
+	e.State = EpisodeOpen
+	if status.Run != nil {
+		e.After = status.Run.ID // IDs are in order, also if the clock is set back
+	}
 	if err := l.store.save(l.store.state.with(e)); err != nil {
 		return 0, err
 	}

@@ -64,8 +64,6 @@ func (e Episode) check(last bool) error {
 		return fmt.Errorf("unknown state %q", text.Short(string(e.State)))
 	case e.State == EpisodeOpen && !last:
 		return fmt.Errorf("state is %q, which is allowed for the last episode only", e.State)
-	case e.State == EpisodeOpen && e.OpenedAt.IsZero():
-		return fmt.Errorf("state is %q, but openedAt is missing", e.State)
 	case e.State != EpisodeOpen && e.ClosedAt.IsZero():
 		return fmt.Errorf("state is %q, but closedAt is missing", e.State)
 	}

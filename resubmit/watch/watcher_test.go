@@ -337,7 +337,7 @@ func FuzzWatcherState(f *testing.F) {
 	f.Add(`{"kind":"cloudblue-resubmit-watcher","version":1,"note":"","from":"2026-01-01T00:00:00Z",` +
 		`"episodes":[{"id":"maintenance-1",` +
 		`"windows":[{"id":"a","start":"2026-01-01T00:00:00Z","end":"2026-01-01T01:00:00Z"}],"state":"open",` +
-		`"openedAt":"2026-01-01T02:00:00Z"}]}`)
+		`"after":"20260101T020000.000Z-0"}]}`)
 	f.Add(`{"episodes":null}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		dir := t.TempDir()
