@@ -457,6 +457,15 @@ func (ch *checker) notePushAnswer(p *process, c *call, t *inFlight, ans *answer,
 	m.gateway = ans.status >= 300
 }
 
+// noteLostAnswer records that a process did not get the answer to its last push of an order.
+func (ch *checker) noteLostAnswer(p *process, order int) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if last := len(ch.attempts[order]) - 1; last >= 0 && ch.attempts[order][last].process == p.id {
+		ch.attempts[order][last].accepted = false
+	}
+}
+
 // surelyRefused reports whether an answer proves that nothing was moved.
 func surelyRefused(ans *answer, err error) bool {
 	if err != nil {

@@ -17,6 +17,9 @@ func (p *process) panicIf(spec *panicSpec, after bool) {
 	}
 	p.w.count(spec.name())
 	p.w.logf("process %s: %s", p, spec)
+	if after && spec.call == callPush {
+		p.w.checker.noteLostAnswer(p, spec.order)
+	}
 	panic("simulated: " + spec.String()) //nolint:forbidigo // simulates a callback that panics
 }
 
