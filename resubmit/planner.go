@@ -8,7 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,6 +22,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/throttle"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
@@ -315,4 +319,54 @@ func (p *planner) report(counts plan.ActionCounts, digest string) {
 	p.Logger.Info("plan written", "digest", digest, "total", counts.Total, "resubmit", counts.Resubmit, "wait",
 		counts.Wait,
 		"hold", counts.Hold, "quarantine", counts.Quarantine, "complete", counts.Complete, "manual", counts.Manual)
+}
+
+// planProgress counts and shows the progress of planning. The counters are those of PlanProgress.
+type planProgress struct {
+	show   func(PlanProgress) // nil: it is not shown
+	logger *slog.Logger
+	pace   *throttle.Pacer
+
+	listed, read, lookedUp, decided atomic.Int64
+}
+
+// start shows the progress each second until the returned function is called.
+func (p *planProgress) start() (end func()) {
+	if p.show == nil {
+		return func() {}
+	}
+	over := make(chan struct{})
+	var shows sync.WaitGroup
+	shows.Go(func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case <-tick.C:
+			}
+			if err := p.showOnce(); err != nil {
+				p.logger.Warn("PlanConfig.Progress panicked and is not called any more", "error", err)
+				return
+			}
+		}
+	})
+	return func() {
+		close(over)
+		shows.Wait()
+	}
+}
+
+func (p *planProgress) showOnce() (err error) {
+	defer callback.Recover(&err)
+	now := PlanProgress{
+		Listed: int(p.listed.Load()), Read: int(p.read.Load()), LookedUp: int(p.lookedUp.Load()),
+		Decided: int(p.decided.Load()),
+	}
+	if rest := p.pace.Rest(); rest > 0 {
+		now.Until = time.Now().Add(rest)
+	}
+	p.show(now)
+	return nil
 }
