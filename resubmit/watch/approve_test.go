@@ -59,7 +59,7 @@ func (p *process) planFile(t *testing.T, dir string) string {
 func killedAt(t *testing.T, point string, answers ...watch.Approval) (*site, *process, func() *process) {
 	t.Helper()
 	s, _ := announced(3)
-	s.answers = answers
+	s.answer(answers)
 	p := s.start(t, filepath.Join(t.TempDir(), "state"), nil, func(now string) bool { return now == point })
 	<-p.ended
 	return s, p, func() *process { return s.start(t, p.dead, p.stop(t), nil) }
@@ -90,7 +90,7 @@ func TestApprovedPlanThatWasReplacedIsNotApplied(t *testing.T) {
 		require.ErrorContains(t, p.watcher.Status().Err, "put the file back")
 		p.stop(t)
 		require.Zero(t, s.pushes())
-		require.Len(t, s.asked, 1, "the other plan is not approved")
+		require.Len(t, s.questions(), 1, "the other plan is not approved")
 	})
 }
 
@@ -101,8 +101,8 @@ func TestUndecidedPlanThatWasReplacedIsMadeAgain(t *testing.T) {
 		p := restart()
 		pass(24 * time.Hour)
 		p.stop(t)
-		require.NotContains(t, s.asked, other)
-		require.Len(t, s.asked, 1)
+		require.NotContains(t, s.questions(), other)
+		require.Len(t, s.questions(), 1)
 		require.Equal(t, 3, s.pushes())
 	})
 }
@@ -116,9 +116,9 @@ func TestApprovalIsSavedBeforeThePlanIsApplied(t *testing.T) {
 		p := restart()
 		pass(24 * time.Hour)
 		p.stop(t)
-		require.Len(t, s.asked, 1)
-		require.Len(t, s.done, 1, "%s", s.log())
-		require.Equal(t, watch.EpisodeApplied, s.done[0].State)
+		require.Len(t, s.questions(), 1)
+		require.Len(t, s.episodes(), 1, "%s", s.log())
+		require.Equal(t, watch.EpisodeApplied, s.episodes()[0].State)
 		require.Equal(t, 3, s.pushes())
 	})
 }
@@ -146,11 +146,11 @@ func TestApprovalCannotBeForgedInTheState(t *testing.T) {
 				pass(24 * time.Hour)
 				restarted.stop(t)
 				require.Zero(t, s.pushes())
-				require.Len(t, s.asked, 1, "it is asked again")
+				require.Len(t, s.questions(), 1, "it is asked again")
 				if name != "started" { // a started run is cancelled, not rejected
-					require.Equal(t, watch.EpisodeRejected, s.done[0].State)
+					require.Equal(t, watch.EpisodeRejected, s.episodes()[0].State)
 				}
-				require.Contains(t, s.done[0].Note, "by watcher: the plan was rejected: by hand")
+				require.Contains(t, s.episodes()[0].Note, "by watcher: the plan was rejected: by hand")
 			})
 		})
 	}
@@ -192,7 +192,7 @@ func TestWatcherWithAnotherJournalDoesNothing(t *testing.T) {
 			require.ErrorContains(t, p.watcher.Status().Err, "put the newest copy of journal and anchor back")
 			p.stop(t)
 			require.Equal(t, 1, s.pushes())
-			require.Len(t, s.asked, 1)
+			require.Len(t, s.questions(), 1)
 		})
 	})
 }

@@ -72,7 +72,7 @@ func TestPanicInCallback(t *testing.T) {
 						})
 					})
 					pass(8*time.Hour - time.Minute)
-					require.Empty(t, s.done)
+					require.Empty(t, s.episodes())
 					require.Less(t, calls.Load(), int64(8*60), "it must not spin")
 					switch status := p.watcher.Status(); name {
 					case "approve":
@@ -87,7 +87,7 @@ func TestPanicInCallback(t *testing.T) {
 					}
 					pass(2 * time.Hour)
 					require.Equal(t, 2, s.pushes(), "it continues, and pushes each order once")
-					require.Len(t, s.done, 1)
+					require.Len(t, s.episodes(), 1)
 					p.stop(t)
 				})
 			})

@@ -41,8 +41,8 @@ func TestRefusedCredentialsAreRetried(t *testing.T) {
 		allowed.Store(true)
 		pass(time.Hour)
 		require.Equal(t, 5, s.pushes())
-		require.Len(t, s.done, 1)
-		require.Equal(t, 5, s.runs[s.done[0].ID].Report.Result.Completed)
+		require.Len(t, s.episodes(), 1)
+		require.Equal(t, 5, s.runOf(s.episodes()[0].ID).Report.Result.Completed)
 		p.stop(t)
 	})
 }
@@ -59,7 +59,7 @@ func TestPlanOfAnotherSystemIsRejected(t *testing.T) {
 		pass(24 * time.Hour)
 		p.stop(t)
 		require.Zero(t, s.pushes())
-		require.Empty(t, s.asked)
+		require.Empty(t, s.questions())
 		require.Contains(t, s.log(),
 			`watch.Config.Plan returned Systems of "another", but those of State are of "test shop"`)
 	})
@@ -69,19 +69,19 @@ func TestPlanOfAnotherSystemIsRejected(t *testing.T) {
 func TestWatcherForAnotherSystemDoesNothing(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(3)
-		s.answers = []watch.Approval{{AskAgainAt: w.End.Add(6 * time.Hour)}}
+		s.answer([]watch.Approval{{AskAgainAt: w.End.Add(6 * time.Hour)}})
 		dir := t.TempDir()
 		p := s.start(t, dir, nil, nil)
 		pass(time.Until(w.End.Add(time.Hour)))
 		p.stop(t)
-		require.Len(t, s.asked, 1)
+		require.Len(t, s.questions(), 1)
 
 		cfg := p.config()
 		cfg.State.Systems.Name = "ordermanager https://a.example.net"
 		_, err := watch.New(t.Context(), cfg)
 		require.ErrorIs(t, err, resubmit.ErrJournalSystem)
 		require.Zero(t, s.pushes())
-		require.Len(t, s.asked, 1, "Approve must not get the old plan again")
+		require.Len(t, s.questions(), 1, "Approve must not get the old plan again")
 	})
 }
 
@@ -106,8 +106,8 @@ func TestOrdersThatWaitArePlannedAgain(t *testing.T) {
 		require.Equal(t, 1, s.pushes())
 		require.False(t, s.ledger[0].at.Before(failed.Add(defaultSettle)))
 		require.Equal(t, 2, plans)
-		require.Len(t, s.asked, 1)
-		require.Equal(t, watch.EpisodeApplied, s.done[0].State)
+		require.Len(t, s.questions(), 1)
+		require.Equal(t, watch.EpisodeApplied, s.episodes()[0].State)
 	})
 }
 

@@ -62,12 +62,12 @@ func TestWatcherResubmitsAfterMaintenance(t *testing.T) {
 		for _, l := range s.ledger {
 			require.False(t, l.at.Before(w.End.Add(defaultSettle)))
 		}
-		require.Len(t, s.done, 1)
-		require.Equal(t, watch.EpisodeApplied, s.done[0].State)
-		run := s.runs[s.done[0].ID]
+		require.Len(t, s.episodes(), 1)
+		require.Equal(t, watch.EpisodeApplied, s.episodes()[0].State)
+		run := s.runOf(s.episodes()[0].ID)
 		require.Equal(t, 3, run.Report.Result.Completed)
-		require.Equal(t, s.done[0].Run, run.ID)
-		require.Equal(t, s.done[0].ID, run.For)
+		require.Equal(t, s.episodes()[0].Run, run.ID)
+		require.Equal(t, s.episodes()[0].ID, run.For)
 		info, err := os.Stat(filepath.Join(dir, "watcher.json"))
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
@@ -82,7 +82,7 @@ func TestWatcherResumesAfterCrash(t *testing.T) {
 		t.Run(fmt.Sprintf("at_point_%d", n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, _ := announced(2)
-				s.answers = []watch.Approval{{}} // later
+				s.answer([]watch.Approval{{}}) // later
 				left := n
 				p := s.start(t, filepath.Join(t.TempDir(), "state"), nil, func(string) bool { left--; return left == 0 })
 				select {
@@ -100,9 +100,9 @@ func TestWatcherResumesAfterCrash(t *testing.T) {
 				episodes := p.watcher.Episodes()
 				require.Len(t, episodes, 1)
 				require.Equal(t, watch.EpisodeApplied, episodes[0].State, "%s", s.log())
-				run := s.runs[episodes[0].ID]
+				run := s.runOf(episodes[0].ID)
 				require.Equal(t, episodes[0].Run, run.ID)
-				require.Contains(t, s.asked, run.Digest)
+				require.Contains(t, s.questions(), run.Digest)
 			})
 		})
 		if !killed || t.Failed() {
@@ -116,8 +116,8 @@ func TestApproveIsCalledUntilDecision(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
 		tomorrow := w.End.Add(24 * time.Hour)
-		s.answers = []watch.Approval{{}, {AskAgainAt: tomorrow, Why: "the person sleeps"},
-			{State: watch.Rejected, Why: "by hand"}}
+		s.answer([]watch.Approval{{}, {AskAgainAt: tomorrow, Why: "the person sleeps"},
+			{State: watch.Rejected, Why: "by hand"}})
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(3*time.Hour + 30*time.Minute)
 		status := p.watcher.Status()
@@ -128,10 +128,10 @@ func TestApproveIsCalledUntilDecision(t *testing.T) {
 		p = s.start(t, p.dir, remembered, nil) // which asks at once
 		pass(time.Minute)
 		p.stop(t)
-		require.Len(t, s.asked, 3)
-		require.Equal(t, s.asked[0], s.asked[2], "another plan")
-		require.Equal(t, askedAfter, s.asks[1].Sub(s.asks[0]))
-		require.Equal(t, watch.EpisodeRejected, s.done[0].State)
+		require.Len(t, s.questions(), 3)
+		require.Equal(t, s.questions()[0], s.questions()[2], "another plan")
+		require.Equal(t, askedAfter, s.questionTimes()[1].Sub(s.questionTimes()[0]))
+		require.Equal(t, watch.EpisodeRejected, s.episodes()[0].State)
 		require.Zero(t, s.pushes())
 	})
 }
@@ -145,7 +145,7 @@ const (
 func TestWakeCallsApproveAtOnce(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
-		s.answers = []watch.Approval{{AskAgainAt: w.End.Add(24 * time.Hour)}}
+		s.answer([]watch.Approval{{AskAgainAt: w.End.Add(24 * time.Hour)}})
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(5 * time.Hour)
 		require.Zero(t, s.pushes())
@@ -164,12 +164,12 @@ func TestUndecidedPlanIsReplacedAfterNextMaintenance(t *testing.T) {
 		s.notices = append(s.notices, notice{window: next})
 		s.down = append(s.down, next.Span())
 		s.breaks(next.Start.Add(time.Minute), outage)
-		s.answers = []watch.Approval{{AskAgainAt: w.End.Add(48 * time.Hour)}}
+		s.answer([]watch.Approval{{AskAgainAt: w.End.Add(48 * time.Hour)}})
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(24 * time.Hour)
 		p.stop(t)
-		require.Len(t, s.done, 1)
-		require.Equal(t, 2, s.runs[s.done[0].ID].Counts.Resubmit)
+		require.Len(t, s.episodes(), 1)
+		require.Equal(t, 2, s.runOf(s.episodes()[0].ID).Counts.Resubmit)
 		require.Equal(t, 2, s.pushes())
 		require.Contains(t, s.log(), "the next maintenance began before a decision")
 	})
@@ -188,10 +188,10 @@ func TestMaintenanceWhileServiceWasDown(t *testing.T) {
 		p = s.start(t, p.dir, remembered, nil)
 		pass(time.Hour)
 		p.stop(t)
-		require.Len(t, s.done, 2)
-		require.Equal(t, watch.EpisodeExpired, s.done[0].State)
-		require.Equal(t, "CHG-1", s.done[0].Windows[0].ID)
-		require.Equal(t, watch.EpisodeApplied, s.done[1].State)
+		require.Len(t, s.episodes(), 2)
+		require.Equal(t, watch.EpisodeExpired, s.episodes()[0].State)
+		require.Equal(t, "CHG-1", s.episodes()[0].Windows[0].ID)
+		require.Equal(t, watch.EpisodeApplied, s.episodes()[1].State)
 		require.Equal(t, 1, s.pushes())
 		require.Contains(t, s.log(),
 			`"Upgrade" (CHG-1), 2000-01-01 01:00 to 03:00 UTC: it ended more than 7 days ago`)
@@ -208,8 +208,8 @@ func TestWindowExtendedAfterPlan(t *testing.T) {
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(24 * time.Hour)
 		p.stop(t)
-		require.Len(t, s.done, 2)
-		require.True(t, s.done[0].End().Equal(s.done[1].Windows[0].ActualStart))
+		require.Len(t, s.episodes(), 2)
+		require.True(t, s.episodes()[0].End().Equal(s.episodes()[1].Windows[0].ActualStart))
 		require.Equal(t, 2, s.pushes())
 		require.Equal(t, 1, s.accepted(late.ID))
 	})
@@ -218,7 +218,9 @@ func TestWindowExtendedAfterPlan(t *testing.T) {
 func TestWatcherWaitsForConnect(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
+		s.mu.Lock()
 		s.unready = errors.New("hub HB-1 last reported 12m0s ago, more than 10m10s")
+		s.mu.Unlock()
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(8 * time.Hour)
 		status := p.watcher.Status()
@@ -232,7 +234,9 @@ func TestWatcherWaitsForConnect(t *testing.T) {
 		require.Zero(t, s.pushes())
 		require.Less(t, len(s.readies), 60, "it checks too often")
 		s.mu.Lock()
+		s.mu.Lock()
 		s.unready = nil
+		s.mu.Unlock()
 		s.mu.Unlock()
 		pass(11 * time.Minute)
 		p.stop(t)
@@ -244,7 +248,9 @@ func TestWatcherWaitsForConnect(t *testing.T) {
 func TestFailedStepIsRetriedAndLoggedOnce(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, _ := announced(1)
+		s.mu.Lock()
 		s.planErr = errors.New("Commerce does not answer")
+		s.mu.Unlock()
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(8 * time.Hour)
 		status := p.watcher.Status()
@@ -252,7 +258,9 @@ func TestFailedStepIsRetriedAndLoggedOnce(t *testing.T) {
 		require.ErrorIs(t, status.Err, s.planErr)
 		require.Equal(t, 1, strings.Count(s.log(), "Commerce does not answer"))
 		s.mu.Lock()
+		s.mu.Lock()
 		s.planErr = nil
+		s.mu.Unlock()
 		s.mu.Unlock()
 		pass(11 * time.Minute)
 		p.stop(t)
@@ -266,7 +274,9 @@ func TestFailedSourceKeepsKnownWindows(t *testing.T) {
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(time.Minute)
 		s.mu.Lock()
+		s.mu.Lock()
 		s.broken = errors.New("the page is HTML")
+		s.mu.Unlock()
 		s.mu.Unlock()
 		pass(24 * time.Hour)
 		p.stop(t)
@@ -290,9 +300,9 @@ func TestEpisodeWithoutOrdersIsClosed(t *testing.T) {
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(24 * time.Hour)
 		p.stop(t)
-		require.Empty(t, s.asked)
-		require.Len(t, s.done, 1)
-		require.Equal(t, "there is no order to resubmit: 1 order, quarantine 1", s.done[0].Note)
+		require.Empty(t, s.questions())
+		require.Len(t, s.episodes(), 1)
+		require.Equal(t, "there is no order to resubmit: 1 order, quarantine 1", s.episodes()[0].Note)
 	})
 }
 
@@ -395,12 +405,14 @@ func TestMaintenanceExpiresExactlyAtACheck(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, _ := announced(1)
 		s.down = nil // nobody saw it, so that it ends with the hour
+		s.mu.Lock()
 		s.unready = errors.New("the hub is silent")
+		s.mu.Unlock()
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(8 * 24 * time.Hour)
 		p.stop(t)
-		require.Len(t, s.done, 1)
-		require.Equal(t, watch.EpisodeExpired, s.done[0].State)
+		require.Len(t, s.episodes(), 1)
+		require.Equal(t, watch.EpisodeExpired, s.episodes()[0].State)
 		require.Zero(t, s.pushes())
 	})
 }
@@ -418,7 +430,7 @@ func TestCorrectedWindowIsHandledOnce(t *testing.T) {
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(24 * time.Hour)
 		p.stop(t)
-		require.Len(t, s.done, 1, "%s", s.log())
+		require.Len(t, s.episodes(), 1, "%s", s.log())
 		require.Equal(t, 1, s.pushes())
 	})
 }
@@ -442,7 +454,9 @@ func TestWindowBeganEarlierThanPlanned(t *testing.T) {
 func TestEmptyAnswerOfFailedSourcesIsNoCalendar(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
+		s.mu.Lock()
 		s.broken = errors.New("the page is HTML")
+		s.mu.Unlock()
 		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
 		s.run(t, p, nil, func(cfg *watch.Config) {
 			page, err := maintenance.NewMulti([]maintenance.NamedSource{{Name: "page", Source: s}})
@@ -453,12 +467,16 @@ func TestEmptyAnswerOfFailedSourcesIsNoCalendar(t *testing.T) {
 		require.Equal(t, watch.PhaseNoCalendar, p.watcher.Status().Phase)
 		require.Contains(t, p.watcher.Status().String(), "the page is HTML")
 		s.mu.Lock()
+		s.mu.Lock()
 		s.broken = nil
+		s.mu.Unlock()
 		s.mu.Unlock()
 		pass(time.Until(w.Start.Add(time.Minute)))
 		require.Equal(t, watch.PhaseMaintenance, p.watcher.Status().Phase)
 		s.mu.Lock()
+		s.mu.Lock()
 		s.broken = errors.New("the page is HTML again")
+		s.mu.Unlock()
 		s.mu.Unlock()
 		pass(24 * time.Hour)
 		p.stop(t)
@@ -502,7 +520,7 @@ func TestWindowExtendedWhileSettling(t *testing.T) {
 		require.Equal(t, watch.PhaseMaintenance, p.watcher.Status().Phase)
 		pass(24 * time.Hour)
 		p.stop(t)
-		require.Len(t, s.done, 1)
+		require.Len(t, s.episodes(), 1)
 		require.Equal(t, 1, s.pushes())
 		require.False(t, s.ledger[0].at.Before(longer.End.Add(defaultSettle)))
 	})

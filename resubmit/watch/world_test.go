@@ -302,6 +302,40 @@ func (p *process) approve(_ context.Context, _ watch.Episode, plan *plan.Plan) (
 	return a, nil
 }
 
+// answer sets what Approve answers.
+func (s *site) answer(answers []watch.Approval) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers = answers
+}
+
+// episodes returns the closed episodes.
+func (s *site) episodes() []watch.Episode {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.done)
+}
+
+// questions returns the digests of the plans that Approve was asked about.
+func (s *site) questions() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.asked)
+}
+
+func (s *site) questionTimes() []time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.asks)
+}
+
+// runOf returns the run of a closed episode.
+func (s *site) runOf(episode string) *state.Run {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.runs[episode]
+}
+
 func (p *process) doneWith(e watch.Episode, run *state.Run) {
 	if p.point("done") {
 		return
@@ -423,6 +457,8 @@ func (p *process) Handle(_ context.Context, r slog.Record) error {
 
 // left returns why an order was not resubmitted, "" if no report says so.
 func (s *site) left(id string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, run := range s.runs {
 		if run.Report == nil {
 			continue
