@@ -333,7 +333,8 @@ func (w *world) nextTime(asleep int) (next time.Time, ok bool) {
 			add(w.settledAt(o))
 		}
 		if w.orders[o].status == failed {
-			add(w.plannedFrom(o))
+			add(w.plannedFrom(o, false))
+			add(w.plannedFrom(o, true))
 		}
 	}
 	return next, ok

@@ -114,7 +114,10 @@ func (h *hasher) restores(b []byte) []byte {
 	for _, p := range []position{w.anchors[0], w.anchors[1], w.plans[0].position, w.plans[1].position} {
 		b = append(uints(ints(b, int(p.journal)), p.sequence), bits(p.lost))
 	}
-	b = uints(b, w.settled, h.Wait(w.plannedFrom(0)), h.Wait(w.plannedFrom(1)))
+	b = uints(b, w.settled)
+	for o := range w.orders {
+		b = uints(b, h.Wait(w.plannedFrom(o, false)), h.Wait(w.plannedFrom(o, true)))
+	}
 	for _, j := range []*journal{w.journal, w.backup} {
 		if j != nil {
 			b = uints(b, j.sequence, j.orders[0].Version, j.orders[1].Version, j.lane.Version)

@@ -102,9 +102,9 @@ func (w *world) history(o int, named bool) protocol.History {
 	return h
 }
 
-// plannedFrom returns from when a plan can decide about an order.
-func (w *world) plannedFrom(o int) time.Time {
-	return protocol.WaitUntil(w.journal.orders[o], w.failure(o), w.history(o, false), w.leaseEnd(o), &w.cfg.Policy)
+// plannedFrom returns from when a plan can decide about an order, which the operator may have named.
+func (w *world) plannedFrom(o int, named bool) time.Time {
+	return protocol.WaitUntil(w.journal.orders[o], w.failure(o), w.history(o, named), w.leaseEnd(o), &w.cfg.Policy)
 }
 
 // decide returns why an order is not planned; "" if it is.
@@ -112,7 +112,7 @@ func (w *world) decide(o int, pl *plan, named bool) string {
 	if w.orders[o].status != failed {
 		return "it is " + w.orders[o].status.String()
 	}
-	if w.plannedFrom(o).After(w.now) {
+	if w.plannedFrom(o, named).After(w.now) {
 		return "wait: a run has it, or its push has not settled"
 	}
 	rec, f, h := w.journal.orders[o], w.failure(o), w.history(o, named)
