@@ -89,6 +89,19 @@ func TestCanaryResumeJudgesAllEarlierOrdersTogether(t *testing.T) {
 	}
 }
 
+func TestCanaryResumeGoesOnAfterPushesThatAKillLeftUnanswered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(30)
+		p := planFor(t, orders...)
+		for i := range 4 {
+			leave(t, p, entryFor(orders[i]), func(o *protocol.Order) { o.Phase = protocol.Claimed })
+		}
+		report := applyWithCanary(t, newShop(orders...), p, nil)
+		require.Zero(t, report.Result.NotStarted, "%s", report.Result)
+	})
+}
+
 func TestCanaryResumeGoesOnIfOnlyOneCustomerFailed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -309,7 +309,11 @@ func (o *order) read() {
 	o.machine.Read(r, time.Now())
 	switch rec, _ := o.machine.Record(); rec.Phase {
 	case protocol.Unanswered:
-		o.x.scheduler.judge(o, setAside)
+		h := setAside
+		if o.resumed { // that an earlier run was killed says nothing about the group
+			h = notTried
+		}
+		o.x.scheduler.judge(o, h)
 	case protocol.Pushed:
 		o.credited(&rec, began)
 	default:
