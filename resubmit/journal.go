@@ -15,7 +15,7 @@ import (
 )
 
 // Journal is the memory of all plans, runs and operators of one Commerce installation: what was
-// done to each order, and what came of it. With it, no failure is pushed twice, by whatever plan,
+// done to each order, and its outcome. With it, no failure is pushed twice, by whatever plan,
 // process or machine. Use one journal for each installation. *MemoryJournal and *journal.File
 // implement it; package resubmittest has a test for further implementations.
 //

@@ -49,7 +49,7 @@ type PlanConfig struct {
 	// Rules are applied before the default rules. They cannot lift a hold after a repeated failure,
 	// nor a window, nor a limit of Connect, see [rules.Rule].
 	Rules []rules.Rule
-	// Override are the orders, by number or id, for which the operator vouches: their reason may be
+	// Override are the orders, by number or id, that the operator decided to resubmit: their reason may be
 	// unclassified or not reported, and they are resubmitted, by this plan, even if they failed again
 	// or too often before, or a newer order of their subscription was resubmitted. It changes no other
 	// decision. Filter must select them. Planning fails with a *NotPlannedError if one of them is

@@ -77,7 +77,7 @@ func (l *orderList) read(ctx context.Context, pass func(*orderBatch) error) erro
 		if last, err = youngest(last, o); err != nil {
 			return err
 		}
-		if l.ties.has(o) {
+		if l.ties.repeats(o) {
 			continue
 		}
 		selected := selects(l.cheap, o)
@@ -113,8 +113,8 @@ type ties struct {
 
 const maxTwice = 10
 
-// has reports whether the list has had an order already, the next one.
-func (t *ties) has(o *commerce.Order) bool {
+// repeats adds the next order of the list, and reports whether the list had it already.
+func (t *ties) repeats(o *commerce.Order) bool {
 	if t.ids == nil || !o.PlacedAt.Equal(t.placed) {
 		t.placed, t.ids = o.PlacedAt, make(map[string]bool, 1)
 	}

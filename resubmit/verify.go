@@ -51,7 +51,7 @@ const (
 // listTrust is how long an order is seen by lists alone. A list may be stale.
 const listTrust = 30 * time.Minute
 
-// verification finds out what came of the push of an order.
+// verification finds out the outcome of the push of an order.
 type verification struct {
 	order    *order
 	interval time.Duration // until the next poll

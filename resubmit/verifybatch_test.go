@@ -292,7 +292,7 @@ func genSlowTrouble(t *rapid.T) slowTrouble {
 	return tr
 }
 
-// apply lives through the trouble, and returns what came of each order.
+// apply lives through the trouble, and returns the outcome of each order.
 func (tr slowTrouble) apply(ctx context.Context, t require.TestingT, list bool) map[string]resubmit.Item {
 	newJournal(t)
 	s := newShop()

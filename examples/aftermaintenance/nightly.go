@@ -167,7 +167,7 @@ func tooEarlyYet(e *resubmit.TooEarlyError) string {
 
 const timeForm = "2006-01-02 15:04:05 MST"
 
-// showRun shows the plan of a run, and what came of it.
+// showRun shows the plan of a run, and its result.
 func showRun(s *settings, dir *state.Dir, run *state.Run, out io.Writer) error {
 	p, err := plan.Open(dir.Path(run, "plan.jsonl"))
 	if err != nil {

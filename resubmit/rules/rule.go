@@ -50,8 +50,8 @@ type Rule struct {
 type Facts struct {
 	Order       *commerce.Order
 	Attribution failure.Attribution
-	// Override is set if the operator named this order explicitly. That vouches for a reason which is unclassified or not
-	// reported. It changes nothing else.
+	// Override is set if the operator named this order explicitly. That decides about a reason that is unclassified or
+	// not reported. It changes nothing else.
 	Override bool
 	// NoMessages is set if the Commerce client never reports why an order failed.
 	NoMessages bool

@@ -122,7 +122,7 @@ func (l *loop) review(ctx context.Context, e Episode, run *state.Run) (time.Dura
 	return l.once(ctx, e, state.OnceOptions{Continue: true})
 }
 
-// once calls Dir.Once and returns when to look at the directory again. What came of the plan is in its run.
+// once calls Dir.Once and returns when to look at the directory again. The result of the plan is in its run.
 func (l *loop) once(ctx context.Context, e Episode, o state.OnceOptions) (time.Duration, error) {
 	o.Applying = func(run *state.Run) {
 		what := "for " + e.name()

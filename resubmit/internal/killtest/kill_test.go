@@ -405,8 +405,8 @@ func (p *process) last() map[string]*resubmit.Item {
 	return last
 }
 
-// open returns the unfinished orders that the operator has to name, because they are not moved, and whether the proof
-// is missing that another one is not. The rest are blocked by them.
+// open returns the unfinished orders that the operator has to name, because they were not moved. unproven reports
+// whether others have a push that may have been accepted. The rest are blocked by these.
 func (p *process) open() (notMoved []string, unproven bool) {
 	last := p.last()
 	for _, number := range p.unfinished() {
