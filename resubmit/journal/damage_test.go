@@ -61,12 +61,10 @@ func TestCrashAtEveryByte(t *testing.T) {
 				opts = append(opts, journal.WithReadOnly())
 			}
 			j := open(t, torn, opts...)
-			kept := 4
-			if cut < last {
-				kept = 3
-			}
-			if cut < at[len(at)-2] {
-				kept = 2
+			// A frame may end in zeros, so that those of the file system complete it.
+			left, kept := content(t, torn), 2
+			for kept < 4 && bytes.HasPrefix(left, whole[:at[len(at)-4+kept]]) {
+				kept++
 			}
 			for n := range 4 {
 				key := protocol.OrderKey(fmt.Sprint(n))

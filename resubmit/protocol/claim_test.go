@@ -232,8 +232,9 @@ func TestEndFreesOrBlocksTheLanes(t *testing.T) {
 				if restarted {
 					s.restart()
 				}
-				tc.v.Why = "verified"
-				s.verifies(tc.v).ends(tc.v.Outcome, "verified")
+				v := tc.v
+				v.Why = "verified"
+				s.verifies(v).ends(v.Outcome, "verified")
 				require.Equal(t, tc.lane, s.lane())
 				rec := s.record()
 				require.Equal(t, protocol.Ended, rec.Phase)
