@@ -109,8 +109,8 @@ func actual(f Filter, o *commerce.Order) string {
 		return f.prop.describe(o)
 	case *amount:
 		return propAmount.describe(o)
-	case *verdict:
-		return fmt.Sprintf("verdict is %q", f.cause(o))
+	case *derived:
+		return fmt.Sprintf("%s is %q", f.prop, f.of(o))
 	case *reasonClass:
 		class, pattern := f.classifier.Classify(o.Failure.Message())
 		if pattern.ID == "" {

@@ -237,6 +237,37 @@ func NeedsFullOrder(f Filter) bool {
 	}
 }
 
+// Properties returns the names of the properties that a filter tests, sorted. known is false if it has a function or a
+// filter that this package does not know.
+func Properties(f Filter) (names []string, known bool) {
+	switch f := f.(type) {
+	case everything, *invalid:
+		return nil, true
+	case *oneOf:
+		return []string{f.prop.String()}, true
+	case *like:
+		return []string{f.prop.String()}, true
+	case *timeBound:
+		return []string{f.prop.String()}, true
+	case *derived:
+		return []string{f.prop.String()}, true
+	case *reasonClass:
+		return []string{propClass.String()}, true
+	case *amount:
+		return []string{propAmount.String()}, true
+	case *not, *all, *anyOf:
+		known = true
+		for _, term := range children(f) {
+			below, ok := Properties(term)
+			names, known = append(names, below...), known && ok
+		}
+		slices.Sort(names)
+		return slices.Compact(names), known
+	default:
+		return nil, false
+	}
+}
+
 // Split splits a filter into a part for orders from a list and a part that needs full orders (see [NeedsFullOrder]).
 // Together they select the same orders. Each is [Everything] if it has no terms.
 func Split(f Filter) (listed, full Filter) {

@@ -30,6 +30,11 @@ func WithVerdict(cause VerdictFunc) ParseOption {
 	return func(p *parser) { p.cause = cause }
 }
 
+// WithClass sets the function for conditions on class, instead of a classifier of failure texts.
+func WithClass(of ClassFunc) ParseOption {
+	return func(p *parser) { p.class = of }
+}
+
 // Parse parses a filter from RQL text, as returned by the method String of a [Filter] or in a shorter form:
 //
 //	and(in(status,(PF,LO)),ge(placed,2026-11-01T00:00:00Z),ilike(reason,*gateway*))
@@ -39,7 +44,7 @@ func WithVerdict(cause VerdictFunc) ParseOption {
 //
 //   - eq, ne, in, out, like (case-sensitive) and ilike (ignoring case), with * for any text, on id, billingId, number,
 //     type, status, provisioningStatus, vendor, channel (direct, reseller or "" for unknown), customer, customerName,
-//     subscription, tenant and reason;
+//     subscription, tenant, reason and template (the reason without the parts that vary, see [failure.Template]);
 //   - eq, ne, in, out on class (transient, permanent, alreadyProvisioned, unclassified) and verdict (caused, likely,
 //     unrelated, unknown);
 //   - ge, gt, le, lt on placed and failed, with a time in RFC 3339 or a date (midnight UTC);
@@ -77,6 +82,7 @@ type parser struct {
 	funcs      map[string]func(*commerce.Order) bool
 	classifier *failure.Classifier
 	cause      VerdictFunc
+	class      ClassFunc
 }
 
 // errorf returns an error with the offset of the current token.
@@ -277,6 +283,9 @@ func (p *parser) condition(op string, prop property, value string) (Filter, erro
 func (p *parser) oneOf(prop property, values []string) Filter {
 	switch prop {
 	case propClass:
+		if p.class != nil {
+			return classes(p.class, values)
+		}
 		return MessageClass(p.classifier, converted[failure.Class](values)...)
 	case propVerdict:
 		return Verdicts(p.cause, converted[failure.Verdict](values)...)

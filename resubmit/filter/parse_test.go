@@ -92,6 +92,39 @@ func TestParseOptions(t *testing.T) {
 	require.Equal(t, "and(in(verdict,(likely,caused)),eq(type,SO))", byVerdict.String())
 	require.True(t, byVerdict.Match(acme()))
 	require.False(t, mustParse(t, "verdict=ne=likely", filter.WithVerdict(causeOf(failure.Likely))).Match(acme()))
+
+	always := func(*commerce.Order) failure.Class { return failure.Permanent }
+	byClass := mustParse(t, "ne(class,permanent)", filter.WithClass(always))
+	require.Equal(t, "not(eq(class,permanent))", byClass.String())
+	require.False(t, byClass.Match(acme()))
+}
+
+func TestTemplatesMatchReasonsThatDifferInVaryingParts(t *testing.T) {
+	t.Parallel()
+	text := func(s string) *commerce.Order {
+		return &commerce.Order{Failure: commerce.Failure{Messages: map[string]string{"en_US": s}}}
+	}
+	f := mustParse(t, filter.Templates("no answer (order <n>)", "").String())
+	require.Equal(t, filter.Templates("no answer (order <n>)", ""), f)
+	require.True(t, f.Match(text("no answer (order 7)")))
+	require.True(t, f.Match(text("")))
+	require.False(t, f.Match(text("no answer")))
+	require.True(t, filter.NeedsFullOrder(f))
+}
+
+func TestProperties(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]string{
+		"everything()": nil,
+		"and(eq(type,SO),or(ge(placed,2026-11-01),not(ilike(reason,*x*))),eq(type,CH))": {"placed", "reason", "type"},
+		"eq(class,transient)&gt(amount,1EUR)&eq(verdict,caused)":                        {"amount", "class", "verdict"},
+	} {
+		names, known := filter.Properties(mustParse(t, text, filter.WithVerdict(causeOf(failure.Likely))))
+		require.True(t, known, text)
+		require.Equal(t, want, names, text)
+	}
+	_, known := filter.Properties(filter.Not(filter.Func("f", func(*commerce.Order) bool { return true })))
+	require.False(t, known)
 }
 
 func TestParseReportsWhereAMistakeIs(t *testing.T) {
@@ -108,17 +141,17 @@ func TestParseReportsWhereAMistakeIs(t *testing.T) {
 			`out, like, ilike, lt, le, gt, ge`,
 		"and(eq(type,state),eq(state,PF))": `filter: byte 22: unknown property "state" (did you mean "status"?); known ` +
 			`are id, billingId, number, type, status, ` +
-			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, verdict, placed, ` +
+			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, template, class, verdict, placed, ` +
 			`failed, amount`,
 		"type=SO&ge(placed,yesterday)": `filter: byte 18: placed: "yesterday" is not a time; write 2026-11-01T22:00:00Z ` +
 			`or a ` +
 			`date, 2026-11-01`,
 		`eq(number,"e""q"),eq(q,1)`: `filter: byte 21: unknown property "q"; known are id, billingId, number, type, ` +
 			`status, ` +
-			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, verdict, placed, ` +
+			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, template, class, verdict, placed, ` +
 			`failed, amount`,
 		"number=SO1,in(i,(a))": `filter: byte 14: unknown property "i"; known are id, billingId, number, type, status, ` +
-			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, verdict, placed, ` +
+			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, template, class, verdict, placed, ` +
 			`failed, amount`,
 		"placed=2026-11-01":     "filter: byte 0: eq does not work on placed; use ge, gt, le, lt",
 		"ge(placed,0001-01-01)": "filter: byte 10: placed: the time 0001-01-01 00:00:00 +0000 UTC is out of range",

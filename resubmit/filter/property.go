@@ -8,6 +8,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
 // property is a property of an order that a condition can test.
@@ -27,6 +28,7 @@ const (
 	propSubscription
 	propTenant
 	propReason
+	propTemplate
 	propClass
 	propVerdict
 	propPlaced
@@ -36,7 +38,7 @@ const (
 
 var propertyNames = []string{
 	"id", "billingId", "number", "type", "status", "provisioningStatus", "vendor", "channel", "customer",
-	"customerName", "subscription", "tenant", "reason", "class", "verdict", "placed", "failed", "amount",
+	"customerName", "subscription", "tenant", "reason", "template", "class", "verdict", "placed", "failed", "amount",
 }
 
 func (p property) String() string { return propertyNames[p] }
@@ -48,7 +50,7 @@ func propertyByName(name string) (property, bool) {
 
 // inFullOrder reports whether lists may omit the property (commerce/WIRE.md#2.4, commerce/WIRE.md#4).
 func (p property) inFullOrder() bool {
-	return p == propReason || p == propSubscription || p == propTenant
+	return p == propReason || p == propTemplate || p == propSubscription || p == propTenant
 }
 
 // value returns a property that is a single text.
@@ -78,6 +80,8 @@ func (p property) value(o *commerce.Order) string {
 		return o.TenantID
 	case propReason:
 		return o.Failure.Message()
+	case propTemplate:
+		return failure.Template(o.Failure.Message())
 	default:
 		return ""
 	}

@@ -91,6 +91,9 @@ func NumberLike(pattern string) Filter { return newLike(propNumber, pattern, fal
 // any text, so put one on each side to search anywhere in the text.
 func MessageLike(pattern string) Filter { return newLike(propReason, pattern, true) }
 
+// Templates matches orders whose failure text has one of the templates, see [failure.Template].
+func Templates(templates ...string) Filter { return newOneOf(propTemplate, templates) }
+
 // MessageClass matches orders whose failure text ([commerce.Failure.Message]) has one of the classes. A nil
 // classifier means [failure.DefaultClassifier]. The text form does not name the classifier: pass another one to
 // [Parse] by [WithClassifier].
@@ -150,22 +153,34 @@ func Verdicts(cause VerdictFunc, verdicts ...failure.Verdict) Filter {
 	if err != nil {
 		return reject("%w", err)
 	}
-	return &verdict{cause: cause, verdicts: values, text: text}
+	of := func(o *commerce.Order) string { return string(cause(o)) }
+	return &derived{prop: propVerdict, of: of, values: values, text: text}
 }
 
-type verdict struct {
-	cause    VerdictFunc
-	verdicts []string
-	text     string
+// ClassFunc returns the class of an order's failure, see [WithClass].
+type ClassFunc func(*commerce.Order) failure.Class
+
+func classes(of ClassFunc, values []string) Filter {
+	values, text, err := derivedValues(propClass, values, text.Strings(failure.Classes()))
+	if err != nil {
+		return reject("%w", err)
+	}
+	return &derived{prop: propClass, of: func(o *commerce.Order) string { return string(of(o)) }, values: values, text: text}
 }
 
-func (f *verdict) Match(o *commerce.Order) bool {
-	return slices.Contains(f.verdicts, string(f.cause(o)))
+// derived is the condition that what a function returns is one of the values.
+type derived struct {
+	prop   property
+	of     func(*commerce.Order) string
+	values []string
+	text   string
 }
 
-func (f *verdict) String() string { return f.text }
+func (f *derived) Match(o *commerce.Order) bool { return slices.Contains(f.values, f.of(o)) }
 
-func (f *verdict) NeedsFullOrder() bool { return true }
+func (f *derived) String() string { return f.text }
+
+func (f *derived) NeedsFullOrder() bool { return true }
 
 // oneOf is the condition that a text property has one of the values.
 type oneOf struct {

@@ -140,14 +140,15 @@ func (ix *Index) hash(s string) uint64 { return maphash.String(ix.seed, s) }
 
 // Entry reads order i from the file. It returns an error if the file cannot be read or has changed since it was opened.
 // The caller may keep and modify the entry.
-func (ix *Index) Entry(i int) (*Entry, error) {
+func (ix *Index) Entry(i int) (*Entry, error) { return ix.entryAt(ix.at(i).offset) }
+
+func (ix *Index) entryAt(offset int64) (*Entry, error) {
 	r, ok := ix.readers.Get().(*entryReader)
 	if !ok {
 		r = new(entryReader)
 	}
 	defer ix.readers.Put(r)
 	e := new(Entry)
-	offset := ix.at(i).offset
 	if err := r.read(ix.plan, offset, e); err != nil {
 		return nil, fmt.Errorf("%s: byte %d: %w; make a new plan", ix.plan.prefix(), offset+1, err)
 	}

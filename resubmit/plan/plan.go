@@ -35,7 +35,13 @@ type Plan struct {
 // Open opens a plan file and checks that it is complete and unchanged; it does not check a signature, see
 // [Plan.SignedBy]. It rejects a file that was edited, truncated or joined with another, that has
 // another version or is not a plan; the error names the path, the line, and what to do. Close the plan after use.
-func Open(path string) (*Plan, error) {
+func Open(path string) (*Plan, error) { return OpenEach(path, nil) }
+
+// OpenEach opens a plan file as [Open] does, and calls each, if not nil, for every entry in the order of the plan while
+// the file is checked, so that one pass is enough. The entry is valid during the call: copy what is kept, also its texts
+// (see [strings.Clone]). offset is where the entry begins, for [Plan.EntryAt]. Do not use what was collected if OpenEach
+// returns an error: the file may be damaged.
+func OpenEach(path string, each func(e *Entry, offset int64)) (*Plan, error) {
 	f, err := os.Open(path) //nolint:gosec // which file to open is the caller's choice
 	if err != nil {
 		return nil, fmt.Errorf("plan: open: %w", err)
@@ -47,7 +53,7 @@ func Open(path string) (*Plan, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("plan: open: %w", err), f.Close())
 	}
-	p, err := read(f, info.Size(), path)
+	p, err := read(f, info.Size(), path, each)
 	if err != nil {
 		_ = f.Close() // nothing was written, and err says more
 		return nil, err
@@ -58,11 +64,14 @@ func Open(path string) (*Plan, error) {
 
 // Read reads a plan of size bytes from r, with the checks of [Open]. The content must not change while the plan
 // is used, and r must be safe for concurrent use if the plan is used concurrently.
-func Read(r io.ReaderAt, size int64) (*Plan, error) { return read(r, size, "") }
+func Read(r io.ReaderAt, size int64) (*Plan, error) { return read(r, size, "", nil) }
 
-func read(r io.ReaderAt, size int64, name string) (*Plan, error) {
+func read(r io.ReaderAt, size int64, name string, each func(*Entry, int64)) (*Plan, error) {
 	p := &Plan{r: r, size: size, name: name, sums: &blockSums{seed: maphash.MakeSeed()}}
-	if err := p.verify(); err != nil {
+	if each == nil {
+		each = func(*Entry, int64) {}
+	}
+	if err := p.verify(each); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -116,6 +125,15 @@ func (p *Plan) Entries() iter.Seq2[*Entry, error] {
 			}
 		}
 	}
+}
+
+// EntryAt reads the entry at an offset that [OpenEach] has reported. It returns an error if the file cannot be read or
+// has changed since it was opened. The caller may keep and modify the entry.
+func (p *Plan) EntryAt(offset int64) (*Entry, error) {
+	if offset < 0 || offset >= p.trailer {
+		return nil, fmt.Errorf("%s: no entry begins at byte %d", p.prefix(), offset)
+	}
+	return p.index.entryAt(offset)
 }
 
 // Close closes the file of [Open]. Entries fails afterwards.

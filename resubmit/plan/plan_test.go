@@ -662,3 +662,28 @@ func TestWriterRejectsUnreadableValues(t *testing.T) {
 		require.ErrorContains(t, err, test.want, name)
 	}
 }
+
+func TestOpenEachReportsEveryEntryWithItsOffset(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "plan.jsonl")
+	content := writePlan(t, planEntries()...)
+	require.NoError(t, os.WriteFile(path, content, 0o600))
+	var numbers []string
+	var offsets []int64
+	p, err := plan.OpenEach(path, func(e *plan.Entry, offset int64) {
+		numbers, offsets = append(numbers, strings.Clone(e.Number)), append(offsets, offset)
+	})
+	require.NoError(t, err)
+	defer p.Close()
+	for i, want := range entriesOf(t, p) {
+		require.Equal(t, want.Number, numbers[i])
+		got, err := p.EntryAt(offsets[i])
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	require.Len(t, offsets, p.Counts().Total)
+	for _, wrong := range []int64{-1, 3, offsets[0] + 1, int64(len(content)) - 5, int64(len(content)), 1 << 40} {
+		_, err := p.EntryAt(wrong)
+		require.Error(t, err, wrong)
+	}
+}

@@ -146,10 +146,10 @@ type blockSums struct {
 	blocks []uint64
 }
 
-// verify reads the whole plan and checks its structure, order, counts and digest.
-func (p *Plan) verify() error {
+// verify reads the whole plan, checks its structure, order, counts and digest, and calls each for its entries.
+func (p *Plan) verify(each func(*Entry, int64)) error {
 	digest := newDigester(p.size - int64(digestEnd))
-	err := p.verifyLines(&lineReader{plan: p, digest: digest})
+	err := p.verifyLines(&lineReader{plan: p, digest: digest}, each)
 	close(digest.blocks)
 	if found := <-digest.sum; err == nil && found != p.digest {
 		err = p.errorf(p.counts.Total+2, "%w", errEdited)
@@ -158,7 +158,7 @@ func (p *Plan) verify() error {
 }
 
 // verifyLines checks all but the digest.
-func (p *Plan) verifyLines(r *lineReader) error {
+func (p *Plan) verifyLines(r *lineReader, each func(*Entry, int64)) error {
 	fail := func(line int, err error) error { return p.errorf(line, "%w", err) }
 	header, err := r.next()
 	switch {
@@ -206,6 +206,7 @@ func (p *Plan) verifyLines(r *lineReader) error {
 		if e.Decision.Action == rules.Resubmit {
 			index.add(&e, start)
 		}
+		each(&e, start)
 	}
 }
 
