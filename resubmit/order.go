@@ -470,6 +470,7 @@ func (o *order) finish(outcome protocol.Outcome, why string) {
 	}
 	if outcome == protocol.Blocked {
 		o.blocker = cmp.Or(o.blocker, o.step.Blocker)
+		o.item.BlockedBy = o.blocker
 		o.x.tally.block(o.blocker)
 	}
 	if o.counted.CompareAndSwap(false, true) {

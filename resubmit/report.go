@@ -110,6 +110,8 @@ type Item struct {
 	DoneAt   time.Time `json:"doneAt"`
 	// Earlier reports that an earlier run of the same plan has recorded the outcome, at DoneAt.
 	Earlier bool `json:"earlier,omitempty"`
+	// BlockedBy is the number of the order that blocks a blocked one.
+	BlockedBy string `json:"blockedBy,omitempty"`
 	// CorrelationID is that of the last error that had one, for support.
 	CorrelationID string `json:"correlationId,omitempty"`
 }

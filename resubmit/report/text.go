@@ -14,7 +14,7 @@ import (
 // How many blocking orders and groups of repeated failures the text names.
 const (
 	maxBlocked = 10
-	maxGroups  = 5
+	maxShownGroups  = 5
 )
 
 // Text returns a report in a few lines for people, without the single orders. Each line ends with a line break. It has
@@ -44,7 +44,7 @@ func Text(r *resubmit.Report) string {
 		line("  and others by %d further orders: see Report.Blockers", rest)
 	}
 	if r.FailedAgain != nil {
-		for _, g := range r.FailedAgain.Groups[:min(maxGroups, len(r.FailedAgain.Groups))] {
+		for _, g := range r.FailedAgain.Groups[:min(maxShownGroups, len(r.FailedAgain.Groups))] {
 			line("  %d failed again (%s): %s", g.Count, g.Class, cmp.Or(text.Short(g.Template), "no reason reported"))
 		}
 	}
