@@ -13,8 +13,8 @@ import (
 
 // How many blocking orders and groups of repeated failures the text names.
 const (
-	maxBlocked = 10
-	maxShownGroups  = 5
+	maxBlocked     = 10
+	maxShownGroups = 5
 )
 
 // Text returns a report in a few lines for people, without the single orders. Each line ends with a line break. It has
