@@ -28,6 +28,7 @@ const (
 	EventLogOpened         = "opened"        // a process opened the log
 	EventRecovered         = "recovered"     // an incomplete last line or head was repaired on opening
 	EventLogClosed         = "closed"        // the process closed the log
+	EventAct               = "act"           // a person is about to do what State says, see Log.Act
 	EventPlanStarted       = "plan"          // a plan is being applied
 	EventDecision          = "decision"      // the decision of the plan for one order
 	EventDecisionsRecorded = "decisions-end" // all decisions of the plan were recorded
@@ -74,7 +75,8 @@ type Line struct {
 	Found         []string                `json:"found,omitempty"`         // requests, or listed orders
 	Counts        *plan.ActionCounts      `json:"counts,omitempty"`        // of the plan
 	Result        *resubmit.OutcomeCounts `json:"result,omitempty"`        // the outcomes of the run
-	State         string                  `json:"state,omitempty"`         // of the breaker, the run or the process
+	State         string                  `json:"state,omitempty"`         // of the breaker, run or process; the act
+	By            string                  `json:"by,omitempty"`            // the person who acts
 	Until         time.Time               `json:"until,omitzero"`          // when a wait ends
 	Rate          float64                 `json:"rate,omitempty"`          // calls per second; -1 means no limit
 	Call          int                     `json:"call,omitempty"`          // links a push and its answer

@@ -300,6 +300,18 @@ func (l *Log) add(line Line) error {
 	return l.write(line)
 }
 
+// Act writes what a person is about to do: State says what, By who, and Why, Plan, Order and others as it needs. The
+// line is on disk when Act returns. Do nothing after an error.
+func (l *Log) Act(line Line) error {
+	line.Event = EventAct
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.write(line); err != nil {
+		return err
+	}
+	return l.syncFiles()
+}
+
 // write writes a line. Called with l.mu held, or by Open.
 func (l *Log) write(line Line) error {
 	switch {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/audit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
@@ -40,6 +41,9 @@ func (s *session) admit(run *Run, p *plan.Plan) error {
 	if len(s.cfg.Runner.Require) > 0 {
 		reasons = append(reasons, "every plan must be signed")
 	}
+	if run.Review {
+		reasons = append(reasons, "it was made for review")
+	}
 	if len(reasons) == 0 {
 		return nil
 	}
@@ -56,10 +60,10 @@ func (s *session) admit(run *Run, p *plan.Plan) error {
 }
 
 // approval returns the approval of a plan: its signature by one of the approvers.
-func (s *session) approval(p *plan.Plan) (*plan.Signature, error) {
-	keys := s.cfg.Approvers
+func (d *Dir) approval(p *plan.Plan) (*plan.Signature, error) {
+	keys := d.cfg.Approvers
 	if len(keys) == 0 {
-		path, err := userFile(&s.cfg.Systems, keySuffix)
+		path, err := userFile(&d.cfg.Systems, keySuffix)
 		if err != nil {
 			return nil, err
 		}
@@ -81,48 +85,93 @@ func publicOf(key ed25519.PrivateKey) ed25519.PublicKey {
 }
 
 // Approve approves the plan with a digest, which must be the one that waits: it signs the plan file in the name of by,
-// or of the user of this process if that is "". key must be one of Config.Approvers; if there are none, it is nil, and
-// a key of this user outside of the directory is used, which is made at the first approval. The next [Dir.Once] applies
-// the plan.
+// or of the user of this process if that is "". by may name a role and an address as well; the audit log of the run has
+// it before the approval takes effect. The next [Dir.Once] applies the plan. Approving a plan again, or one that is
+// being applied, changes nothing.
+//
+// key must be one of Config.Approvers; if there are none, it is nil, and a key of this user outside of the directory is
+// used, which is made at the first approval. The error matches [ErrNoRun] if the plan was replaced or has ended.
 func (d *Dir) Approve(digest, by string, key ed25519.PrivateKey) error {
-	lock, err := d.takeLock()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = lock.Release() }() // the system does it at the latest when this process ends
-	run, err := d.unfinished(digest)
-	if err != nil {
-		return err
-	}
-	switch {
-	case digest == "":
+	if digest == "" {
 		return errors.New("state: the digest is empty; give that of the plan that was reviewed")
+	}
+	run, err := d.approvable(digest)
+	if err != nil || d.approved(run) {
+		return err
+	}
+	s, err := d.takeLock()
+	if err != nil {
+		return err
+	}
+	defer s.release()
+	if run, err = d.approvable(digest); err != nil || d.approved(run) {
+		return err
+	}
+	if key, err = d.approvalKey(key); err != nil {
+		return err
+	}
+	return s.approve(run, cmp.Or(by, d.owner), key)
+}
+
+// approvable returns the run of the plan with a digest: the unfinished one, or the newest one if it was approved and
+// has been applied since.
+func (d *Dir) approvable(digest string) (*Run, error) {
+	run, err := d.unfinished(digest)
+	if last, _, read := d.runs.newest(); read == nil && last.applied() && last.Digest == digest && d.approved(last) {
+		return last, nil
+	}
+	return run, err
+}
+
+// approved reports whether there is a valid approval of the plan of a run.
+func (d *Dir) approved(run *Run) bool {
+	p, err := d.OpenPlan(run)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = p.Close() }() // only read
+	_, err = d.approval(p)
+	return err == nil
+}
+
+// approvalKey returns the key that signs an approval: the given one, or that of this user.
+func (d *Dir) approvalKey(key ed25519.PrivateKey) (ed25519.PrivateKey, error) {
+	switch {
 	case key == nil && len(d.cfg.Approvers) > 0:
-		return errors.New("state: Config.Approvers says who approves plans; give the key of one of them")
+		return nil, errors.New("state: Config.Approvers says who approves plans; give the key of one of them")
 	case key == nil:
 		path, err := userFile(&d.cfg.Systems, keySuffix)
 		if err == nil {
 			key, err = plan.ApprovalKey(path)
 		}
-		if err != nil {
-			return failed("load the key for approvals", err)
-		}
+		return key, failed("load the key for approvals", err)
 	case len(key) != ed25519.PrivateKeySize ||
 		!slices.ContainsFunc(d.cfg.Approvers, func(k ed25519.PublicKey) bool { return k.Equal(publicOf(key)) }):
-		return errors.New("state: the key is none of Config.Approvers; give the key of one of them")
+		return nil, errors.New("state: the key is none of Config.Approvers; give the key of one of them")
 	}
-	p, err := d.OpenPlan(run) // compares the digest
+	return key, nil
+}
+
+// approve signs the plan of a run.
+func (s *session) approve(run *Run, by string, key ed25519.PrivateKey) error {
+	p, err := s.OpenPlan(run) // compares the digest
 	if err != nil {
 		return err
 	}
 	defer func() { _ = p.Close() }() // only read
-	signature, err := p.Sign(key, cmp.Or(by, d.owner))
-	if err == nil {
-		err = durable.Replace(d.runs.file(run, planFile)+".sig", signature.Line(), 0o600)
+	signature, err := p.Sign(key, by)
+	if err != nil {
+		return failed("approve the plan", err)
+	}
+	if err := s.act(run, audit.Line{State: "approve", By: by, Plan: run.Digest}); err != nil {
+		return err
+	}
+	if err = s.runs.step("write the approval"); err == nil {
+		err = durable.Replace(s.runs.file(run, planFile)+".sig", signature.Line(), 0o600)
 	}
 	if err != nil {
 		return failed("approve the plan", err)
 	}
-	d.log.Info("plan approved", "run", run.ID, "digest", digest, "by", signature.Signer)
+	s.log.Info("plan approved", "run", run.ID, "digest", run.Digest, "by", signature.Signer)
 	return nil
 }

@@ -80,3 +80,18 @@ func (s *session) auditHead(path string, who audit.Who) (audit.Head, error) {
 	err = log.Close() // adds a line
 	return log.Head(), err
 }
+
+// act records what a person is about to do to a run, in its audit log and on disk. Without the record, it is not done.
+func (s *session) act(run *Run, line audit.Line) error {
+	if err := s.runs.step("write " + auditFile); err != nil {
+		return failed("write "+auditFile, err)
+	}
+	if s.auditLog != nil {
+		return s.auditLog.Act(line)
+	}
+	log, err := s.openAudit(run)
+	if err != nil {
+		return err
+	}
+	return failed("write the audit log", cmp.Or(log.Act(line), log.Close()))
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/audit"
 )
 
 // Action is what a command does.
@@ -35,7 +36,7 @@ type Command struct {
 	Version int       `json:"version"`
 	Action  Action    `json:"action"`
 	Run     string    `json:"run"` // the digest of the plan; "" in Control: the current run
-	By      string    `json:"by"`  // who gives it; "" in Control: the user of this process
+	By      string    `json:"by"`  // who gives it, with role and address if known; "" in Control: the user of this process
 	At      time.Time `json:"at"`  // set by Control
 	Why     string    `json:"why,omitempty"`
 	// Rate is the new rate limit in calls per second, up to Limits.MaxRate. For ActionRate only.
@@ -169,16 +170,20 @@ func (s *session) execute(c *Command, run *Run, r runner) error {
 	if c.Why != "" {
 		by += ": " + text.Short(c.Why)
 	}
+	if err := s.checkRate(c); err != nil {
+		s.log.Warn("a command is rejected", "error", err)
+		return nil
+	}
+	line := audit.Line{State: string(c.Action), By: text.Short(c.By), Why: text.Short(c.Why), Rate: c.Rate, Plan: c.Run}
+	if err := s.act(run, line); err != nil {
+		return err
+	}
 	switch c.Action {
 	case ActionPause:
 		run.Paused = &Pause{By: text.Short(c.By), At: c.At, Why: text.Short(c.Why)}
 	case ActionResume:
 		run.Paused = nil
 	case ActionRate:
-		if err := s.checkRate(c); err != nil {
-			s.log.Warn("a command is rejected", "error", err)
-			return nil
-		}
 		run.Rate = c.Rate
 	case ActionDrain, ActionCancel:
 		if r != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/audit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
@@ -113,12 +114,6 @@ const lockWait = 200 * time.Millisecond
 
 func (d *Dir) lockPath() string { return filepath.Join(d.path, "lock") }
 
-// takeLock takes the lock, or returns a *LockedError.
-func (d *Dir) takeLock() (*durable.Lock, error) {
-	lock, err := durable.AcquireLock(d.lockPath(), d.cfg.Program, lockWait)
-	return lock, failed("take the lock", err)
-}
-
 // session is the time in which this process has the lock of a directory.
 type session struct {
 	*Dir
@@ -126,17 +121,27 @@ type session struct {
 	journal  resubmit.Journal
 	closing  func() error  // of the journal
 	anchored plan.Position // as stored in the anchor by this session
+	auditLog *audit.Log    // of the run that is being applied; nil otherwise
 }
 
+// takeLock begins a session without the journal, or returns a *LockedError.
+func (d *Dir) takeLock() (*session, error) {
+	lock, err := durable.AcquireLock(d.lockPath(), d.cfg.Program, lockWait)
+	return &session{Dir: d, lock: lock}, failed("take the lock", err)
+}
+
+// release ends a session without the journal.
+func (s *session) release() { _ = s.lock.Release() } // the system does it at the latest when this process ends
+
+// begin begins a session with the journal.
 func (d *Dir) begin(ctx context.Context) (*session, error) {
-	lock, err := d.takeLock()
+	s, err := d.takeLock()
 	if err != nil {
 		return nil, err
 	}
-	s := &session{Dir: d, lock: lock}
 	defer func() {
 		if s.closing == nil { // after an error, which says more, or a panic of the journal
-			_ = lock.Release()
+			s.release()
 		}
 	}()
 	if err := d.runs.sweep(d.cfg.Retention); err != nil {

@@ -100,9 +100,11 @@ func TestLock(t *testing.T) {
 		w := newWorld(t, orders(3)...)
 		release := running(t, w)
 		d := w.open()
+		busy, err := d.Status()
+		require.NoError(t, err)
 		for name, call := range map[string]func() error{
 			"Once":    func() error { return errorOf(d.Once(t.Context(), OnceOptions{})) },
-			"Approve": func() error { return d.Approve("sha256:x", "ben", nil) },
+			"Approve": func() error { return d.Approve(busy.Run.Digest, "ben", nil) },
 			"Recover": func() error { return Recover(t.Context(), w.dir, w.cfg, "") },
 		} {
 			err := call()
@@ -112,7 +114,7 @@ func TestLock(t *testing.T) {
 			require.Equal(t, "nightly", locked.Holder.Program)
 			require.Equal(t, os.Getpid(), locked.Holder.PID)
 		}
-		_, err := d.Runs()
+		_, err = d.Runs()
 		require.NoError(t, err)
 		_, err = d.VerifyAudit()
 		require.NoError(t, err)

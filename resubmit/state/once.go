@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
@@ -134,7 +132,8 @@ func (d *Dir) once(ctx context.Context, o OnceOptions, r *Result) (due time.Time
 	if o.Continue {
 		return time.Time{}, nil
 	}
-	if run, err = s.plan(ctx, &o); err != nil {
+	run, err = s.plan(ctx, o.Plan, Run{For: text.Short(o.For), PlannedBy: s.owner}, nil)
+	if err != nil {
 		return time.Time{}, err
 	}
 	return run.Due, s.work(ctx, run, &o, r)
@@ -148,7 +147,7 @@ func (s *session) continues(run *Run, newPlan string) (bool, error) {
 		return false, nil
 	case !run.StartedAt.IsZero() || run.Paused != nil:
 		return true, nil
-	case run.For != "" && newPlan != "":
+	case run.For != "" && newPlan != "" && !run.Review:
 		return false, s.runs.end(run, EndStale, "it was replaced by a newer plan")
 	case time.Since(run.PlannedAt) < s.cfg.Limits.ApprovalTime:
 		return true, nil
@@ -164,62 +163,6 @@ func (s *session) continues(run *Run, newPlan string) (bool, error) {
 	return false, s.runs.end(run, EndStale, "it was not applied in time: "+err.Error())
 }
 
-// plan makes a plan. Its run appears in runs/ when it is complete.
-func (s *session) plan(ctx context.Context, o *OnceOptions) (*Run, error) {
-	cfg := s.planConfig(o.Plan, s.journal)
-	draft := filepath.Join(s.runs.path, hidden+"plan")
-	if err := os.Mkdir(draft, 0o700); err != nil {
-		return nil, failed("make a plan", err)
-	}
-	defer func() { _ = os.RemoveAll(draft) }() // else the next session does
-	err := s.runs.step("write " + planFile)
-	if err == nil {
-		_, err = s.writePlan(ctx, cfg, filepath.Join(draft, planFile))
-	}
-	if err != nil {
-		return nil, failed("make a plan", err)
-	}
-	p, err := plan.Open(filepath.Join(draft, planFile))
-	if err != nil {
-		return nil, err
-	}
-	run := &Run{
-		Kind: runFormat.Kind, Version: runFormat.Version, Digest: p.Digest(), Counts: p.Counts(), Due: p.Due(),
-		PlannedAt: p.Header().CreatedAt, Owner: s.owner, For: text.Short(o.For),
-	}
-	_ = p.Close() // only read
-	if run.ID, err = s.runs.newID(run); err != nil {
-		return nil, err
-	}
-	if err := runFormat.WriteFile(filepath.Join(draft, runFile), *run, 0o600); err != nil {
-		return nil, failed("write "+runFile, err)
-	}
-	if err := s.runs.step("add the run"); err != nil {
-		return nil, failed("add the run", err)
-	}
-	return run, failed("add the run", durable.Rename(draft, filepath.Join(s.runs.path, run.ID)))
-}
-
-// planConfig returns the configuration of the planner. plan may be nil.
-func (d *Dir) planConfig(plan *resubmit.PlanConfig, j resubmit.Journal) resubmit.PlanConfig {
-	cfg := *cmp.Or(plan, &d.cfg.Plan)
-	cfg.Systems, cfg.Policy, cfg.Journal, cfg.Calendar = d.cfg.Systems, d.cfg.Policy, j, d.cfg.Calendar()
-	return cfg
-}
-
-// OpenPlan opens the plan of a run, and rejects one that was edited or replaced. Close it.
-func (d *Dir) OpenPlan(run *Run) (*plan.Plan, error) {
-	p, err := plan.Open(d.runs.file(run, planFile))
-	if err == nil && p.Digest() != run.Digest {
-		_ = p.Close() // only read
-		err = fmt.Errorf("the plan was replaced: its digest is %s, and was %s", p.Digest(), run.Digest)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("state: run %s: %w; put the file back, or end the run: %s cancel", run.ID, err, d.cfg.Command)
-	}
-	return p, nil
-}
-
 // work applies the plan of a run, if it may be applied now.
 func (s *session) work(ctx context.Context, run *Run, o *OnceOptions, r *Result) error {
 	r.Runs = append(r.Runs, run)
@@ -232,11 +175,11 @@ func (s *session) work(ctx context.Context, run *Run, o *OnceOptions, r *Result)
 		return err
 	}
 	defer func() { _ = p.Close() }() // only read
-	switch n := p.Counts(); {
-	case n.Resubmit == 0 && n.Wait == 0:
-		return s.runs.end(run, EndNothing, "")
-	case n.Resubmit == 0:
-		return cmp.Or(s.runs.end(run, EndTooEarly, ""), error(&resubmit.TooEarlyError{Due: run.Due, Wait: n.Wait}))
+	if how := run.nothing(); how != "" {
+		if err := s.runs.end(run, how, ""); err != nil || how == EndNothing {
+			return err
+		}
+		return &resubmit.TooEarlyError{Due: run.Due, Wait: run.Counts.Wait}
 	}
 	if err := s.admit(run, p); err != nil {
 		return err
@@ -268,7 +211,8 @@ func (s *session) apply(ctx context.Context, run *Run, p *plan.Plan, applying fu
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Close() }() // a second time, except after an error
+	s.auditLog = log
+	defer func() { s.auditLog = nil; _ = log.Close() }() // a second time, except after an error
 	r, err := s.newRunner(log.Wrap(cfg))
 	if err != nil {
 		return err

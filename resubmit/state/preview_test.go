@@ -56,7 +56,7 @@ func TestPreview(t *testing.T) {
 	require.NoError(t, err)
 	lock, err := d.takeLock() // another process plans
 	require.NoError(t, err)
-	defer func() { _ = lock.Release() }()
+	defer lock.release()
 	other := w.cfg.Plan
 	other.OverrideIfFound = []string{"SO1"}
 	p, err = d.Preview(t.Context(), &other)

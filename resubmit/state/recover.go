@@ -19,11 +19,11 @@ func Recover(ctx context.Context, dir string, cfg Config, why string) error {
 	if err != nil {
 		return err
 	}
-	lock, err := d.takeLock()
+	s, err := d.takeLock()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = lock.Release() }() // the system does it at the latest when this process ends
+	defer s.release()
 	j := d.cfg.Journal
 	if j == nil {
 		kept, summary, err := journal.Recover(d.journalPath())

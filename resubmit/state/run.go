@@ -26,6 +26,10 @@ type Run struct {
 	Digest    string            `json:"digest"`
 	Counts    plan.ActionCounts `json:"counts"`
 	PlannedAt time.Time         `json:"plannedAt"`
+	// PlannedBy is who made the plan: a person, or a process.
+	PlannedBy string `json:"plannedBy,omitempty"`
+	// Review reports that the plan was made by [Dir.Plan], and needs an approval even within Limits.
+	Review bool `json:"review,omitempty"`
 	// For says what the plan is for, such as the maintenance that a watcher handles; "" if nobody said so.
 	For string `json:"for,omitempty"`
 	// Due is when the first order that waits is due; zero if that is not known, or if none waits.
@@ -101,6 +105,18 @@ func (r *Run) Ended() bool { return r.End != "" }
 
 // applied reports whether the plan was applied, at least in part.
 func (r *Run) applied() bool { return r != nil && !r.StartedAt.IsZero() && r.End != EndStale }
+
+// nothing returns how a run ends at once, because no order can be resubmitted; "" if one can.
+func (r *Run) nothing() End {
+	switch {
+	case r.Counts.Resubmit > 0:
+		return ""
+	case r.Counts.Wait > 0:
+		return EndTooEarly
+	default:
+		return EndNothing
+	}
+}
 
 // String describes the run on one line, without its report.
 func (r *Run) String() string {
