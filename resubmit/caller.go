@@ -26,6 +26,9 @@ const lastGrace = time.Second
 // probeTimeout limits one probe of Connect, and one trial of Commerce.
 const probeTimeout = 30 * time.Second
 
+// connectName is what Connect is called in errors and events.
+const connectName = "Connect"
+
 // caller makes all calls of a run to the systems. It keeps to the rate limit and to Retry-After, waits while Commerce
 // does not answer, lowers the rate when a system is overloaded, and ends the run if credentials are refused.
 type caller struct {
@@ -46,7 +49,7 @@ type caller struct {
 	reading, pushing, asking, listing latency
 	readAccess, pushAccess            access
 	connectDown                       atomic.Pointer[sighting]
-	clocks                            clockskew.Clocks
+	clocks, connectClock              clockskew.Clocks
 }
 
 // sighting is when and why Connect was last seen down.
@@ -127,14 +130,14 @@ func (c *caller) requests(ctx context.Context, keys []connect.RequestKey) (
 	if err := c.pace.Wait(ctx, throttle.Any); err != nil {
 		return nil, err
 	}
-	err = c.call(ctx, &c.asking, &callLimiter{caller: c, who: "Connect"}, func(ctx context.Context) (err error) {
+	err = c.call(ctx, &c.asking, &callLimiter{caller: c, who: connectName}, func(ctx context.Context) (err error) {
 		found, err = c.cfg.Requests.LatestRequests(ctx, keys)
 		return err
 	})
 	if err != nil && ctx.Err() == nil && saysDown(err) {
 		c.seenDown("a look-up failed: " + text.Short(err.Error()))
 	}
-	c.checkAccess("Connect", "looking up requests", err)
+	c.checkAccess(connectName, "looking up requests", err)
 	return found, err
 }
 
@@ -169,12 +172,12 @@ func (c *caller) probe(ctx context.Context) (p connect.Probe, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	err = c.call(ctx, nil, &callLimiter{caller: c, who: "Connect"}, func(ctx context.Context) (err error) {
+	err = c.call(ctx, nil, &callLimiter{caller: c, who: connectName}, func(ctx context.Context) (err error) {
 		p, err = c.cfg.Prober.Probe(ctx)
 		return err
 	})
 	c.noteRetryAfter(p.Err)
-	c.checkAccess("Connect", "probing it", err)
+	c.checkAccess(connectName, "probing it", err)
 	if err != nil || p.Class != connect.ClassUp {
 		c.seenDown("a probe found it " + string(p.Class))
 	}
@@ -234,7 +237,7 @@ func (c *caller) noteRetryAfter(err error) {
 	if e, ok := errors.AsType[*commerce.Error](err); ok {
 		after = e.RetryAfter
 	} else if e, ok := errors.AsType[*connect.Error](err); ok {
-		who, after = "Connect", e.RetryAfter
+		who, after = connectName, e.RetryAfter
 	}
 	if after > 0 {
 		c.cfg.Logger.Warn("a system sent Retry-After", "system", who, "retryAfter", after)
@@ -295,6 +298,9 @@ func (l *callLimiter) ReportRetryAfter(d time.Duration) { l.caller.pause(l.who, 
 // ReportDate implements ratelimit.Limiter.
 func (l *callLimiter) ReportDate(host string, server, local time.Time) {
 	l.caller.clocks.ReportDate(host, server, local)
+	if l.who == connectName {
+		l.caller.connectClock.ReportDate(host, server, local)
+	}
 }
 
 // took returns how much of the call was spent waiting.

@@ -423,24 +423,32 @@ func (o *order) lookUp() {
 	}
 	l := protocol.LookUp{Err: err, Down: o.x.connectDown(rec.FirstClaimAt)}
 	if err == nil {
-		l.Request, l.Forbidden = o.made(found, rec.FirstClaimAt)
+		l.Request, l.Forbidden = o.made(found, &rec)
 	}
 	o.machine.LookedUp(l, time.Now())
 }
 
+// connectClockError is how far a time of Connect may be off by its own clock, as far as its answers show it: they show
+// seconds and take a while, and may come from another machine than the one that makes requests (inferred).
+const connectClockError = 5 * time.Second
+
 // made returns the request in Connect that was certainly made since the first push, and why another push is forbidden.
-func (o *order) made(found map[connect.RequestKey][]connect.LatestRequest, since time.Time) (request,
+func (o *order) made(found map[connect.RequestKey][]connect.LatestRequest, rec *protocol.Order) (request,
 	forbidden string) {
+	since, clockError := rec.FirstClaimInConnect, connectClockError
+	if since.IsZero() || since.Sub(rec.FirstClaimAt).Abs() > failure.MaxClockSkew { // too far off to be true
+		since, clockError = rec.FirstClaimAt, failure.MaxClockSkew
+	}
 	if since.IsZero() {
 		return "", "when it was first pushed is not known, since the clock was set back"
 	}
 	for _, k := range o.requestKeys() {
 		for _, n := range found[k] {
 			created, id := n.Request.Created, text.Short(n.Request.ID)
-			if created.After(since.Add(failure.MaxClockSkew)) {
+			if created.After(since.Add(clockError)) {
 				return id, ""
 			}
-			if created.After(since.Add(-failure.MaxClockSkew)) {
+			if created.After(since.Add(-clockError)) {
 				forbidden = fmt.Sprintf("in Connect %s was made at %s, so that a push may have been accepted", id,
 					created.UTC().Format(time.RFC3339))
 			}

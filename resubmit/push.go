@@ -66,7 +66,8 @@ func (a *attempt) claim() {
 		o.journalFailed(err)
 		return
 	}
-	records := o.machine.Claim(lanes, time.Now())
+	now := time.Now()
+	records := o.machine.Claim(lanes, now, o.x.caller.connectClock.Time(now))
 	if records == nil {
 		return
 	}

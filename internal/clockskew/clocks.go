@@ -16,8 +16,8 @@ type Clocks struct {
 
 // reading is one answer.
 type reading struct {
-	ahead  time.Duration
-	server time.Time
+	ahead         time.Duration
+	server, local time.Time
 }
 
 const (
@@ -41,7 +41,7 @@ func (c *Clocks) ReportDate(host string, server, local time.Time) {
 	if !known && len(c.readings) == maxHosts {
 		return
 	}
-	all = append(all, reading{ahead: local.Sub(server), server: server})
+	all = append(all, reading{local.Sub(server), server, local})
 	c.readings[host] = all[max(0, len(all)-kept):]
 }
 
@@ -68,6 +68,29 @@ func smallestConfirmed(all []reading) (time.Duration, bool) {
 		}
 	}
 	return 0, false
+}
+
+// Time returns what the clock of the only host shows when the local clock shows now. It returns the zero time if that
+// is not known: several hosts have answered, neither another answer nor the local clock confirms the last answer, or the
+// local clock was set or stopped since.
+func (c *Clocks) Time(now time.Time) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.readings) != 1 {
+		return time.Time{}
+	}
+	for _, all := range c.readings {
+		last := all[len(all)-1]
+		ahead, known := smallestConfirmed(all)
+		if !known && len(all) == 1 {
+			ahead, known = last.ahead, last.ahead.Abs() <= tolerance
+		}
+		elapsed, onWall := now.Sub(last.local), now.Round(0).Sub(last.local.Round(0))
+		if known && last.ahead-ahead <= tolerance && (elapsed-onWall).Abs() <= tolerance {
+			return now.Add(-ahead)
+		}
+	}
+	return time.Time{}
 }
 
 // Suspected returns the host with the largest difference that may be real, and how far the local clock is ahead of

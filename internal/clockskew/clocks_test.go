@@ -93,6 +93,41 @@ func TestSuspected(t *testing.T) {
 	}
 }
 
+func TestTime(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		answers []at
+		want    time.Duration // after the local clock
+		known   bool
+	}{
+		"nothing":                              {nil, 0, false},
+		"one answer that the local confirms":   {[]at{{0, 2 * time.Second}}, -2 * time.Second, true},
+		"one answer that nothing confirms":     {[]at{{0, time.Minute}}, 0, false},
+		"two answers agree":                    {[]at{{0, time.Minute}, {2, time.Minute + time.Second}}, -time.Minute, true},
+		"two answers contradict":               {[]at{{0, time.Hour}, {2, 0}}, 0, false},
+		"the clock was set before the answers": {[]at{{0, 0}, {2, 0}, {4, -time.Minute}, {5, -time.Minute}}, time.Minute, true},
+		"the clock was set before the last":    {[]at{{0, 0}, {2, 0}, {4, time.Minute}}, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var clocks clockskew.Clocks
+			for _, a := range test.answers {
+				local := noon.Add(time.Duration(a.second) * time.Second)
+				clocks.ReportDate("connect.test", local.Add(-a.ahead), local)
+			}
+			want := time.Time{}
+			if test.known {
+				want = noon.Add(time.Minute + test.want)
+			}
+			require.Equal(t, want, clocks.Time(noon.Add(time.Minute)))
+			clocks.ReportDate("other.test", noon, noon)
+			if test.answers != nil {
+				require.Zero(t, clocks.Time(noon), "there are two hosts")
+			}
+		})
+	}
+}
+
 func TestWorstOfManyHosts(t *testing.T) {
 	t.Parallel()
 	var clocks clockskew.Clocks

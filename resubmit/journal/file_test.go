@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -520,4 +521,59 @@ func TestPositionOfAnEarlierProcess(t *testing.T) {
 		System: "ordermanager", BaseURL: "https://mn.example.net", IDSpace: "aps", After: p,
 	})
 	require.NoError(t, err)
+}
+
+func TestAllFieldsAreKept(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "journal")
+	j := open(t, path)
+	begin(t, j)
+	records := []protocol.Record{
+		{Key: protocol.OrderKey("1"), Order: new(protocol.Order)},
+		{Key: protocol.Key{Kind: protocol.KindLane, ID: "s"}, Lane: new(protocol.Lane)},
+		{Key: protocol.Key{Kind: protocol.KindSystem, ID: "s"}, System: new(protocol.System)},
+		{Key: protocol.Key{Kind: protocol.KindRun, ID: "r"}, Run: new(protocol.Run)},
+	}
+	fill(t, reflect.ValueOf(records[0].Order).Elem())
+	fill(t, reflect.ValueOf(records[1].Lane).Elem())
+	fill(t, reflect.ValueOf(records[2].System).Elem())
+	fill(t, reflect.ValueOf(records[3].Run).Elem())
+	records[3].Run.LeaseEnd = time.Time{} // the journal sets it
+	put(t, j, resubmit.Durable, records...)
+	require.NoError(t, j.Close())
+	j = open(t, path)
+	for _, r := range records {
+		kept := get(t, j, r.Key)
+		if kept.Run != nil {
+			kept.Run.LeaseEnd = time.Time{}
+		}
+		r.Version = kept.Version
+		require.Equal(t, r, kept)
+	}
+}
+
+// fill sets each field of a struct to another value than its zero.
+func fill(t *testing.T, v reflect.Value) {
+	t.Helper()
+	for i := range v.NumField() {
+		switch f := v.Field(i); f.Interface().(type) {
+		case time.Time:
+			f.Set(reflect.ValueOf(time.Date(2026, 5, 4, 12, i, 0, i, time.UTC)))
+		case []string:
+			f.Set(reflect.ValueOf([]string{fmt.Sprint(i), "x"}))
+		default:
+			switch f.Kind() {
+			case reflect.String:
+				f.SetString(fmt.Sprint(i))
+			case reflect.Bool:
+				f.SetBool(true)
+			case reflect.Int:
+				f.SetInt(int64(i))
+			case reflect.Uint64:
+				f.SetUint(uint64(i) + 1)
+			default:
+				require.Fail(t, "unexpected type", "%v", f.Type())
+			}
+		}
+	}
 }

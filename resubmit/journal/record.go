@@ -192,6 +192,7 @@ func orderFields(c *coder, at *time.Time, o *protocol.Order) {
 	textField(c, &o.After)
 	c.texts(&o.Earlier)
 	textField(c, &o.Why)
+	c.instant(&o.FirstClaimInConnect)
 }
 
 // orderNumber returns the number of an order in its encoded fields.

@@ -36,7 +36,7 @@ func TestClaimIsWrittenWithAllLanesBeforeThePush(t *testing.T) {
 
 func TestClaimIsStored(t *testing.T) {
 	s := newStand(t).start().reads(protocol.Reading{})
-	records := s.m.Claim(s.lanes(s.wants(protocol.StepClaim).Lanes), s.now)
+	records := s.m.Claim(s.lanes(s.wants(protocol.StepClaim).Lanes), s.now, s.inConnect)
 	seq, conflict := s.put(records...)
 	require.Nil(t, conflict)
 	s.m.Stored(seq)
@@ -103,6 +103,7 @@ func TestEndedOrderIsResubmittedByALaterPlan(t *testing.T) {
 		Run: "old", Fingerprint: "f", Template: "t", Phase: protocol.Ended, Outcome: protocol.NotMoved,
 		Attempts: 2, Forgiven: 1,
 		Resubmissions: 2, SentAt: noon.Add(-spacing), FirstClaimAt: noon.Add(-time.Hour),
+		FirstClaimInConnect: noon.Add(-2 * time.Hour),
 	})
 	s.start().reads(protocol.Reading{}).claims().next()
 	rec := s.record()
@@ -110,6 +111,7 @@ func TestEndedOrderIsResubmittedByALaterPlan(t *testing.T) {
 	require.Zero(t, rec.Forgiven)
 	require.Equal(t, 3, rec.Resubmissions, "the resubmissions count over all plans")
 	require.Equal(t, noon, rec.FirstClaimAt)
+	require.Zero(t, rec.FirstClaimInConnect, "it is not known now")
 	require.Equal(t, []string{"t"}, rec.Earlier)
 }
 
@@ -205,7 +207,7 @@ func TestClaimIsRepeatedIfALaneChanges(t *testing.T) {
 	s := newStand(t).start().reads(protocol.Reading{}).claims()
 	s.seedLane(protocol.Lane{Newest: "0"})
 	step := s.wants(protocol.StepClaim)
-	s.m.Claim(s.lanes(step.Lanes), s.now)
+	s.m.Claim(s.lanes(step.Lanes), s.now, s.inConnect)
 	s.wants(protocol.StepPush)
 	require.Equal(t, 1, s.record().Attempts, "a claim that was rejected does not count")
 	require.Equal(t, 1, s.record().Resubmissions)

@@ -191,8 +191,11 @@ func (o *Order) nextPush(spacing time.Duration) time.Time {
 	return o.SentAt.Add(spacing)
 }
 
+// forgetFirstClaim notes that when the order was claimed first is not known, or that it was not for this failure.
+func (o *Order) forgetFirstClaim() { o.FirstClaimAt, o.FirstClaimInConnect = time.Time{}, time.Time{} }
+
 // claim makes the record that of a claim.
-func (o *Order) claim(p *Planned, target commerce.Status, now time.Time) {
+func (o *Order) claim(p *Planned, target commerce.Status, now, inConnect time.Time) {
 	o.Phase, o.Outcome, o.Lanes = Claimed, "", p.Lanes
 	o.Attempts++
 	o.Resubmissions++
@@ -200,6 +203,6 @@ func (o *Order) claim(p *Planned, target commerce.Status, now time.Time) {
 	o.Target, o.ClaimedAt, o.Why = target, now, "about to be pushed"
 	o.Refused, o.Gateway, o.SentAt = false, false, time.Time{}
 	if o.FirstClaimAt.IsZero() {
-		o.FirstClaimAt = now
+		o.FirstClaimAt, o.FirstClaimInConnect = now, inConnect
 	}
 }

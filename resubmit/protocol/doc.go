@@ -12,7 +12,7 @@
 //		case protocol.StepRead:
 //			m.Read(reading, now)
 //		case protocol.StepClaim: // with the lanes as they are in the journal
-//			records := m.Claim(lanes, now)
+//			records := m.Claim(lanes, now, time.Time{})
 //			…
 //		}
 //	}

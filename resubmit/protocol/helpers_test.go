@@ -26,9 +26,11 @@ type stand struct {
 	planned protocol.Planned
 	owner   protocol.Owner
 	now     time.Time
-	journal map[protocol.Key]protocol.Record
-	seq     uint64
-	m       *protocol.Machine
+	// inConnect is what the clock of Connect shows; zero if that is not known.
+	inConnect time.Time
+	journal   map[protocol.Key]protocol.Record
+	seq       uint64
+	m         *protocol.Machine
 }
 
 func newStand(t *testing.T) *stand {
@@ -187,7 +189,7 @@ func (s *stand) reads(r protocol.Reading) *stand {
 func (s *stand) claims() *stand {
 	s.Helper()
 	step := s.wants(protocol.StepClaim)
-	s.m.Claim(s.lanes(step.Lanes), s.now)
+	s.m.Claim(s.lanes(step.Lanes), s.now, s.inConnect)
 	return s
 }
 

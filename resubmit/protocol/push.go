@@ -102,8 +102,9 @@ func (m *Machine) readBeforeClaim(r Reading, now time.Time) {
 }
 
 // Claim returns the records that claim the order and its lanes, given the records of the lanes in the journal. It
-// returns none if the order cannot be claimed; Next says what to do then.
-func (m *Machine) Claim(records []Record, now time.Time) []Record {
+// returns none if the order cannot be claimed; Next says what to do then. inConnect is what the clock of Connect shows;
+// zero if that is not known.
+func (m *Machine) Claim(records []Record, now, inConnect time.Time) []Record {
 	c, a := &m.course, &m.attempt
 	c.lanes = knownLanes(records)
 	most, spacing := m.policy.attempts(m.planned.Type, m.planned.Request)
@@ -131,7 +132,7 @@ func (m *Machine) Claim(records []Record, now time.Time) []Record {
 	}
 	before := c.rec
 	a.before, a.claiming, a.claimedAt = &before, true, now
-	c.rec.claim(&m.planned, a.target, now)
+	c.rec.claim(&m.planned, a.target, now, inConnect)
 	c.write(now, true)
 	c.put = append(c.put, c.lanes.taken(&m.planned, now)...)
 	c.stage = stagePush
@@ -247,11 +248,10 @@ func (m *Machine) Answered(a Answer, now time.Time) {
 // pushed again or ends, because a server can act on a push and still refuse it.
 func (m *Machine) refused(a Answer, now time.Time) {
 	c, push := &m.course, &m.attempt
+	first, inConnect := c.rec.FirstClaimAt, c.rec.FirstClaimInConnect
 	c.restore(push.before, now, a.Why)
 	c.rec.Refused, c.rec.SentAt, c.rec.Target, c.rec.ClaimedAt = true, now, push.target, push.claimedAt
-	if c.rec.FirstClaimAt.IsZero() {
-		c.rec.FirstClaimAt = push.claimedAt
-	}
+	c.rec.FirstClaimAt, c.rec.FirstClaimInConnect = first, inConnect
 	c.write(now, false)
 	switch a.Kind {
 	case NotOffered:

@@ -150,14 +150,19 @@ func TestReleasesAreBounded(t *testing.T) {
 }
 
 func TestRefusedPushDoesNotCount(t *testing.T) {
-	s := newStand(t).start().pushes(protocol.RefusedForNow)
+	s := newStand(t)
+	s.inConnect = noon.Add(time.Minute)
+	s.start().pushes(protocol.RefusedForNow)
 	s.wants(protocol.StepAdmit)
 	rec := s.record()
 	require.Zero(t, rec.Attempts+rec.Resubmissions)
 	require.True(t, rec.Refused)
 	require.Equal(t, noon, rec.SentAt)
 	require.Equal(t, noon, rec.FirstClaimAt)
+	require.Equal(t, noon.Add(time.Minute), rec.FirstClaimInConnect)
+	s.inConnect = noon.Add(time.Hour)
 	s.pushes(protocol.Accepted).wants(protocol.StepVerify)
+	require.Equal(t, noon.Add(time.Minute), s.record().FirstClaimInConnect, "of the first claim")
 	require.False(t, s.record().Refused)
 	require.Equal(t, 1, s.record().Attempts)
 }

@@ -83,7 +83,8 @@ func (r Record) KeptAfter(loss time.Time) Record {
 		r.At = loss
 	}
 	if o := r.Order; o != nil && o.ClaimedAt.After(loss) {
-		o.ClaimedAt, o.FirstClaimAt = loss, time.Time{} // when it was claimed first is not known
+		o.ClaimedAt = loss
+		o.forgetFirstClaim()
 	}
 	return r
 }
@@ -210,6 +211,8 @@ type Order struct {
 	// ClaimedAt is when the last claim was made, and FirstClaimAt the first one for this failure.
 	ClaimedAt    time.Time `json:"claimedAt,omitzero"`
 	FirstClaimAt time.Time `json:"firstClaimAt,omitzero"`
+	// FirstClaimInConnect is FirstClaimAt by the clock of Connect; zero if that was not known.
+	FirstClaimInConnect time.Time `json:"firstClaimInConnect,omitzero"`
 	// SentAt is when the last push ended at the latest: its own answer, or its deadline.
 	SentAt time.Time `json:"sentAt,omitzero"`
 	// DoneAt is when the order was first read as done in Commerce; zero before.

@@ -58,7 +58,7 @@ func (p *Policy) notLater(rec *Order, now time.Time) *Order {
 		return rec
 	}
 	rec = rec.clone()
-	rec.FirstClaimAt = time.Time{}
+	rec.forgetFirstClaim()
 	if rec.ClaimedAt.After(now) {
 		rec.ClaimedAt = now
 	}
@@ -95,7 +95,8 @@ func (m *Machine) resume(rec *Order, leaseEnd, now time.Time) {
 		c.rec.Phase, c.rec.Outcome = Open, ""
 		c.rec.Template, c.rec.PlacedAt = m.planned.Template, m.planned.PlacedAt
 		if rec.Phase == Ended { // resubmitted by a later plan
-			c.rec.Attempts, c.rec.Forgiven, c.rec.Refused, c.rec.FirstClaimAt = 0, 0, false, time.Time{}
+			c.rec.Attempts, c.rec.Forgiven, c.rec.Refused = 0, 0, false
+			c.rec.forgetFirstClaim()
 			c.rec.Earlier = rec.earlier()
 		}
 		c.stage = stageAdmit

@@ -300,11 +300,12 @@ func TestClockThatWasSetBack(t *testing.T) {
 	future := noon.Add(time.Hour)
 	s.seed(protocol.Order{
 		Run: "run", Fingerprint: "f", Phase: protocol.Unanswered, Target: "PD",
-		ClaimedAt: future, SentAt: future, FirstClaimAt: future,
+		ClaimedAt: future, SentAt: future, FirstClaimAt: future, FirstClaimInConnect: noon,
 	})
 	s.start().sleeps(noon.Add(10*time.Second + timeout + settle))
 	rec, _ := s.m.Record()
 	require.Zero(t, rec.FirstClaimAt, "when the first push was sent is not known")
+	require.Zero(t, rec.FirstClaimInConnect)
 	require.Equal(t, noon, rec.ClaimedAt)
 	s.passes(2 * time.Hour).restart().reads(protocol.Reading{}).sleeps(s.now.Add(settle)).reads(protocol.Reading{})
 	s.ends(protocol.Unknown, "when it was pushed first is not known")

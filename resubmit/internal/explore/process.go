@@ -276,7 +276,7 @@ func (w *world) reading(p, o int) protocol.Reading {
 // claim claims an order.
 func (w *world) claim(p, o int) {
 	m, t := w.machine(p, o), &w.procs[p].orders[o]
-	records := m.Claim(w.lanes(p), w.now)
+	records := m.Claim(w.lanes(p), w.now, time.Time{})
 	t.claimAt = w.now
 	if len(records) > 0 && !w.write(p, m, true, records) {
 		return
