@@ -71,7 +71,7 @@ func smallestConfirmed(all []reading) (time.Duration, bool) {
 }
 
 // Time returns what the clock of the only host shows when the local clock shows now. It returns the zero time if that
-// is not known: several hosts have answered, neither another answer nor the local clock confirms the last answer, or the
+// is not known: several hosts have answered, neither another answer nor the local clock confirms the last one, or the
 // local clock was set or stopped since.
 func (c *Clocks) Time(now time.Time) time.Time {
 	c.mu.Lock()
