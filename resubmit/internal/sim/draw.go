@@ -49,6 +49,10 @@ func draw(seed uint64, change func(*resubmit.Config)) *scenario {
 		s.limits.Canary.Steps, s.limits.Breaker.Failures = []int{}, -1
 	}
 	s.commerceSkew, s.connectSkew = d.between(-90*time.Second, 90*time.Second), d.between(-90*time.Second, 90*time.Second)
+	if s.connectDate = seed%2 == 0; s.connectDate { // a larger difference closes the gate
+		most := s.limits.Guard/2 - 2*time.Second
+		s.connectSkew = min(max(s.connectSkew, -most), most)
+	}
 	s.poll = pick(d, 0, 3*time.Minute, 5*time.Minute, 5*time.Minute)
 	s.listPage = pick(d, 0, 0, 2, 3)
 	s.asyncHeals = s.twin || d.chance(30)

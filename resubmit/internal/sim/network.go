@@ -337,6 +337,9 @@ func (w *world) serve(r *http.Request, body []byte, c *call, t *inFlight) *answe
 		defer func() { _ = res.Body.Close() }() // in memory
 		data, _ := io.ReadAll(res.Body)         // in memory
 		ans := answer{status: res.StatusCode, header: res.Header, body: data, at: time.Now(), served: true}
+		if c.connect && w.s.connectDate {
+			ans.header.Set("Date", w.connectNow().UTC().Format(http.TimeFormat))
+		}
 		w.mu.Lock()
 		w.answers[callKey{c.kind, c.order}] = ans
 		w.mu.Unlock()

@@ -37,6 +37,7 @@ type scenario struct {
 	commerceSkew time.Duration // of the clock of Commerce
 	connectSkew  time.Duration // of the clock of Connect
 	wholeSeconds bool          // of the clock of Connect, so that requests have the same time
+	connectDate  bool          // the answers of Connect show its clock
 
 	orders      []orderSpec
 	windows     []windowSpec
