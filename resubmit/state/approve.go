@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -42,7 +44,7 @@ func (s *session) admit(run *Run, p *plan.Plan) error {
 		reasons = append(reasons, "every plan must be signed")
 	}
 	if run.Review {
-		reasons = append(reasons, "it was made for review")
+		reasons = append(reasons, "a person must review it")
 	}
 	if len(reasons) == 0 {
 		return nil
@@ -174,4 +176,54 @@ func (s *session) approve(run *Run, by string, key ed25519.PrivateKey) error {
 	}
 	s.log.Info("plan approved", "run", run.ID, "digest", run.Digest, "by", signature.Signer)
 	return nil
+}
+
+// Revoke withdraws the approval of the plan with a digest, which has not begun: it is not applied until it is approved
+// again by a person, even within Limits. by and why say who revokes it and why, for the audit log. The error matches
+// [ErrUnfinished] if the plan has begun, [ErrNoRun] if it was replaced or has ended, and [plan.ErrUnsigned] if it was
+// not approved.
+func (d *Dir) Revoke(digest, by, why string) error {
+	if _, err := d.revocable(digest); err != nil {
+		return err
+	}
+	s, err := d.takeLock()
+	if err != nil {
+		return err
+	}
+	defer s.release()
+	run, err := d.revocable(digest)
+	if err != nil {
+		return err
+	}
+	line := audit.Line{State: "revoke", By: cmp.Or(text.Short(by), d.owner), Why: text.Short(why), Plan: run.Digest}
+	if err := s.act(run, line); err != nil {
+		return err
+	}
+	run.Review = true
+	if err := s.runs.save(run); err != nil {
+		return err
+	}
+	if err := s.runs.step("remove the approval"); err != nil {
+		return failed("revoke the approval", err)
+	}
+	d.log.Info("approval revoked", "run", run.ID, "digest", run.Digest, "by", line.By, "why", line.Why)
+	path := d.runs.file(run, planFile) + ".sig"
+	return failed("revoke the approval", cmp.Or(os.Remove(path), durable.SyncDir(filepath.Dir(path))))
+}
+
+// revocable returns the run whose approval can be withdrawn.
+func (d *Dir) revocable(digest string) (*Run, error) {
+	run, err := d.unfinished(digest)
+	switch {
+	case digest == "":
+		return nil, errors.New("state: the digest is empty; give that of the plan that was approved")
+	case err != nil:
+		return nil, err
+	case !run.StartedAt.IsZero():
+		return nil, fmt.Errorf("state: %w: %s was begun %s, too late to revoke its approval; run: %s drain, or: %s cancel",
+			ErrUnfinished, run.ID, clock(run.StartedAt), d.cfg.Command, d.cfg.Command)
+	case !d.approved(run):
+		return nil, fmt.Errorf("state: run %s: %w", run.ID, plan.ErrUnsigned)
+	}
+	return run, nil
 }

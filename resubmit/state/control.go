@@ -58,7 +58,8 @@ var commandFormat = jsonfile.Format[Command]{
 	},
 }
 
-// ErrNoRun means that there is no run that a command or an approval could be for.
+// ErrNoRun means that there is no run that a command or an approval could be for: its plan was replaced, or it has
+// ended.
 var ErrNoRun = errors.New("no such run is unfinished")
 
 // Control gives a command to the current run. A process that applies the run obeys within about a second, otherwise
@@ -223,6 +224,8 @@ type Status struct {
 	Holder *durable.LockInfo
 	// Commands are those that were not obeyed yet.
 	Commands []Command
+	// Reading is the last one of [Dir.Read]; nil if there is none.
+	Reading *Reading
 }
 
 // Status returns the state of the directory. It takes no lock, and calls no system.
@@ -238,6 +241,9 @@ func (d *Dir) Status() (Status, error) {
 		if c, err := d.commands.read(name); err == nil { // else it is deleted soon
 			s.Commands = append(s.Commands, c)
 		}
+	}
+	if s.Reading, err = d.reading(); err != nil {
+		return s, err
 	}
 	s.Run, s.Previous, err = d.runs.newest()
 	return s, err

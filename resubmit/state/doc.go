@@ -20,6 +20,7 @@
 //	journal.lock, lock      who uses the journal, and who plans or applies
 //	control/                commands that were not obeyed yet, see Command
 //	runs/<time>-<digest>/   one plan: plan.jsonl, plan.jsonl.sig, run.json, audit.jsonl, report.json
+//	overview.jsonl, .json   the failed orders as read by Dir.Read, and when that was or why it failed
 //
 // # Life cycle
 //

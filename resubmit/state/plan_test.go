@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,7 +59,7 @@ func TestPlan(t *testing.T) {
 		for _, o := range []OnceOptions{{}, {Continue: true}, {For: "another maintenance"}} {
 			_, err := w.onceWith(o)
 			need := requireApproval(t, err)
-			require.Equal(t, []string{"it was made for review"}, need.Reasons)
+			require.Equal(t, []string{"a person must review it"}, need.Reasons)
 			require.Equal(t, run.Digest, need.Run.Digest)
 		}
 		require.Empty(t, w.sends())
@@ -275,4 +276,97 @@ func TestCommandsAreRecordedFirst(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(w.dir, "runs", run.ID, reportFile))
 	_, locked := durable.LockHolder(d.lockPath())
 	require.False(t, locked)
+}
+
+func TestRevoke(t *testing.T) {
+	t.Parallel()
+	approved := func(t *testing.T) (*world, *Dir, *Run, func() error) {
+		w := newWorld(t, orders(2)...)
+		key, public := newKey(t)
+		w.cfg.Approvers = append(w.cfg.Approvers, public)
+		w.cfg.Limits.MaxOrders = 1
+		d := w.open()
+		_, err := w.once()
+		run := requireApproval(t, err).Run
+		approve := func() error { return d.Approve(run.Digest, "ben", key) }
+		require.NoError(t, approve())
+		return w, d, run, approve
+	}
+	t.Run("withdraws an approval, also of a plan within the limits", func(t *testing.T) {
+		t.Parallel()
+		w, d, run, approve := approved(t)
+		require.NoError(t, d.Revoke(run.Digest, "ana", "Acme asked us to wait"))
+		w.cfg.Limits.MaxOrders = 500
+		_, err := w.once()
+		require.Equal(t, []string{"a person must review it"}, requireApproval(t, err).Reasons)
+		require.Empty(t, w.sends())
+		require.Equal(t, []string{"approve by ben", "revoke by ana: Acme asked us to wait"}, acts(t, d, run))
+		err = d.Revoke(run.Digest, "ana", "again")
+		oneLine(t, err)
+		require.ErrorIs(t, err, plan.ErrUnsigned)
+		require.NoError(t, approve())
+		_, err = w.once()
+		require.NoError(t, err)
+		require.Len(t, w.sends(), 2)
+	})
+	t.Run("is too late when the run has begun", func(t *testing.T) {
+		t.Parallel()
+		w, d, run, _ := approved(t)
+		accident := errors.New("an accident")
+		w.beforePush = func(context.Context, *fakeRunner, *plan.Entry) error {
+			require.ErrorIs(t, d.Revoke(run.Digest, "ana", ""), ErrUnfinished)
+			return accident
+		}
+		_, err := w.once()
+		require.ErrorIs(t, err, accident)
+		err = d.Revoke(run.Digest, "ana", "")
+		oneLine(t, err)
+		require.ErrorIs(t, err, ErrUnfinished)
+		require.ErrorContains(t, err, "run: am -state DIR drain, or: am -state DIR cancel")
+		w.beforePush = nil
+		_, err = w.once()
+		require.NoError(t, err)
+		require.ErrorIs(t, d.Revoke(run.Digest, "ana", ""), ErrNoRun)
+		require.ErrorContains(t, d.Revoke("", "ana", ""), "the digest is empty")
+	})
+	t.Run("leaves no approval behind, whatever step it is killed in", func(t *testing.T) {
+		t.Parallel()
+		for _, at := range []string{"write " + auditFile, "write " + runFile, "remove the approval"} {
+			w, d, run, _ := approved(t)
+			crash := errors.New("crash")
+			w.step = func(name string) error {
+				if name == at {
+					return crash
+				}
+				return nil
+			}
+			require.ErrorIs(t, d.Revoke(run.Digest, "ana", ""), crash)
+			w.step = func(string) error { return nil }
+			require.NoError(t, d.Revoke(run.Digest, "ana", ""), "it can be repeated")
+			_, err := w.once()
+			requireApproval(t, err)
+		}
+	})
+}
+
+func TestRunByName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, orders(2)...)
+	d := w.open()
+	first := w.plan(d, "ana")
+	w.fail(orders(3)...)
+	second := w.plan(d, "ana")
+	hash := strings.TrimPrefix(second.Digest, "sha256:")
+	for _, name := range []string{second.ID, second.Digest, hash, hash[:4], "sha256:" + hash[:12], hash[:20]} {
+		run, err := d.Run(name)
+		require.NoError(t, err, name)
+		require.Equal(t, second.ID, run.ID, name)
+	}
+	run, err := d.Run(first.ID)
+	require.NoError(t, err)
+	require.Equal(t, EndStale, run.End)
+	for _, name := range []string{"", "sha256:", hash[:3], hash[:20] + "zz", hash + "0", "../runs", second.ID + "x"} {
+		_, err := d.Run(name)
+		require.ErrorIs(t, err, fs.ErrNotExist, name)
+	}
 }

@@ -3,6 +3,7 @@ package state
 import (
 	"cmp"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,7 +29,8 @@ type Run struct {
 	PlannedAt time.Time         `json:"plannedAt"`
 	// PlannedBy is who made the plan: a person, or a process.
 	PlannedBy string `json:"plannedBy,omitempty"`
-	// Review reports that the plan was made by [Dir.Plan], and needs an approval even within Limits.
+	// Review reports that the plan needs an approval by a person even within Limits: it was made by [Dir.Plan], or its
+	// approval was revoked.
 	Review bool `json:"review,omitempty"`
 	// For says what the plan is for, such as the maintenance that a watcher handles; "" if nobody said so.
 	For string `json:"for,omitempty"`
@@ -175,6 +177,40 @@ func (d *Dir) Runs() ([]Run, error) {
 		runs = append(runs, *run)
 	}
 	return runs, nil
+}
+
+// Run returns a run by its ID, by the digest of its plan, or by at least four characters with which the digest begins.
+// The error matches [fs.ErrNotExist] if there is none.
+func (d *Dir) Run(name string) (*Run, error) {
+	names, err := d.runs.names()
+	if err != nil {
+		return nil, err
+	}
+	short := strings.TrimPrefix(name, "sha256:")
+	var found []*Run
+	for _, id := range names {
+		_, digest, _ := strings.Cut(id, "-")
+		if id != name && (len(short) < 4 || !strings.HasPrefix(digest, short[:min(len(short), len(digest))])) {
+			continue
+		}
+		run, err := d.runs.read(id)
+		if err != nil {
+			return nil, err
+		}
+		if id == name || strings.HasPrefix(run.Digest, "sha256:"+short) {
+			found = append(found, run)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return nil, fmt.Errorf("state: run %s: %w; give its name, or the digest of its plan", text.Short(name),
+			fs.ErrNotExist)
+	default:
+		return nil, fmt.Errorf("state: %s may be run %s or %s; give the whole name", text.Short(name), found[0].ID,
+			found[1].ID)
+	}
 }
 
 // Path returns the path of a file of a run, such as "plan.jsonl" or "report.json". The file may not exist.

@@ -16,6 +16,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
 
@@ -170,5 +171,33 @@ func TestOnceWithPlannerAndRunner(t *testing.T) {
 			require.Equal(t, 1, r.Runs[0].Report.Result.Completed)
 			require.Equal(t, map[string]int{"1": 1, "2": 2, "3": 1}, s.pushes)
 		})
+	})
+}
+
+func TestReadWithPlanner(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, dir, cfg := newBusyShop(t, 2*time.Hour)
+		d := open(t, dir, cfg)
+		require.NoError(t, d.Read(t.Context()))
+		require.NoFileExists(t, filepath.Join(dir, "journal"))
+		_, err := d.Once(t.Context(), state.OnceOptions{})
+		require.NoError(t, err)
+		require.Len(t, s.pushes, 3)
+
+		p, err := d.Overview()
+		require.NoError(t, err)
+		require.Equal(t, 3, p.Counts().Resubmit)
+		cfg.Runner.Systems, cfg.Runner.Policy, cfg.Runner.Journal = cfg.Systems, cfg.Policy, new(resubmit.MemoryJournal)
+		r, err := resubmit.NewRunner(cfg.Runner)
+		require.NoError(t, err)
+		_, err = r.Apply(t.Context(), p)
+		require.ErrorIs(t, err, plan.ErrNoJournal)
+		require.NoError(t, p.Close())
+		require.NoError(t, d.Read(t.Context()))
+		p, err = d.Overview()
+		require.NoError(t, err)
+		require.Zero(t, p.Counts().Total)
+		require.NoError(t, p.Close())
 	})
 }

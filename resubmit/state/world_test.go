@@ -46,9 +46,12 @@ type world struct {
 	// beforePush is called before each push. An error of it ends the run.
 	beforePush func(ctx context.Context, r *fakeRunner, e *plan.Entry) error
 	planErr    error
-	policy     json.RawMessage // in the header of plans
-	ledger     string          // the file with the numbers of the orders that were sent; "": they are kept in memory
-	rates      []float64
+	planned    resubmit.PlanConfig // the last one
+	// whilePlanning is called while a plan is made, if it is set.
+	whilePlanning func(ctx context.Context) error
+	policy        json.RawMessage // in the header of plans
+	ledger        string          // the file with the numbers of the orders that were sent; "": they are kept in memory
+	rates         []float64
 }
 
 func newWorld(t *testing.T, orders ...*plan.Entry) *world {
@@ -160,6 +163,15 @@ func (w *world) openJournal(path string, readOnly bool) (resubmit.Journal, func(
 }
 
 func (w *world) writePlan(ctx context.Context, cfg resubmit.PlanConfig, path string) (plan.ActionCounts, error) {
+	w.mu.Lock()
+	w.planned = cfg
+	while := w.whilePlanning
+	w.mu.Unlock()
+	if while != nil {
+		if err := while(ctx); err != nil {
+			return plan.ActionCounts{}, err
+		}
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.readLedger()

@@ -47,7 +47,7 @@ type approver struct {
 // ask calls Config.Approve for the plan of an episode, if it is time to. Other plans wait for a person.
 func (a *approver) ask(ctx context.Context, e Episode, need *state.ApprovalError) (time.Duration, error) {
 	l, run := a.loop, need.Run
-	if l.cfg.Approve == nil || run.For != e.ID {
+	if l.cfg.Approve == nil || run.For != e.ID || run.Review {
 		l.blocked = run.For != e.ID
 		l.board.set(update{phase: PhaseAwaitingApproval, episode: e, text: fmt.Sprintf(
 			"The plan %s of run %s waits for approval: %s. Review it and run: %s",

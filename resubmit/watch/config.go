@@ -56,7 +56,8 @@ type Config struct {
 	// decision. It is called again after a restart, and with a new plan after Limits.ApprovalTime. If the
 	// next maintenance begins before the decision, one new plan is made for both. The plan is closed when
 	// Approve returns, and only that plan is approved. Nil: the plan waits for [state.Dir.Approve], which
-	// is possible in any case, also from another process.
+	// is possible in any case, also from another process. Nor is it called for a plan whose approval was
+	// revoked, see [state.Dir.Revoke].
 	Approve func(ctx context.Context, e Episode, plan *plan.Plan) (Approval, error)
 	// ApprovalKey signs what Approve approves. It must be one of State.Approvers, and is the only one if
 	// these are empty. Load it with [plan.ApprovalKey], from a file outside of Dir. Nil: the key of this

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -292,5 +293,33 @@ func TestUndecidedPlanIsMadeAgainAfterApprovalTime(t *testing.T) {
 		require.Equal(t, state.EndCancelled, o.status().Run.End, "nobody can approve it any more")
 		p.stop(t)
 		require.Zero(t, s.pushes())
+	})
+}
+
+func TestRevokedPlanWaitsForAPerson(t *testing.T) {
+	in(t, func(t *testing.T) {
+		var decided atomic.Bool
+		s, p, o := shared(t, func(c *watch.Config) {
+			c.Approve = func(context.Context, watch.Episode, *plan.Plan) (watch.Approval, error) {
+				if decided.Load() {
+					return watch.Approval{State: watch.Approved}, nil
+				}
+				return watch.Approval{}, nil
+			}
+		})
+		pass(applying)
+		o.control(state.ActionPause)
+		digest := o.status().Run.Digest
+		require.NoError(t, o.Approve(digest, "ana", approvalKey))
+		require.NoError(t, o.Revoke(digest, "ben", "not yet"))
+		decided.Store(true)
+		o.control(state.ActionResume)
+		pass(5 * time.Hour)
+		require.Zero(t, s.pushes(), "the service does not overrule a person")
+		require.Equal(t, watch.PhaseAwaitingApproval, p.watcher.Status().Phase)
+		require.NoError(t, o.Approve(digest, "ana", approvalKey))
+		pass(time.Hour)
+		p.stop(t)
+		require.Equal(t, 5, s.pushes())
 	})
 }
