@@ -5,10 +5,8 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
@@ -49,7 +47,7 @@ func (s *session) admit(run *Run, p *plan.Plan) error {
 	if len(reasons) == 0 {
 		return nil
 	}
-	signature, err := s.approval(p)
+	signature, err := s.approvals.of(p)
 	if errors.Is(err, plan.ErrUnsigned) || errors.Is(err, plan.ErrBadSignature) {
 		return &ApprovalError{Run: run, Reasons: reasons, Command: s.cfg.Command + " approve " + run.Digest, Err: err}
 	}
@@ -59,31 +57,6 @@ func (s *session) admit(run *Run, p *plan.Plan) error {
 	s.log.Info("the plan is approved", "run", run.ID, "by", signature.Signer, "at", signature.SignedAt,
 		"beyond", strings.Join(reasons, ", "))
 	return nil
-}
-
-// approval returns the approval of a plan: its signature by one of the approvers.
-func (d *Dir) approval(p *plan.Plan) (*plan.Signature, error) {
-	keys := d.cfg.Approvers
-	if len(keys) == 0 {
-		path, err := userFile(&d.cfg.Systems, keySuffix)
-		if err != nil {
-			return nil, err
-		}
-		key, err := plan.LoadSigningKey(path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-		if err == nil {
-			keys = []ed25519.PublicKey{publicOf(key)}
-		}
-	}
-	return p.SignedBy(keys...)
-}
-
-const keySuffix = ".approval.key"
-
-func publicOf(key ed25519.PrivateKey) ed25519.PublicKey {
-	return ed25519.PublicKey(key[ed25519.SeedSize:])
 }
 
 // Approve approves the plan with a digest, which must be the one that waits: it signs the plan file in the name of by,
@@ -97,8 +70,8 @@ func (d *Dir) Approve(digest, by string, key ed25519.PrivateKey) error {
 	if digest == "" {
 		return errors.New("state: the digest is empty; give that of the plan that was reviewed")
 	}
-	run, err := d.approvable(digest)
-	if err != nil || d.approved(run) {
+	run, err := d.approvals.approvable(digest)
+	if err != nil || d.approvals.given(run) {
 		return err
 	}
 	s, err := d.takeLock()
@@ -106,52 +79,13 @@ func (d *Dir) Approve(digest, by string, key ed25519.PrivateKey) error {
 		return err
 	}
 	defer s.release()
-	if run, err = d.approvable(digest); err != nil || d.approved(run) {
+	if run, err = d.approvals.approvable(digest); err != nil || d.approvals.given(run) {
 		return err
 	}
-	if key, err = d.approvalKey(key); err != nil {
+	if key, err = d.approvals.key(key); err != nil {
 		return err
 	}
 	return s.approve(run, cmp.Or(by, d.owner), key)
-}
-
-// approvable returns the run of the plan with a digest: the unfinished one, or the newest one if it was approved and
-// has been applied since.
-func (d *Dir) approvable(digest string) (*Run, error) {
-	run, err := d.unfinished(digest)
-	if last, _, read := d.runs.newest(); read == nil && last.applied() && last.Digest == digest && d.approved(last) {
-		return last, nil
-	}
-	return run, err
-}
-
-// approved reports whether there is a valid approval of the plan of a run.
-func (d *Dir) approved(run *Run) bool {
-	p, err := d.OpenPlan(run)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = p.Close() }() // only read
-	_, err = d.approval(p)
-	return err == nil
-}
-
-// approvalKey returns the key that signs an approval: the given one, or that of this user.
-func (d *Dir) approvalKey(key ed25519.PrivateKey) (ed25519.PrivateKey, error) {
-	switch {
-	case key == nil && len(d.cfg.Approvers) > 0:
-		return nil, errors.New("state: Config.Approvers says who approves plans; give the key of one of them")
-	case key == nil:
-		path, err := userFile(&d.cfg.Systems, keySuffix)
-		if err == nil {
-			key, err = plan.ApprovalKey(path)
-		}
-		return key, failed("load the key for approvals", err)
-	case len(key) != ed25519.PrivateKeySize ||
-		!slices.ContainsFunc(d.cfg.Approvers, func(k ed25519.PublicKey) bool { return k.Equal(publicOf(key)) }):
-		return nil, errors.New("state: the key is none of Config.Approvers; give the key of one of them")
-	}
-	return key, nil
 }
 
 // approve signs the plan of a run.
@@ -183,7 +117,7 @@ func (s *session) approve(run *Run, by string, key ed25519.PrivateKey) error {
 // [ErrUnfinished] if the plan has begun, [ErrNoRun] if it was replaced or has ended, and [plan.ErrUnsigned] if it was
 // not approved.
 func (d *Dir) Revoke(digest, by, why string) error {
-	if _, err := d.revocable(digest); err != nil {
+	if _, err := d.approvals.revocable(digest); err != nil {
 		return err
 	}
 	s, err := d.takeLock()
@@ -191,7 +125,7 @@ func (d *Dir) Revoke(digest, by, why string) error {
 		return err
 	}
 	defer s.release()
-	run, err := d.revocable(digest)
+	run, err := d.approvals.revocable(digest)
 	if err != nil {
 		return err
 	}
@@ -209,21 +143,4 @@ func (d *Dir) Revoke(digest, by, why string) error {
 	d.log.Info("approval revoked", "run", run.ID, "digest", run.Digest, "by", line.By, "why", line.Why)
 	path := d.runs.file(run, planFile) + ".sig"
 	return failed("revoke the approval", cmp.Or(os.Remove(path), durable.SyncDir(filepath.Dir(path))))
-}
-
-// revocable returns the run whose approval can be withdrawn.
-func (d *Dir) revocable(digest string) (*Run, error) {
-	run, err := d.unfinished(digest)
-	switch {
-	case digest == "":
-		return nil, errors.New("state: the digest is empty; give that of the plan that was approved")
-	case err != nil:
-		return nil, err
-	case !run.StartedAt.IsZero():
-		return nil, fmt.Errorf("state: %w: %s was begun %s, too late to revoke its approval; run: %s drain, or: %s cancel",
-			ErrUnfinished, run.ID, clock(run.StartedAt), d.cfg.Command, d.cfg.Command)
-	case !d.approved(run):
-		return nil, fmt.Errorf("state: run %s: %w", run.ID, plan.ErrUnsigned)
-	}
-	return run, nil
 }

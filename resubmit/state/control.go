@@ -65,33 +65,24 @@ var ErrNoRun = errors.New("no such run is unfinished")
 // Control gives a command to the current run. A process that applies the run obeys within about a second, otherwise
 // the next [Dir.Once] does. The error matches [ErrNoRun] if the run is not the current one or has ended.
 func (d *Dir) Control(c Command) error {
-	run, err := d.unfinished(c.Run)
+	run, err := d.runs.unfinished(c.Run)
 	if err != nil {
 		return err
 	}
 	c.Kind, c.Version = commandFormat.Kind, commandFormat.Version
 	c.Run, c.By, c.Why, c.At = run.Digest, cmp.Or(text.Short(c.By), d.owner), text.Short(c.Why), now()
-	if err := d.checkRate(&c); err != nil {
+	if err := d.cfg.Limits.checkRate(&c); err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
 	return d.commands.write(c)
 }
 
-func (d *Dir) checkRate(c *Command) error {
-	if c.Action != ActionRate || c.Rate >= minRate && c.Rate <= d.cfg.Limits.MaxRate {
+func (l *Limits) checkRate(c *Command) error {
+	if c.Action != ActionRate || c.Rate >= minRate && c.Rate <= l.MaxRate {
 		return nil
 	}
 	return fmt.Errorf("the rate %v is not within the limits; give %v to %v calls per second", c.Rate, minRate,
-		d.cfg.Limits.MaxRate)
-}
-
-// unfinished returns the run that is to be continued. digest is that of its plan, or "".
-func (d *Dir) unfinished(digest string) (*Run, error) {
-	run, _, err := d.runs.newest()
-	if err == nil && (run == nil || run.Ended() || digest != "" && run.Digest != digest) {
-		err = fmt.Errorf("state: %w: %s; see the status for the current one", ErrNoRun, cmp.Or(text.Short(digest), d.path))
-	}
-	return run, err
+		l.MaxRate)
 }
 
 // commandFiles is the directory of the commands that were not obeyed yet.
@@ -171,7 +162,7 @@ func (s *session) execute(c *Command, run *Run, r runner) error {
 	if c.Why != "" {
 		by += ": " + text.Short(c.Why)
 	}
-	if err := s.checkRate(c); err != nil {
+	if err := s.cfg.Limits.checkRate(c); err != nil {
 		s.log.Warn("a command is rejected", "error", err)
 		return nil
 	}
@@ -242,7 +233,7 @@ func (d *Dir) Status() (Status, error) {
 			s.Commands = append(s.Commands, c)
 		}
 	}
-	if s.Reading, err = d.reading(); err != nil {
+	if s.Reading, err = lastReading(d.path); err != nil {
 		return s, err
 	}
 	s.Run, s.Previous, err = d.runs.newest()

@@ -18,7 +18,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/audit"
-	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
@@ -30,13 +29,14 @@ type Dir struct {
 	log   *slog.Logger
 	owner string // user, host and program
 
-	runs     *runStore
-	commands commandFiles
+	journals  *journalStore
+	runs      *runStore
+	approvals *approvals
+	commands  commandFiles
 
 	// Replaced by tests.
-	openJournal func(path string, readOnly bool) (resubmit.Journal, func() error, error)
-	writePlan   func(ctx context.Context, cfg resubmit.PlanConfig, path string) (plan.ActionCounts, error)
-	newRunner   func(cfg resubmit.Config) (runner, error)
+	writePlan func(ctx context.Context, cfg resubmit.PlanConfig, path string) (plan.ActionCounts, error)
+	newRunner func(cfg resubmit.Config) (runner, error)
 }
 
 // runner is a *resubmit.Runner.
@@ -58,7 +58,7 @@ func Open(ctx context.Context, dir string, cfg Config) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, closeJournal, err := d.useJournal(ctx, true)
+	_, closeJournal, err := d.journals.use(ctx, true)
 	if err != nil {
 		return nil, err
 	}
@@ -83,12 +83,18 @@ func open(dir string, cfg Config) (*Dir, error) {
 	d := &Dir{
 		path: dir, cfg: cfg, log: cfg.Logger, owner: text.Short(me.User + "@" + me.Host + " " + me.Program),
 		writePlan: resubmit.WritePlanFile,
-		openJournal: func(path string, readOnly bool) (resubmit.Journal, func() error, error) {
-			return openJournal(path, cfg.Program, readOnly)
-		},
 		newRunner: func(c resubmit.Config) (runner, error) { return resubmit.NewRunner(c) },
 	}
-	d.runs = &runStore{path: filepath.Join(dir, "runs"), owner: d.owner, step: func(string) error { return nil }}
+	d.journals = &journalStore{
+		path: filepath.Join(dir, "journal"), cfg: &d.cfg, owner: d.owner,
+		open: func(path string, readOnly bool) (resubmit.Journal, func() error, error) {
+			return openJournal(path, cfg.Program, readOnly)
+		},
+	}
+	d.runs = &runStore{
+		path: filepath.Join(dir, "runs"), owner: d.owner, command: cfg.Command, step: func(string) error { return nil },
+	}
+	d.approvals = &approvals{cfg: &d.cfg, runs: d.runs}
 	d.commands = commandFiles(filepath.Join(dir, "control"))
 	for _, path := range []string{dir, string(d.commands), d.runs.path} {
 		if err := os.MkdirAll(path, 0o700); err != nil {
@@ -147,7 +153,7 @@ func (d *Dir) begin(ctx context.Context) (*session, error) {
 	if err := d.runs.sweep(d.cfg.Retention); err != nil {
 		return nil, err
 	}
-	s.journal, s.closing, err = d.useJournal(ctx, false)
+	s.journal, s.closing, err = d.journals.use(ctx, false)
 	return s, err
 }
 
@@ -174,92 +180,6 @@ func (s *session) anchor(ctx context.Context) error {
 	s.anchored = at
 	return nil
 }
-
-// useJournal opens the journal and compares it with the anchor. A journal that does not exist yet is created; if
-// readOnly, it is nil.
-func (d *Dir) useJournal(ctx context.Context, readOnly bool) (j resubmit.Journal, closing func() error, err error) {
-	anchor, err := d.cfg.Anchor.Load(ctx) // before the journal, which may be in use
-	if err != nil {
-		return nil, nil, failed("read the anchor of the journal", err)
-	}
-	j, closing = d.cfg.Journal, func() error { return nil }
-	if j == nil {
-		path := d.journalPath()
-		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-			if anchor != (plan.Position{}) {
-				return nil, nil, d.mismatch("is missing", resubmit.ErrJournalMismatch)
-			}
-			if readOnly {
-				return nil, closing, nil
-			}
-		}
-		if j, closing, err = d.openJournal(path, readOnly); err != nil {
-			return nil, nil, failed("open the journal", err)
-		}
-	}
-	if err := callback.Do(func() error { return d.compare(ctx, j, anchor, readOnly) }); err != nil {
-		_ = closing() // err says more
-		return nil, nil, err
-	}
-	return j, closing, nil
-}
-
-// openJournal opens a journal file.
-func openJournal(path, program string, readOnly bool) (resubmit.Journal, func() error, error) {
-	opts := []journal.Option{journal.WithOwner(program)}
-	if readOnly {
-		opts = append(opts, journal.WithReadOnly())
-	}
-	f, err := journal.Open(path, opts...)
-	if err != nil {
-		return nil, nil, err
-	}
-	return f, f.Close, nil
-}
-
-// compare compares a journal with its anchor.
-func (d *Dir) compare(ctx context.Context, j resubmit.Journal, anchor plan.Position, readOnly bool) error {
-	lease, err := j.Begin(ctx, d.use(anchor))
-	if errors.Is(err, resubmit.ErrJournalMismatch) {
-		return d.mismatch("was replaced, or is an older copy", err)
-	}
-	if err != nil {
-		return failed("open the journal", err)
-	}
-	if anchor != (plan.Position{}) {
-		return nil
-	}
-	for _, err := range j.Records(ctx) {
-		if err != nil {
-			return failed("read the journal", err)
-		}
-		if again, err := d.cfg.Anchor.Load(ctx); readOnly && (err != nil || again != (plan.Position{})) {
-			return failed("read the anchor of the journal", err) // another process has just made the journal
-		}
-		return d.mismatch("has no anchor, so it may be an older copy", resubmit.ErrJournalMismatch)
-	}
-	if readOnly {
-		return nil
-	}
-	return failed("write the anchor of the journal", d.cfg.Anchor.Store(ctx, lease.Position))
-}
-
-// mismatch says what is wrong with the journal and how to continue.
-func (d *Dir) mismatch(what string, err error) error {
-	return fmt.Errorf("state: the journal of %s %s, so it is not known which orders were sent: %w; put the newest copy "+
-		"of journal and anchor back, or use the directory that was used last; if the journal is lost, run: %s recover",
-		d.path, what, err, d.cfg.Command)
-}
-
-// use describes this process for the journal.
-func (d *Dir) use(after plan.Position) resubmit.JournalUse {
-	s := &d.cfg.Systems
-	return resubmit.JournalUse{
-		System: s.Name, BaseURL: s.BaseURL, IDSpace: s.Capabilities.IDSpace, Owner: d.owner, After: after,
-	}
-}
-
-func (d *Dir) journalPath() string { return filepath.Join(d.path, "journal") }
 
 // failed returns an error that says what failed and, for some errors, what to do; nil for nil.
 func failed(what string, err error) error {

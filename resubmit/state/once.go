@@ -154,7 +154,7 @@ func (s *session) continues(run *Run, newPlan string) (bool, error) {
 	}
 	p, err := s.OpenPlan(run)
 	if err == nil {
-		_, err = s.approval(p)
+		_, err = s.approvals.of(p)
 		_ = p.Close() // only read
 	}
 	if err == nil {

@@ -58,7 +58,7 @@ func (d *Dir) Read(ctx context.Context) error {
 	}
 	s.release()
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := d.yield(ctx, cancel)
+	stop := yieldTo(ctx, d.lockPath(), cancel)
 	err = callback.Do(func() error { return d.read(ctx) })
 	stop()
 	if err != nil && ctx.Err() != nil {
@@ -73,14 +73,14 @@ func (d *Dir) Read(ctx context.Context) error {
 	return failed("read the orders", cmp.Or(err, saved))
 }
 
-// yield cancels a reading when a process begins to plan or apply, until stop is called.
-func (d *Dir) yield(ctx context.Context, cancel context.CancelCauseFunc) (stop func()) {
+// yieldTo cancels a reading when a process takes a lock, until stop is called.
+func yieldTo(ctx context.Context, lock string, cancel context.CancelCauseFunc) (stop func()) {
 	done := make(chan struct{})
 	var all sync.WaitGroup
 	all.Go(func() {
 		for ctx.Err() == nil {
-			if holder, busy := durable.LockHolder(d.lockPath()); busy {
-				cancel(&LockedError{Path: d.lockPath(), Holder: holder})
+			if holder, busy := durable.LockHolder(lock); busy {
+				cancel(&LockedError{Path: lock, Holder: holder})
 				return
 			}
 			if wait.For(ctx, time.Second, done) != nil {
@@ -98,7 +98,7 @@ func (d *Dir) yield(ctx context.Context, cancel context.CancelCauseFunc) (stop f
 
 // read writes the overview.
 func (d *Dir) read(ctx context.Context) error {
-	j, closing, err := d.useJournal(ctx, true)
+	j, closing, err := d.journals.use(ctx, true)
 	if err != nil {
 		return err
 	}
@@ -133,9 +133,9 @@ func (d *Dir) Overview() (*plan.Plan, error) {
 	return p, nil
 }
 
-// reading returns the last reading; nil if there is none.
-func (d *Dir) reading() (*Reading, error) {
-	r, err := readingFormat.ReadFile(filepath.Join(d.path, readingFile))
+// lastReading returns the last reading of a directory; nil if there is none.
+func lastReading(dir string) (*Reading, error) {
+	r, err := readingFormat.ReadFile(filepath.Join(dir, readingFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // documented
 	}

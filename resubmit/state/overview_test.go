@@ -155,7 +155,7 @@ func TestReadDoesNotWriteToTheJournal(t *testing.T) {
 	}
 	before := w.anchor.position()
 	require.NoError(t, d.Read(t.Context()))
-	j, _, err := d.useJournal(t.Context(), true)
+	j, _, err := d.journals.use(t.Context(), true)
 	require.NoError(t, err)
 	after, err := j.Flush(t.Context())
 	require.NoError(t, err)

@@ -107,14 +107,4 @@ func (d *Dir) planConfig(plan *resubmit.PlanConfig, j resubmit.Journal) resubmit
 }
 
 // OpenPlan opens the plan of a run, and rejects one that was edited or replaced. Close it.
-func (d *Dir) OpenPlan(run *Run) (*plan.Plan, error) {
-	p, err := plan.Open(d.runs.file(run, planFile))
-	if err == nil && p.Digest() != run.Digest {
-		_ = p.Close() // only read
-		err = fmt.Errorf("the plan was replaced: its digest is %s, and was %s", p.Digest(), run.Digest)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("state: run %s: %w; put the file back, or end the run: %s cancel", run.ID, err, d.cfg.Command)
-	}
-	return p, nil
-}
+func (d *Dir) OpenPlan(run *Run) (*plan.Plan, error) { return d.runs.openPlan(run) }

@@ -12,7 +12,7 @@ import (
 // Preview makes a plan without the lock, and changes nothing. It is for people to look at: [Dir.Once] makes its own.
 // Nil: Config.Plan.
 func (d *Dir) Preview(ctx context.Context, cfg *resubmit.PlanConfig) (*plan.Plan, error) {
-	j, closing, err := d.useJournal(ctx, true)
+	j, closing, err := d.journals.use(ctx, true)
 	if err != nil {
 		return nil, err
 	}

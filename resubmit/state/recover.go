@@ -26,19 +26,19 @@ func Recover(ctx context.Context, dir string, cfg Config, why string) error {
 	defer s.release()
 	j := d.cfg.Journal
 	if j == nil {
-		kept, summary, err := journal.Recover(d.journalPath())
+		kept, summary, err := journal.Recover(d.journals.path)
 		if err != nil {
 			return failed("recover the journal", err)
 		}
 		d.log.Warn("the journal was recovered", "why", why, "by", d.owner, "kept", kept, "records", summary.Records)
-		file, err := journal.Open(d.journalPath(), journal.WithOwner(d.cfg.Program))
+		file, err := journal.Open(d.journals.path, journal.WithOwner(d.cfg.Program))
 		if err != nil {
 			return failed("open the journal", err)
 		}
 		defer func() { _ = file.Close() }() // Flush has written it
 		j = file
 	}
-	lease, err := j.Begin(ctx, d.use(plan.Position{}))
+	lease, err := j.Begin(ctx, d.journals.as(plan.Position{}))
 	if err == nil && lease.ForgottenBefore.IsZero() {
 		err = errors.New("the journal knows of no loss; recover it first")
 	}

@@ -157,9 +157,10 @@ func clock(t time.Time) string {
 
 // runStore keeps the runs of a state directory, each in a directory of its own.
 type runStore struct {
-	path  string
-	owner string                  // is recorded in the runs
-	step  func(name string) error // is called before a file is changed; replaced by tests
+	path    string
+	owner   string                  // is recorded in the runs
+	command string                  // see Config.Command
+	step    func(name string) error // is called before a file is changed; replaced by tests
 }
 
 // Runs returns all runs, the oldest first.
@@ -287,6 +288,28 @@ func (s *runStore) newest() (run, applied *Run, err error) {
 		}
 	}
 	return run, nil, nil
+}
+
+// unfinished returns the run that is to be continued. digest is that of its plan, or "".
+func (s *runStore) unfinished(digest string) (*Run, error) {
+	run, _, err := s.newest()
+	if err == nil && (run == nil || run.Ended() || digest != "" && run.Digest != digest) {
+		err = fmt.Errorf("state: %w: %s; see the status for the current one", ErrNoRun, cmp.Or(text.Short(digest), s.path))
+	}
+	return run, err
+}
+
+// openPlan opens the plan of a run, and rejects one that was edited or replaced.
+func (s *runStore) openPlan(run *Run) (*plan.Plan, error) {
+	p, err := plan.Open(s.file(run, planFile))
+	if err == nil && p.Digest() != run.Digest {
+		_ = p.Close() // only read
+		err = fmt.Errorf("the plan was replaced: its digest is %s, and was %s", p.Digest(), run.Digest)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("state: run %s: %w; put the file back, or end the run: %s cancel", run.ID, err, s.command)
+	}
+	return p, nil
 }
 
 // save writes run.json.

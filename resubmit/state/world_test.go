@@ -112,7 +112,7 @@ func (w *world) tryOpenWith(ctx context.Context) (*Dir, error) {
 		return nil, err
 	}
 	w.rig(d)
-	_, closing, err := d.useJournal(ctx, true)
+	_, closing, err := d.journals.use(ctx, true)
 	if err != nil {
 		return nil, err
 	}
@@ -120,9 +120,9 @@ func (w *world) tryOpenWith(ctx context.Context) (*Dir, error) {
 }
 
 func (w *world) rig(d *Dir) {
-	d.openJournal, d.writePlan = w.openJournal, w.writePlan
+	d.journals.open, d.writePlan = w.openJournal, w.writePlan
 	if w.files != nil {
-		d.openJournal = w.files
+		d.journals.open = w.files
 	}
 	d.runs.step = func(name string) error { return w.step(name) }
 	d.newRunner = func(c resubmit.Config) (runner, error) {
