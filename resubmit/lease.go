@@ -43,19 +43,18 @@ type lease struct {
 	pause   protocol.System // as recorded
 }
 
-// beginLease begins to use the journal for a plan.
-func beginLease(ctx context.Context, c *Config, p *plan.Plan, owner string) (*lease, error) {
+// begin begins to use the journal for a plan.
+func (l *lease) begin(ctx context.Context, c *Config, p *plan.Plan, owner string) (err error) {
 	began := time.Now()
-	l := &lease{journal: c.Journal, run: p.Digest(), renewed: began, writing: make(chan struct{}, 1)}
-	var err error
+	l.run, l.renewed, l.writing = p.Digest(), began, make(chan struct{}, 1)
 	if l.Lease, err = c.Journal.Begin(ctx, c.journalUse(p.Digest(), owner, p.Header().Journal)); err != nil {
-		return nil, fmt.Errorf("resubmit: open the journal: %w", err)
+		return fmt.Errorf("resubmit: open the journal: %w", err)
 	}
 	l.record = protocol.Run{Epoch: l.Epoch, Owner: owner, Started: began.Round(0).UTC()}
 	if err := l.markBegun(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	return l, l.put(ctx, time.Now())
+	return l.put(ctx, time.Now())
 }
 
 // markBegun writes the record of the run, unless it was begun before.

@@ -9,7 +9,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
@@ -188,4 +191,45 @@ func TestRetryAfterMakesQueuedPushesReadAgain(t *testing.T) {
 		require.Equal(t, resubmit.OutcomeCounts{Completed: 60}, report.Result)
 		require.Less(t, oldest, 3*time.Second)
 	})
+}
+
+// installation is a client of the test systems.
+type installation struct{ *shop }
+
+func (installation) System() string  { return testSystem }
+func (installation) BaseURL() string { return "" }
+func (installation) Capabilities() commerce.Capabilities {
+	return systemsOf(resubmit.Systems{}).Capabilities
+}
+
+func TestPlannerAndRunnerKeepToTheRateLimitTogether(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []float64{1, 5} {
+		t.Run(fmt.Sprintf("%v a second", rate), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				orders := manyOrders(10)
+				for _, o := range orders {
+					o.fates = []fate{{status: "CP"}}
+				}
+				s := newShop(orders...)
+				systems := resubmit.SystemsOf(installation{s}, bareLister{s})
+				makePlan := func() *plan.Plan {
+					p, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+						Systems: systems, Journal: journalOf(t), RateLimit: rate,
+						IgnoreConnect: true, Filter: filter.Everything(), Calendar: nights(t),
+					})
+					require.NoError(t, err)
+					return p
+				}
+				r := runnerFor(t, s, func(c *resubmit.Config) { // before there is a plan
+					c.Systems, c.RateLimit = systems, rate
+				})
+				_, err := r.Apply(t.Context(), makePlan())
+				require.NoError(t, err)
+				_ = makePlan()
+				require.LessOrEqual(t, mostInASecond(s.calls, time.Time{}, time.Now()), int(rate))
+			})
+		})
+	}
 }

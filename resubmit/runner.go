@@ -54,7 +54,7 @@ func NewRunner(cfg Config) (*Runner, error) {
 	r.concurrency = r.cfg.Concurrency
 	r.cfg.Targets = slices.Clone(r.cfg.Targets)
 	r.cfg.Journal = guardedJournal{r.cfg.Journal, r.cfg.Logger}
-	r.pace = throttle.NewPacer(r.cfg.RateLimit, r.cfg.MinRateFraction)
+	r.pace = throttle.NewPacer(r.cfg.RateLimit, r.cfg.MinRateFraction, r.cfg.lastCall)
 	return r, nil
 }
 
@@ -186,7 +186,7 @@ func (r *Runner) check(p *plan.Plan) (*maintenance.Calendar, error) {
 
 // start begins to use the journal and makes the run.
 func (r *Runner) start(ctx context.Context, p *plan.Plan, planned *maintenance.Calendar) (*run, error) {
-	var l *lease
+	l := &lease{journal: r.cfg.Journal}
 	var begun bool
 	var pause time.Duration
 	err := withinContext(ctx, func() (err error) {
@@ -202,13 +202,13 @@ func (r *Runner) start(ctx context.Context, p *plan.Plan, planned *maintenance.C
 		if err := r.cfg.admitPlan(p, planned, begun, time.Now()); err != nil {
 			return err
 		}
-		if l, err = beginLease(ctx, &r.cfg, p, owner()); err != nil {
-			return err
-		}
 		if pause, err = l.recall(ctx); err != nil {
 			return fmt.Errorf("resubmit: the journal: %w", err)
 		}
-		return nil
+		if err := tooLong("a server", max(pause, r.pace.Rest())-retryAfterStep, r.cfg.MaxRetryAfter); err != nil {
+			return err // before the run is marked as begun
+		}
+		return l.begin(ctx, &r.cfg, p, owner())
 	})
 	switch {
 	case errors.Is(err, errHangs):
@@ -219,9 +219,7 @@ func (r *Runner) start(ctx context.Context, p *plan.Plan, planned *maintenance.C
 	if pause > 0 {
 		r.pace.Hold(pause)
 	}
-	if err := tooLong("a server", r.pace.Rest()-retryAfterStep, r.cfg.MaxRetryAfter); err != nil {
-		return nil, err
-	}
+	r.pace.Follow()
 	calendar := r.cfg.Calendar
 	if calendar == nil {
 		calendar = func() *maintenance.Calendar { return planned }

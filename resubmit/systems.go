@@ -10,6 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/throttle"
 )
 
 // Systems are the clients for one Commerce installation and for Connect. Build it once, for
@@ -44,6 +45,10 @@ type Systems struct {
 	// Prober reports whether Connect is up again after the breaker has opened. Nil: the
 	// breaker uses time alone.
 	Prober availability.Prober
+
+	// lastCall keeps the rate limit when a planner and a Runner follow each other; nil if the systems were made without
+	// SystemsOf.
+	lastCall *throttle.LastCall
 }
 
 // Client is a client for Commerce: *ordermanager.Client, *billing.Client, *simpleapi.Client or
@@ -59,11 +64,12 @@ type Client interface {
 	Capabilities() commerce.Capabilities
 }
 
-// SystemsOf returns the systems of a client for Commerce, with its name, base URL and capabilities.
+// SystemsOf returns the systems of a client for Commerce, with its name, base URL and capabilities. Planners and Runners
+// that get copies of it, one after the other, keep to the rate limit together.
 // The lister is usually the same client; Billing cannot list, and takes a *billing.Source.
 // Set Requests and Prober to a *connect.Client.
 func SystemsOf(client Client, lister OrderLister) Systems {
-	s := Systems{Lister: lister, Reader: client, Pusher: client}
+	s := Systems{Lister: lister, Reader: client, Pusher: client, lastCall: new(throttle.LastCall)}
 	if !callback.Nil(client) { // else the configuration is rejected
 		s.Name, s.BaseURL, s.Capabilities = client.System(), client.BaseURL(), client.Capabilities()
 	}

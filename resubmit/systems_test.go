@@ -115,10 +115,13 @@ func TestSystemsOf(t *testing.T) {
 	t.Parallel()
 	orders, err := ordermanager.New("https://a.example.net", ordermanager.Token("t"))
 	require.NoError(t, err)
+	systems := resubmit.SystemsOf(orders, orders)
 	require.Equal(t, resubmit.Systems{
 		Name: systemA, BaseURL: "https://a.example.net", Capabilities: orders.Capabilities(),
-		Lister: orders, Reader: orders, Pusher: orders,
-	}, resubmit.SystemsOf(orders, orders))
+	}, resubmit.Systems{Name: systems.Name, BaseURL: systems.BaseURL, Capabilities: systems.Capabilities})
+	require.Equal(t, []any{orders, orders, orders}, []any{systems.Lister, systems.Reader, systems.Pusher})
+	require.Nil(t, systems.Requests)
+	require.Nil(t, systems.Prober)
 
 	_, err = resubmit.NewRunner(resubmit.Config{Systems: resubmit.SystemsOf((*ordermanager.Client)(nil), nil)})
 	require.ErrorContains(t, err, "Config.Reader holds a nil *ordermanager.Client")

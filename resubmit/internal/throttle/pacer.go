@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/wait"
@@ -43,6 +44,7 @@ type Pacer struct {
 	turned  time.Time // when it last changed
 	due     time.Time // when the last call was due
 	recent  window
+	shared  *LastCall
 	until   time.Time // no call is made before
 	changed chan struct{}
 	held    chan struct{} // closed and replaced when a server sends Retry-After
@@ -72,12 +74,39 @@ const (
 	Push
 )
 
+// LastCall is when the last call was allowed by any of the Pacers that share it, one after the other. The zero value is
+// ready to use.
+type LastCall struct{ at atomic.Pointer[time.Time] }
+
+func (l *LastCall) store(at time.Time) {
+	if l != nil {
+		l.at.Store(&at)
+	}
+}
+
 // NewPacer returns a Pacer with a limit in calls per second, -1 for none, which is lowered to the fraction floor of it
-// at most.
-func NewPacer(limit, floor float64) *Pacer {
-	return &Pacer{
+// at most. shared may be nil.
+func NewPacer(limit, floor float64, shared *LastCall) *Pacer {
+	p := &Pacer{
 		pushes: make(chan struct{}, 1), others: make(chan struct{}, 1), limit: limit, floor: floor, share: 1,
-		changed: make(chan struct{}), held: make(chan struct{}),
+		changed: make(chan struct{}), held: make(chan struct{}), shared: shared,
+	}
+	p.Follow()
+	return p
+}
+
+// Follow makes the next call wait as if the last call of another Pacer were the end of a full second of calls.
+func (p *Pacer) Follow() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.shared == nil || p.limit < 0 {
+		return
+	}
+	if last := p.shared.at.Load(); last != nil && last.After(p.recent.last()) {
+		_, most := p.recent.span(p.limit)
+		p.recent.calls = append(p.recent.calls, bunch{*last, *last, most})
+		p.recent.n += most
+		p.due = *last
 	}
 }
 
@@ -163,6 +192,7 @@ func (p *Pacer) take(now time.Time, k Kind) (rest time.Duration, hold bool, chan
 		return p.until.Sub(now), true, p.changed
 	}
 	if p.limit < 0 {
+		p.shared.store(now)
 		return 0, false, nil
 	}
 	if k != Push && p.waiting > 0 {
@@ -192,6 +222,7 @@ func (p *Pacer) take(now time.Time, k Kind) (rest time.Duration, hold bool, chan
 	}
 	p.due = due
 	p.recent.add(now)
+	p.shared.store(now)
 	return 0, false, nil
 }
 
@@ -206,6 +237,7 @@ func (p *Pacer) Late(allowed time.Time) {
 	defer p.mu.Unlock()
 	if now := time.Now(); p.limit > 0 && now.After(allowed) {
 		p.recent.move(allowed, now)
+		p.shared.store(now)
 	}
 }
 

@@ -20,7 +20,7 @@ func TestPushGoesBeforeACallThatWaitsAlready(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p, start := NewPacer(tt.rate, 1), time.Now()
+				p, start := NewPacer(tt.rate, 1, nil), time.Now()
 				require.NoError(t, p.Wait(t.Context(), BeforePush))
 				read := make(chan time.Duration, 1)
 				go func() {
@@ -41,7 +41,7 @@ func TestLateCallCountsWhenItIsMade(t *testing.T) {
 	t.Parallel()
 	for _, rate := range []float64{1, 3, 50, 2000} {
 		synctest.Test(t, func(t *testing.T) {
-			p := NewPacer(rate, 1)
+			p := NewPacer(rate, 1, nil)
 			var made []time.Time
 			for i := range 5 * int(rate) {
 				require.NoError(t, p.Wait(t.Context(), Push))
