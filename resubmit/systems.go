@@ -64,8 +64,8 @@ type Client interface {
 	Capabilities() commerce.Capabilities
 }
 
-// SystemsOf returns the systems of a client for Commerce, with its name, base URL and capabilities. Planners and Runners
-// that get copies of it, one after the other, keep to the rate limit together.
+// SystemsOf returns the systems of a client for Commerce, with its name, base URL and capabilities. Planners and
+// Runners that get copies of it, one after the other, keep to the rate limit together.
 // The lister is usually the same client; Billing cannot list, and takes a *billing.Source.
 // Set Requests and Prober to a *connect.Client.
 func SystemsOf(client Client, lister OrderLister) Systems {
