@@ -7,9 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/durable"
-	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 const (
@@ -120,7 +118,7 @@ func (c *contents) copyTo(out *output, limit time.Time, loss *time.Time) error {
 			if !ok {
 				return &CorruptError{Offset: at, Why: "a record is malformed"}
 			}
-			if removable(p, limit) {
+			if p.At.Before(limit) && p.AtRest() {
 				return nil
 			}
 			if loss != nil {
@@ -130,21 +128,6 @@ func (c *contents) copyTo(out *output, limit time.Time, loss *time.Time) error {
 			return out.add(r)
 		})
 	})
-}
-
-// removable reports whether a record is so old that it may be removed, and no decision depends on
-// it: an order at rest, or a free lane.
-func removable(p protocol.Record, limit time.Time) bool {
-	switch {
-	case !p.At.Before(limit):
-		return false
-	case p.Order != nil:
-		s := p.Order.Status
-		return p.Order.Phase == protocol.Ended &&
-			(p.Order.Outcome == protocol.Completed || s.Provisioned() || s == commerce.StatusCancelled)
-	default:
-		return p.Lane != nil && p.Lane.Order == ""
-	}
 }
 
 // createFile writes a new file and calls fill to write its records. It replaces the file at path.

@@ -89,6 +89,16 @@ func (r Record) KeptAfter(loss time.Time) Record {
 	return r
 }
 
+// AtRest reports whether no decision depends on the record any more, so that a journal may remove it when it is old: an
+// order that is completed or cancelled, or a free lane.
+func (r Record) AtRest() bool {
+	if o := r.Order; o != nil {
+		return o.Phase == Ended &&
+			(o.Outcome == Completed || o.Status.Provisioned() || o.Status == commerce.StatusCancelled)
+	}
+	return r.Lane != nil && r.Lane.Order == ""
+}
+
 // CheckRecords returns an error if records cannot be written in one step: if one has no id, an unknown
 // kind or another field than that of its kind, or if two have the same key or the same order number.
 // It is for those who implement a journal.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
@@ -21,6 +22,28 @@ func TestLeaseOver(t *testing.T) {
 	require.Zero(t, none.LeaseOver())
 	require.Zero(t, (&protocol.Run{LeaseEnd: noon, Ended: noon}).LeaseOver())
 	require.Equal(t, noon, (&protocol.Run{LeaseEnd: noon}).LeaseOver())
+}
+
+func TestAtRest(t *testing.T) {
+	t.Parallel()
+	for want, records := range map[bool][]protocol.Record{
+		true: {
+			{Order: &protocol.Order{Phase: protocol.Ended, Outcome: protocol.Completed}},
+			{Order: &protocol.Order{Phase: protocol.Ended, Status: commerce.StatusCompleted}},
+			{Order: &protocol.Order{Phase: protocol.Ended, Status: commerce.StatusCancelled}},
+			{Lane: &protocol.Lane{Newest: "1"}},
+		},
+		false: {
+			{Order: &protocol.Order{Phase: protocol.Pushed, Status: commerce.StatusCompleted}},
+			{Order: &protocol.Order{Phase: protocol.Ended, Outcome: protocol.FailedAgain}},
+			{Lane: &protocol.Lane{Order: "1"}}, {Lane: &protocol.Lane{Order: "1", Blocked: true}},
+			{Run: &protocol.Run{Ended: noon}}, {System: new(protocol.System)}, {},
+		},
+	} {
+		for _, r := range records {
+			require.Equal(t, want, r.AtRest(), "%+v %+v", r.Order, r.Lane)
+		}
+	}
 }
 
 func TestCloneOfARecordSharesNothing(t *testing.T) {

@@ -1,0 +1,89 @@
+package sqljournal_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+	"github.com/cloudblue-go/cloudblue/resubmit/sqljournal"
+)
+
+// grants returns the privileges that doc.go names, for the tables of a place.
+func grants(t *testing.T, p place, user string) (statements []string) {
+	t.Helper()
+	text, err := os.ReadFile("doc.go")
+	require.NoError(t, err)
+	for line := range strings.Lines(string(text)) {
+		if grant, ok := strings.CutPrefix(line, "//\tGRANT "); ok {
+			grant = strings.NewReplacer("cloudblue_", p.Prefix, "TO resubmit;\n", "TO "+user).Replace(grant)
+			statements = append(statements, "GRANT "+grant)
+		}
+	}
+	require.Len(t, statements, 4)
+	return statements
+}
+
+// userOf makes a user with the given privileges, and returns the place as this user sees it.
+func userOf(t *testing.T, p place, suffix string, grants func(user string) []string) place {
+	t.Helper()
+	db := p.open(t)
+	name := p.Prefix + suffix
+	create := "CREATE ROLE " + name + " LOGIN"
+	if p.Dialect == sqljournal.MariaDB {
+		create = "CREATE USER " + name
+	}
+	for _, statement := range append([]string{create}, grants(name)...) {
+		_, err := db.ExecContext(t.Context(), statement)
+		require.NoError(t, err, statement)
+	}
+	s := servers[p.Dialect]
+	p.DSN = s.dsn(s.start(t), name, s.database(t))
+	return p
+}
+
+func openAs(t *testing.T, p place) *sqljournal.Journal {
+	t.Helper()
+	j, err := sqljournal.Open(t.Context(), p.open(t), p.Dialect, sqljournal.WithPrefix(p.Prefix))
+	require.NoError(t, err)
+	return j
+}
+
+func TestPrivileges(t *testing.T) {
+	t.Parallel()
+	for _, d := range dialects() {
+		if d == sqljournal.SQLite {
+			continue // has no users
+		}
+		t.Run(string(d), func(t *testing.T) {
+			t.Parallel()
+			p := placeFor(t, d, t.TempDir())
+			p.journal(t)
+			j := openAs(t, userOf(t, p, "w", func(user string) []string { return grants(t, p, user) }))
+			lease, err := j.Begin(t.Context(), use("plan"))
+			require.NoError(t, err)
+			require.NotZero(t, lease.Epoch)
+			seq := put(t, j, order("1", 0))
+			seq = put(t, j, order("1", seq))
+			put(t, j, protocol.Record{Key: protocol.OrderKey("1"), Version: seq})
+
+			reader := userOf(t, p, "r", func(user string) (all []string) {
+				for _, table := range []string{"migrations", "journal", "records", "positions"} {
+					all = append(all, "GRANT SELECT ON "+p.Prefix+table+" TO "+user)
+				}
+				return all
+			})
+			j = openAs(t, reader)
+			_, err = j.Begin(t.Context(), use(""))
+			require.NoError(t, err)
+			_, err = j.Flush(t.Context())
+			require.NoError(t, err)
+			_, err = j.Put(t.Context(), resubmit.Durable, order("2", 0))
+			require.ErrorContains(t, err, "denied", "it must not try for 45 s")
+			require.Error(t, sqljournal.Migrate(t.Context(), reader.open(t), d, sqljournal.WithPrefix("other_")))
+		})
+	}
+}
