@@ -35,14 +35,17 @@ type builder struct {
 	failedAgain  groups
 	use          plan.WindowUse
 	attributed   map[string]int
-	times        times
+	times        points
+	examples     map[string]string // the number of the first order of each action and outcome
 }
 
 func newBuilder(d *Document, in *Input) *builder {
 	b := &builder{
 		doc: d, in: in, done: make(map[string]*resubmit.Item), again: make(map[string][]*resubmit.Item),
 		customers: make(map[string]int), attributed: make(map[string]int),
-		all: d.Planned.Resubmit > 0 && d.Outcomes.Completed == d.Planned.Resubmit,
+		examples: make(map[string]string),
+		times:    points{classes: make(map[failure.Class]instants)},
+		all:      d.Planned.Resubmit > 0 && d.Outcomes.Completed == d.Planned.Resubmit,
 	}
 	if !in.OmitItems {
 		d.Items = make([]Item, 0, d.Planned.Total)
@@ -77,9 +80,6 @@ func (b *builder) result(e *plan.Entry) *resubmit.Item {
 		delete(b.done, e.OrderID)
 	case b.all:
 		done = &resubmit.Item{Outcome: protocol.Completed, Target: e.Target}
-		b.doc.Unlisted++
-	case b.doc.Unlisted < b.doc.Outcomes.Total()-len(b.in.Report.Items):
-		b.doc.Unlisted++
 	}
 	return done
 }
@@ -87,6 +87,9 @@ func (b *builder) result(e *plan.Entry) *resubmit.Item {
 // add counts an order.
 func (b *builder) add(e *plan.Entry) {
 	i, d := itemOf(e, b.result(e)), b.doc
+	if i.Outcome == protocol.NotStarted && d.Error == "" && stopped(d.Canary) {
+		i.Actor = ActorPlan // the same plan would stop again
+	}
 	b.use.Add(e)
 	if e.Attribution.WindowID != "" {
 		b.attributed[e.Attribution.WindowID]++
@@ -104,8 +107,13 @@ func (b *builder) add(e *plan.Entry) {
 		d.Items = append(d.Items, i)
 	}
 	d.Deadlines.add(&i)
+	for _, key := range []string{string(i.Action), string(i.Outcome)} {
+		if b.examples[key] == "" {
+			b.examples[key] = i.Number
+		}
+	}
 	b.count(&i)
-	b.times.add(&i)
+	b.times.add(&i, d.MadeAt)
 }
 
 func (b *builder) count(i *Item) {
@@ -171,11 +179,13 @@ func (b *builder) finish() error {
 	d.Types, d.Classes = shareList(b.shares[2]), shareList(b.shares[3])
 	d.Reasons, d.FailedAgain = b.reasons.list(), b.failedAgain.list()
 	d.Ungrouped = b.reasons.ungrouped + b.failedAgain.ungrouped
+	b.times.sort()
+	_, d.Times.LastVerifiedAt = b.times.verified.span()
 	if err := b.windows(); err != nil {
 		return err
 	}
-	b.times.set(d)
-	d.Next = d.next(b.in.Command)
+	d.Timeline = b.times.timeline(d)
+	d.Next = (&steps{doc: d, command: b.in.Command, examples: b.examples}).next()
 	return nil
 }
 

@@ -38,8 +38,8 @@ type Document struct {
 	// Unlisted counts the outcomes that are not known by order, because the run kept no items. These orders are counted as
 	// waiting unless all are completed.
 	Unlisted int `json:"unlisted,omitempty"`
-	// Earlier counts the outcomes that an earlier run of the plan has recorded, CommerceOnly the completed orders that only
-	// Commerce confirms. ConnectAsked reports whether the results were looked up in Connect.
+	// Earlier counts the outcomes that an earlier run of the plan has recorded, CommerceOnly the completed orders that
+	// only Commerce confirms. ConnectAsked reports whether the results were looked up in Connect.
 	Earlier      int  `json:"earlier,omitempty"`
 	CommerceOnly int  `json:"commerceOnly,omitempty"`
 	ConnectAsked bool `json:"connectAsked"`
@@ -49,8 +49,8 @@ type Document struct {
 	Error      string `json:"error,omitempty"`
 	EventError string `json:"eventError,omitempty"`
 
-	// All is about every order of the plan. Waiting is about those whose customers do not have what they ordered, as far as
-	// is known. ByActor counts the orders that are not done, by who acts next.
+	// All is about every order of the plan. Waiting is about those whose customers do not have what they ordered, as far
+	// as is known. ByActor counts the orders that are not done, by who acts next.
 	All     Tally         `json:"all"`
 	Waiting Tally         `json:"waiting"`
 	ByActor map[Actor]int `json:"byActor,omitempty"`
@@ -134,8 +134,8 @@ type Tally struct {
 	// Customers counts the different customers. NoCustomer counts the orders whose customer is unknown.
 	Customers  int `json:"customers"`
 	NoCustomer int `json:"noCustomer,omitempty"`
-	// Money has one total per currency, ordered by currency. They cannot be added up. NoTotal counts the orders whose total
-	// is unknown.
+	// Money has one total per currency, ordered by currency. They cannot be added up. NoTotal counts the orders whose
+	// total is unknown.
 	Money   []commerce.Money `json:"money,omitempty"`
 	NoTotal int              `json:"noTotal,omitempty"`
 }
@@ -220,7 +220,8 @@ type Item struct {
 	Channel    commerce.Channel   `json:"channel,omitempty"`
 	Type       commerce.OrderType `json:"type"`
 	Total      commerce.Money     `json:"total,omitzero"`
-	// FailedAt is when the order failed; zero if that is unknown, as with Order Management. PlacedAt is when it was placed.
+	// FailedAt is when the order failed; zero if that is unknown, as with Order Management. PlacedAt is when it was
+	// placed.
 	FailedAt time.Time `json:"failedAt,omitzero"`
 	PlacedAt time.Time `json:"placedAt,omitzero"`
 	// Reason is the failure text when the plan was made, Class its class.
@@ -234,8 +235,8 @@ type Item struct {
 	Decision string       `json:"decision"`
 	Flagged  bool         `json:"flagged,omitempty"`
 	Due      time.Time    `json:"due,omitzero"`
-	// Target is the status that the order was pushed to, or is to be. Outcome is what became of it; "" if that is not known
-	// yet, and for orders that are not to be resubmitted. Why is the reason.
+	// Target is the status that the order was pushed to, or is to be. Outcome is what became of it; "" if that is not
+	// known yet, and for orders that are not to be resubmitted. Why is the reason.
 	Target  commerce.Status  `json:"target,omitempty"`
 	Outcome protocol.Outcome `json:"outcome,omitempty"`
 	Why     string           `json:"why,omitempty"`
@@ -269,15 +270,18 @@ type Timeline struct {
 	// From and To are the ends of the time axis; zero if there is nothing to draw.
 	From time.Time `json:"from,omitzero"`
 	To   time.Time `json:"to,omitzero"`
-	// BinMinutes is the length of a bin. Bins are half-open and are left out if they are empty.
+	// BinMinutes is the length of a bin. Bins are half-open. Empty ones are left out.
 	BinMinutes int   `json:"binMinutes,omitempty"`
 	Bins       []Bin `json:"bins,omitempty"`
 	// ByPlaced counts the orders that are counted by when they were placed, because when they failed is unknown.
 	ByPlaced int `json:"byPlaced,omitempty"`
-	// Earlier counts the orders before From, Undated those without a time.
+	// InWindows counts the orders in any of Document.Windows, see Window.Inside.
+	InWindows int `json:"inWindows,omitempty"`
+	// Earlier counts the orders before From. Undated counts those without a time, or with one that cannot be right: before
+	// 1970, or more than a day after the document was made.
 	Earlier int `json:"earlier,omitempty"`
 	Undated int `json:"undated,omitempty"`
-	// First and Last are the times of the oldest and the newest order, also before From.
+	// First and Last are the times of the oldest and the newest of all orders.
 	First time.Time `json:"first,omitzero"`
 	Last  time.Time `json:"last,omitzero"`
 	// Runs counts what was done, in steps of 1/332 of the time axis, without empty ones.

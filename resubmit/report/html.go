@@ -1,30 +1,332 @@
 package report
 
 import (
+	"cmp"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
 	"fmt"
+	"html/template"
 	"io"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
+)
+
+// maxRows is how many rows the tables of the page have, but for that of the orders that need a person.
+const maxRows = 50
+
+var (
+	//go:embed style.css
+	sharedStyle string
+	//go:embed page.css
+	pageStyle string
+	//go:embed report.gotmpl
+	pageText string
 )
 
 // CSS returns the style of the chart and of the tables, for the report and for the operator's console.
-func CSS() string { return "" }
+func CSS() string { return sharedStyle }
 
-// WriteHTML writes the document as one HTML file without scripts, which needs no other file.
+// pageTemplate has functions that are replaced for each document.
+var pageTemplate = template.Must(template.New("report").Funcs(new(Document).funcs()).Parse(pageText))
+
+// WriteHTML writes the document as one HTML file without scripts. It needs no other file, and its content security
+// policy allows none.
 func (d *Document) WriteHTML(w io.Writer) error {
-	_, err := fmt.Fprintln(w, "<!doctype html>")
-	return err
+	t, err := pageTemplate.Clone()
+	if err == nil {
+		err = t.Funcs(d.funcs()).Execute(w, d.page())
+	}
+	if err != nil {
+		return fmt.Errorf("report: write HTML: %w", err)
+	}
+	return nil
 }
 
-// WriteCSV writes one line per order.
-func (d *Document) WriteCSV(w io.Writer) error {
-	_, err := fmt.Fprintln(w, `"number"`)
-	return err
+// page is what the template of the page shows.
+type page struct {
+	*Document
+	Title, LeadClass, VerifiedNote, PeopleNote string
+	Style                                      template.CSS
+	StyleHash                                  string
+	Figure                                     template.HTML
+	Actors                                     []actorCount
+	Results                                    []resultCount
+	AgainTable, ReasonTable                    groupTable
+	Shares                                     []shareTable
+	Facts                                      []fact
+	More                                       map[string]string // what the tables leave out
 }
 
-// Sentence returns the result in one sentence.
-func (d *Document) Sentence() string { return d.Outcomes.String() }
+type (
+	actorCount struct {
+		Who string
+		N   int
+	}
+	resultCount struct {
+		Decision, Outcome string
+		N                 int
+	}
+	groupTable struct {
+		Caption, More string
+		Rows          []Group
+	}
+	shareTable struct {
+		ID, Name, Head, Caption, Note, More string
+		Rows                                []Share
+	}
+	fact struct {
+		Name, Value string
+		Code        bool
+	}
+)
 
-// Text returns the document in a few lines for people, without the single orders and without the chart, see
-// [Chart.Line]. Each line ends with a line break.
-func (d *Document) Text() string { return d.Sentence() + "\n" }
+func (d *Document) page() *page {
+	style := sharedStyle + pageStyle
+	sum := sha256.Sum256([]byte(style))
+	short := *d
+	short.Blockers, short.Windows = first(d.Blockers), first(d.Windows)
+	short.Canary, short.Marks = first(d.Canary), first(d.Marks)
+	p := &page{
+		Document: &short, Title: "Recovery of failed orders", Style: template.CSS(style), //nolint:gosec // our own file
+		StyleHash: "sha256-" + base64.StdEncoding.EncodeToString(sum[:]), Figure: d.Chart().Figure(ChartOptions{}),
+		AgainTable:  groupsOf("Orders that failed again, by their new reason", d.FailedAgain),
+		ReasonTable: groupsOf("All orders of the plan, by the common part of their failure texts", d.Reasons),
+		Shares:      d.shareTables(), Facts: d.facts(), Results: d.results(),
+	}
+	switch {
+	case d.OK():
+		p.LeadClass = "ok"
+	case d.Error != "" || d.Outcomes.FailedAgain > 0:
+		p.LeadClass = "bad"
+	}
+	switch {
+	case d.State == StatePlanned:
+		p.VerifiedNote = "nothing was sent yet"
+	case !d.ConnectAsked:
+		p.VerifiedNote = "in Commerce; Connect was not asked"
+	case d.CommerceOnly > 0:
+		p.VerifiedNote = fmt.Sprintf("%s of them by Commerce alone", grouped(d.CommerceOnly))
+	default:
+		p.VerifiedNote = "in Commerce and Connect"
+	}
+	for _, a := range []Actor{ActorPerson, ActorVendor, ActorPlan, ActorRun} {
+		if n := d.ByActor[a]; n > 0 {
+			p.Actors = append(p.Actors, actorCount{a.who(), n})
+		}
+	}
+	if n := d.ByActor[ActorPerson]; n > len(d.People) {
+		p.PeopleNote = fmt.Sprintf("These are the first %d of %s. The CSV file lists all.", len(d.People), grouped(n))
+	} else {
+		p.PeopleNote = fmt.Sprintf("%s, all of which are listed.", text.Orders(n))
+	}
+	return p
+}
 
-func (d *Document) next(command string) []Step { return nil }
+// results counts all orders by decision and outcome.
+func (d *Document) results() (list []resultCount) {
+	add := func(decision rules.Action, outcome string, n int) {
+		if n > 0 {
+			list = append(list, resultCount{words(decision), outcome, n})
+		}
+	}
+	c := &d.Outcomes
+	for _, one := range []struct {
+		outcome protocol.Outcome
+		n       int
+	}{
+		{protocol.Completed, c.Completed}, {protocol.Progressing, c.Progressing}, {protocol.FailedAgain, c.FailedAgain},
+		{protocol.FalseSuccess, c.FalseSuccess}, {protocol.NotMoved, c.NotMoved}, {protocol.Unknown, c.Unknown},
+		{protocol.Skipped, c.Skipped}, {protocol.Blocked, c.Blocked}, {protocol.ClaimedElsewhere, c.ClaimedElsewhere},
+		{protocol.NotStarted, c.NotStarted},
+	} {
+		add(rules.Resubmit, outcomeText(one.outcome), one.n)
+	}
+	add(rules.Resubmit, "not done yet", d.Open)
+	p := &d.Planned
+	add(rules.Wait, "not sent", p.Wait)
+	add(rules.Hold, "not sent", p.Hold)
+	add(rules.Complete, "not sent: the service exists", p.Complete)
+	add(rules.Manual, "not sent", p.Manual)
+	add(rules.Quarantine, "not sent", p.Quarantine)
+	return list
+}
+
+func groupsOf(caption string, groups []Group) groupTable {
+	return groupTable{Caption: caption, Rows: first(groups), More: more(groups)}
+}
+
+func (d *Document) shareTables() []shareTable {
+	return []shareTable{
+		table("class", "reason class", "Class", "", d.Classes),
+		table("vendor", "vendor", "Vendor",
+			"A vendor is the account that sold the order: the provider's own, or a reseller's.", d.Vendors),
+		table("channel", "channel", "Channel", "", d.Channels),
+		table("type", "order type", "Type", "", d.Types),
+	}
+}
+
+func table(id, name, head, note string, shares []Share) shareTable {
+	return shareTable{
+		ID: id, Name: name, Head: head, Note: note, Rows: first(shares), More: more(shares),
+		Caption: "Orders by " + name + ", those with the most waiting orders first",
+	}
+}
+
+// first returns the rows that a table shows, more says how many there are besides.
+func first[T any](rows []T) []T { return rows[:min(maxRows, len(rows))] }
+
+func more[T any](rows []T) string {
+	if len(rows) <= maxRows {
+		return ""
+	}
+	return fmt.Sprintf("These are the first %d of %s. The JSON file has all.", maxRows, grouped(len(rows)))
+}
+
+func (d *Document) facts() (facts []fact) {
+	add := func(name, value string, code bool) {
+		if value != "" {
+			facts = append(facts, fact{name, text.Sentence(value), code})
+		}
+	}
+	at := func(name string, t time.Time) {
+		if !t.IsZero() {
+			add(name, d.clock(t), false)
+		}
+	}
+	at("Planned", d.Times.PlannedAt)
+	at("Started", d.Times.StartedAt)
+	at("Finished", d.Times.FinishedAt)
+	at("Last order verified", d.Times.LastVerifiedAt)
+	at("Last maintenance ended", d.Times.WindowClosedAt)
+	if s := d.Times.RunSeconds; s > 0 {
+		add("Time of the run", duration(s), false)
+	}
+	if s := d.Times.CloseToVerifiedSeconds; s > 0 {
+		add("From the end of the maintenance until all were verified", duration(s), false)
+	}
+	add("System", d.System, false)
+	add("View", d.View, false)
+	add("Filter", cmp.Or(d.Filter, "none"), true)
+	add("Plan", d.Digests.Plan, true)
+	add("Policy", d.Digests.Policy, true)
+	if j := d.Digests.Journal; j.Journal != "" {
+		add("Journal", fmt.Sprintf("%s at %d, %s", j.Journal, j.Sequence, j.Hash), true)
+	}
+	add("Audit log", d.Digests.Audit, true)
+	return facts
+}
+
+// funcs returns the functions of the page's template.
+func (d *Document) funcs() template.FuncMap {
+	return template.FuncMap{
+		"num": grouped, "clock": d.clock, "span": d.span, "inc": func(i int) int { return i + 1 },
+		"utc":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"show":    text.Sentence,
+		"short":   func(v any) string { return text.Short(fmt.Sprint(v)) },
+		"words":   func(v any) string { return words(fmt.Sprint(v)) },
+		"amount":  amount,
+		"amounts": amounts, "noTotal": noTotal,
+		"customers": customersText,
+		"vendors":   vendorsText,
+		"causes":    causesText,
+		"unmatched": func(w Window) bool { return w.Inside == 0 && w.Attributed == 0 && w.Observed == nil },
+		"at":        d.atText,
+		"result":    resultText,
+		"class":     func(i Item) failure.Class { return cmp.Or(i.ClassAfter, i.Class) },
+		"reason": func(i Item) string {
+			return cmp.Or(text.Sentence(cmp.Or(i.ReasonAfter, i.Reason)), "no reason reported")
+		},
+		"why": func(i Item) string { return text.Sentence(cmp.Or(i.Why, i.Decision)) },
+	}
+}
+
+// atText says when an order failed or was placed, and which of both.
+func (d *Document) atText(i Item) string {
+	switch {
+	case !i.FailedAt.IsZero():
+		return "failed " + d.clock(i.FailedAt)
+	case !i.PlacedAt.IsZero():
+		return "placed " + d.clock(i.PlacedAt)
+	default:
+		return "unknown"
+	}
+}
+
+func resultText(i Item) string {
+	if i.Outcome != "" {
+		return outcomeText(i.Outcome)
+	}
+	return words(i.Action)
+}
+
+// amount returns a total with thin spaces between groups of three digits; "unknown" for none.
+func amount(m commerce.Money) string {
+	if m.IsZero() {
+		return "unknown"
+	}
+	s := m.String()
+	end := strings.IndexAny(s, ". ")
+	if end < 0 {
+		end = len(s)
+	}
+	for i := end - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "\u202f" + s[i:]
+	}
+	return text.Short(s)
+}
+
+// amounts returns one line for each currency.
+func amounts(t Tally) (lines []string) {
+	for _, m := range t.Money[:min(maxCurrencies, len(t.Money))] {
+		lines = append(lines, amount(m))
+	}
+	if rest := len(t.Money) - maxCurrencies; rest > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more currencies", rest))
+	}
+	return lines
+}
+
+// noTotal says how many orders have no known total; "" if all have one.
+func noTotal(t Tally) string {
+	if t.NoTotal == 0 {
+		return ""
+	}
+	return count(t.NoTotal, "order") + " without a known total"
+}
+
+func customersText(t Tally) string {
+	s := count(t.Customers, "customer")
+	if t.NoCustomer > 0 {
+		s += ", " + count(t.NoCustomer, "order") + " without a known one"
+	}
+	return s
+}
+
+func vendorsText(g Group) string {
+	var names []string
+	for _, v := range g.Vendors {
+		names = append(names, cmp.Or(text.Short(v), "unknown"))
+	}
+	s := strings.Join(names, ", ")
+	if rest := g.VendorCount - len(g.Vendors); rest > 0 {
+		s += fmt.Sprintf(" and %d more", rest)
+	}
+	return s
+}
+
+func causesText(g Group) string {
+	var parts []string
+	for _, v := range failure.Verdicts() {
+		if n := g.Causes[v]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s", grouped(n), v))
+		}
+	}
+	return strings.Join(parts, ", ")
+}

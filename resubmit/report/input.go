@@ -21,8 +21,8 @@ type Input struct {
 	Marks []Mark
 	// Location is the time zone of everything that people read. Nil: UTC.
 	Location *time.Location
-	// Command is how the commands in Document.Next start, such as "aftermaintenance -state /var/lib/recovery". Empty: there
-	// are none.
+	// Command is how the commands in Document.Next start, such as "aftermaintenance -state /var/lib/recovery". Empty:
+	// there are none.
 	Command string
 	// Audit is the head of the audit log of the run. Optional.
 	Audit string

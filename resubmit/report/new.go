@@ -85,6 +85,7 @@ func (d *Document) addReport(r *resubmit.Report) {
 	default:
 		d.State = StateFinished
 	}
+	d.Unlisted = max(0, r.Result.Total()-len(r.Items))
 	d.Outcomes, d.Earlier, d.CommerceOnly, d.ConnectAsked = r.Result, r.Earlier, r.CommerceOnly, r.ConnectAsked
 	d.Error, d.EventError, d.Blockers, d.Canary = r.Err, r.EventError, r.Blockers, r.Canary
 	d.Times.StartedAt, d.Times.FinishedAt = r.StartedAt.UTC(), r.FinishedAt.UTC()

@@ -3,87 +3,90 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/text"
-	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// How many blocking orders and groups of repeated failures the text names.
+// How many blocking orders and groups Text names.
 const (
-	maxBlocked     = 10
-	maxShownGroups = 5
+	maxTextBlockers = 10
+	maxTextGroups   = 5
 )
 
-// Text returns a report in a few lines for people, without the single orders. Each line ends with a line break. It has
-// no control characters, whatever the servers sent. The text of a nil report is empty.
-func Text(r *resubmit.Report) string {
-	if r == nil {
-		return ""
-	}
+// Text returns the document in a few lines for people, without the single orders and without the chart, see
+// [Chart.Line]. Each line ends with a line break. It has no control characters, whatever the servers sent.
+func (d *Document) Text() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { b.WriteString(text.Clean(fmt.Sprintf(format, args...)) + "\n") }
-	line("%s: %s", text.Orders(r.Result.Total()), r.Result)
-	earlier(r, line)
-	for _, g := range r.Groups {
-		name := slices.DeleteFunc([]string{string(g.Class), g.VendorAccountID, string(g.Channel)},
-			func(s string) bool { return s == "" })
-		line("  %s: %s", strings.Join(name, " · "), g.Result)
-	}
-	for _, c := range r.Canary {
+	line("%s", d.Sentence())
+	line("%s", d.Chart().Description())
+	d.textRun(line)
+	for _, c := range d.Canary {
 		if c.Stopped != "" {
 			line("  %s", c.Stopped)
 		}
 	}
-	for _, h := range r.Blockers[:min(maxBlocked, len(r.Blockers))] {
-		line("  %d blocked by %s", h.Orders, h.Number)
+	for _, h := range d.Blockers[:min(maxTextBlockers, len(d.Blockers))] {
+		line("  %d blocked by %s", h.Orders, text.Short(h.Number))
 	}
-	if rest := len(r.Blockers) - maxBlocked; rest > 0 {
-		line("  and others by %d further orders: see Report.Blockers", rest)
+	if rest := len(d.Blockers) - maxTextBlockers; rest > 0 {
+		line("  and others by %s more", text.Orders(rest))
 	}
-	if r.FailedAgain != nil {
-		for _, g := range r.FailedAgain.Groups[:min(maxShownGroups, len(r.FailedAgain.Groups))] {
-			line("  %d failed again (%s): %s", g.Count, g.Class, cmp.Or(text.Short(g.Template), "no reason reported"))
+	for i := range d.FailedAgain[:min(maxTextGroups, len(d.FailedAgain))] {
+		g := &d.FailedAgain[i]
+		line("  %d failed again (%s): %s", g.Orders, words(g.Class), cmp.Or(text.Short(g.Template), "no reason reported"))
+	}
+	if rest := len(d.FailedAgain) - maxTextGroups; rest > 0 {
+		line("  and for %s more", count(rest, "other reason"))
+	}
+	for _, w := range d.Windows {
+		if w.Inside == 0 && w.Attributed == 0 && w.Observed == nil {
+			line("warning: no order fits the window %s. Are its times and its time zone right?", d.windowText(&w))
 		}
 	}
-	end(r, line)
+	if d.Waiting.Orders > 0 && d.State != StatePlanned {
+		line("waiting: %s", d.Waiting)
+	}
+	for _, s := range d.Next {
+		if line("next: %s", s.Text); s.Command != "" {
+			line("      %s", s.Command)
+		}
+	}
 	return b.String()
 }
 
-// earlier says which results are not of this run.
-func earlier(r *resubmit.Report, line func(string, ...any)) {
+// textRun writes what concerns the whole run.
+func (d *Document) textRun(line func(string, ...any)) {
 	switch {
-	case r.Earlier == 0:
-	case r.Earlier == r.Result.Total():
+	case d.Earlier == 0:
+	case d.Earlier == d.Outcomes.Total():
 		line("nothing was sent now: an earlier run of this plan has ended, and these are its results")
 	default:
-		line("%d of these results are of an earlier run of this plan", r.Earlier)
+		line("%d of these results are of an earlier run of this plan", d.Earlier)
+	}
+	if rest := d.Planned.Total - d.Planned.Resubmit; rest > 0 || d.Planned.Mismatched > 0 {
+		line("the whole plan: %s", d.Planned)
+	}
+	if d.Unlisted > 0 && !d.allVerified() {
+		line("which of %s have which result is not known: they count as waiting", text.Orders(d.Unlisted))
+	}
+	if d.EventError != "" {
+		line("the event callback was removed: %s", text.Sentence(d.EventError))
 	}
 }
 
-// end writes what concerns the whole run.
-func end(r *resubmit.Report, line func(string, ...any)) {
-	if rest := r.Plan.Total - r.Plan.Resubmit; rest > 0 || r.Plan.Mismatched > 0 {
-		line("the whole plan: %s", r.Plan)
+// windowText returns a window on one line.
+func (d *Document) windowText(w *Window) string {
+	s := text.Short(w.ID)
+	if w.Title != "" {
+		s += fmt.Sprintf(" %q", text.Short(w.Title))
 	}
-	if r.CommerceOnly > 0 {
-		line("%d of the completed are confirmed by Commerce alone", r.CommerceOnly)
+	if w.Announced != nil {
+		s += ", announced " + d.span(w.Announced.Start, w.Announced.End)
 	}
-	if !r.ConnectAsked {
-		line("Connect was not asked")
+	if w.Observed != nil {
+		s += ", observed " + d.span(w.Observed.Start, w.Observed.End)
 	}
-	if r.CloseToVerified > 0 {
-		line("from the end of the maintenance until all were verified: %v", r.CloseToVerified.Round(time.Second))
-	}
-	if r.EventError != "" {
-		line("the event callback was removed: %s", r.EventError)
-	}
-	if r.Err != "" {
-		line("stopped early: %s", r.Err)
-	}
-	for _, next := range r.Next {
-		line("next: %s", next)
-	}
+	return s
 }

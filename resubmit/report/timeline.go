@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"slices"
 	"sort"
 	"time"
@@ -15,89 +14,227 @@ const (
 	maxBins = 60
 	// runBins is the number of steps of Timeline.Runs: one for two units of the chart's width.
 	runBins = 332
+	day     = 24 * time.Hour
 )
 
 // binMinutes are the lengths of bins.
 var binMinutes = [...]int{1, 2, 5, 10, 15, 30, 60, 120, 360, 720, 1440, 7 * 1440, 30 * 1440, 365 * 1440}
 
-// times has the times of all orders, in seconds since 1970.
-type times struct {
-	orders                []point // by time after sort
-	sorted                bool
+// points has the times of all orders.
+type points struct {
+	orders                instants // sorted by sort
+	classes               map[failure.Class]instants
 	byPlaced, undated     int
-	sent, verified, again []int64
+	sent, verified, again instants
 }
 
-type point struct {
-	at    int64
-	class failure.Class
-}
+type instants []time.Time
 
-func (t *times) add(i *Item) {
+// add adds an order. now is when the document is made.
+func (p *points) add(i *Item, now time.Time) {
 	at := i.At()
 	switch {
-	case at.IsZero():
-		t.undated++
+	case at.Unix() < 0 || at.After(now.Add(day)): // or zero
+		p.undated++
 	default:
 		if i.FailedAt.IsZero() {
-			t.byPlaced++
+			p.byPlaced++
 		}
-		t.orders = append(t.orders, point{at.Unix(), i.Class})
+		p.orders = append(p.orders, at)
+		p.classes[i.Class] = append(p.classes[i.Class], at)
 	}
 	if !i.PushedAt.IsZero() {
-		t.sent = append(t.sent, i.PushedAt.Unix())
+		p.sent = append(p.sent, i.PushedAt)
 	}
 	switch {
 	case i.DoneAt.IsZero():
 	case i.Outcome == protocol.Completed:
-		t.verified = append(t.verified, i.DoneAt.Unix())
+		p.verified = append(p.verified, i.DoneAt)
 	case i.Outcome == protocol.FailedAgain:
-		t.again = append(t.again, i.DoneAt.Unix())
+		p.again = append(p.again, i.DoneAt)
 	}
 }
 
-func (t *times) sort() {
-	if !t.sorted {
-		slices.SortFunc(t.orders, func(a, b point) int { return cmp.Compare(a.at, b.at) })
-		t.sorted = true
+func (p *points) sort() { slices.SortFunc(p.orders, time.Time.Compare) }
+
+// span returns the first and the last time; zero if there is none.
+func (t instants) span() (first, last time.Time) {
+	for _, at := range t {
+		first, last = widen(first, last, at)
+	}
+	return first, last
+}
+
+// before counts the times before one. The times must be sorted.
+func (t instants) before(at time.Time) int {
+	return sort.Search(len(t), func(i int) bool { return !t[i].Before(at) })
+}
+
+// inside counts the times in a span. They must be sorted.
+func (t instants) inside(s maintenance.Span) int {
+	end := len(t)
+	if !s.End.IsZero() {
+		end = t.before(s.End)
+	}
+	return max(0, end-t.before(s.Start))
+}
+
+// timeline returns the bins of the time axis. The windows of the document must be set.
+func (p *points) timeline(d *Document) Timeline {
+	t := Timeline{ByPlaced: p.byPlaced, Undated: p.undated}
+	if len(p.orders) == 0 {
+		return t
+	}
+	t.First, t.Last = p.orders[0], p.orders[len(p.orders)-1]
+	for _, s := range union(d.Windows) {
+		t.InWindows += p.orders.inside(s)
+	}
+	from, to := p.extent(d)
+	t.set(from, to, d.location)
+	t.Earlier = p.orders.before(t.From)
+	t.count(p)
+	return t
+}
+
+// extent returns the ends of what is drawn.
+func (p *points) extent(d *Document) (from, to time.Time) {
+	from, to = p.orders[0], p.orders[len(p.orders)-1]
+	oldest, newest := from.Add(-day), to.Add(day) // a window may be long
+	var core, coreEnd time.Time                   // of the windows in which orders failed
+	for i := range d.Windows {
+		w := &d.Windows[i]
+		for _, s := range []*maintenance.Span{w.Announced, w.Observed} {
+			if s == nil {
+				continue
+			}
+			end := s.End
+			if end.IsZero() {
+				end = d.MadeAt
+			}
+			if end.After(newest) {
+				end = newest
+			}
+			from, to = widen(from, to, later(s.Start, oldest))
+			from, to = widen(from, to, later(end, oldest))
+			if w.Inside > 0 || w.Attributed > 0 {
+				core, coreEnd = widen(core, coreEnd, s.Start)
+				core, coreEnd = widen(core, coreEnd, end)
+			}
+		}
+	}
+	for _, ts := range []instants{p.sent, p.verified, p.again} {
+		first, last := ts.span()
+		from, to = widen(from, to, first)
+		from, to = widen(from, to, last)
+	}
+	for _, m := range d.Marks {
+		from, to = widen(from, to, m.At)
+	}
+	// Old failures must not make the maintenance too small to be seen.
+	if margin := max(2*coreEnd.Sub(core), 6*time.Hour); !core.IsZero() && to.Sub(from) > 30*time.Hour {
+		from = later(from, core.Add(-margin))
+	}
+	return from, to
+}
+
+// set sets the ends and the length of the bins, so that there are at most maxBins, with an empty one at each end. Bins
+// are aligned to the clock of the zone at their beginning.
+func (t *Timeline) set(from, to time.Time, zone *time.Location) {
+	_, offset := from.In(zone).Zone()
+	shift := time.Duration(offset)*time.Second + 3*day // weeks start on Monday
+	for _, t.BinMinutes = range binMinutes {
+		bin := t.bin()
+		t.From = floor(from, bin, shift).Add(-bin)
+		t.To = floor(to, bin, shift).Add(2 * bin)
+		if t.To.Sub(t.From) <= maxBins*bin {
+			return
+		}
+	}
+	t.From = t.To.Add(-maxBins * t.bin())
+}
+
+// bin returns the length of a bin.
+func (t *Timeline) bin() time.Duration { return time.Duration(t.BinMinutes) * time.Minute }
+
+// floor rounds a time down to a multiple of a duration after 1970, as seen by a clock that is ahead of UTC.
+func floor(at time.Time, to, ahead time.Duration) time.Time {
+	step, shift := int64(to/time.Second), int64(ahead/time.Second)
+	s := at.Unix() + shift
+	s -= (s%step + step) % step
+	return time.Unix(s-shift, 0).UTC()
+}
+
+// count fills the bins.
+func (t *Timeline) count(p *points) {
+	bins := make([]Bin, t.To.Sub(t.From)/t.bin())
+	for class, ts := range p.classes {
+		for _, at := range ts {
+			if !at.Before(t.From) {
+				*bins[at.Sub(t.From)/t.bin()].of(class)++
+			}
+		}
+	}
+	for i := range bins {
+		if bins[i].Start = t.From.Add(time.Duration(i) * t.bin()); bins[i].Total() > 0 {
+			t.Bins = append(t.Bins, bins[i])
+		}
+	}
+	runs := make([]RunBin, runBins)
+	step := t.To.Sub(t.From) / runBins
+	of := func(at time.Time) *RunBin { return &runs[max(0, min(runBins-1, at.Sub(t.From)/step))] }
+	for _, at := range p.sent {
+		of(at).Sent++
+	}
+	for _, at := range p.verified {
+		of(at).Verified++
+	}
+	for _, at := range p.again {
+		of(at).FailedAgain++
+	}
+	for i, r := range runs {
+		if r.Start = t.From.Add(time.Duration(i) * step); r.Sent+r.Verified+r.FailedAgain > 0 {
+			t.Runs = append(t.Runs, r)
+		}
 	}
 }
 
-// first returns the time of the oldest order; zero if none has one.
-func (t *times) first() time.Time {
-	t.sort()
-	if len(t.orders) == 0 {
-		return time.Time{}
+// of returns the count of a class.
+func (b *Bin) of(class failure.Class) *int {
+	switch class {
+	case failure.Transient:
+		return &b.Transient
+	case failure.Permanent:
+		return &b.Permanent
+	case failure.AlreadyProvisioned:
+		return &b.AlreadyProvisioned
+	default:
+		return &b.Unclassified
 	}
-	return unix(t.orders[0].at)
 }
 
-func unix(s int64) time.Time { return time.Unix(s, 0).UTC() }
-
-// inside counts the orders in a span.
-func (t *times) inside(s maintenance.Span) int {
-	t.sort()
-	before := func(at time.Time) int {
-		return sort.Search(len(t.orders), func(i int) bool { return !unix(t.orders[i].at).Before(at) })
+// union returns the times in which any of the windows was in effect, as spans that do not overlap.
+func union(windows []Window) []maintenance.Span {
+	var spans, joined []maintenance.Span
+	for i := range windows {
+		spans = append(spans, windows[i].span())
 	}
-	if s.End.IsZero() {
-		return len(t.orders) - before(s.Start)
+	slices.SortFunc(spans, func(a, b maintenance.Span) int { return a.Start.Compare(b.Start) })
+	for _, s := range spans {
+		n := len(joined) - 1
+		switch {
+		case n < 0 || !joined[n].Contains(s.Start) && !joined[n].End.Equal(s.Start):
+			joined = append(joined, s)
+		case joined[n].End.IsZero():
+		case s.End.IsZero() || s.End.After(joined[n].End):
+			joined[n].End = s.End
+		}
 	}
-	return max(0, before(s.End)-before(s.Start))
+	return joined
 }
 
-// set sets the timeline and the time of the last verification.
-func (t *times) set(d *Document) {
-	t.sort()
-	for _, s := range t.verified {
-		d.Times.LastVerifiedAt = latest(d.Times.LastVerifiedAt, unix(s))
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	d.Timeline = Timeline{ByPlaced: t.byPlaced, Undated: t.undated}
-}
-
-func latest(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
+	return b
 }

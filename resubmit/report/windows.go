@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
@@ -20,7 +19,8 @@ func (b *builder) windows() error {
 	if err != nil {
 		return err
 	}
-	first, last := b.times.first(), d.MadeAt
+	first, _ := b.times.orders.span()
+	last := d.MadeAt
 	if first.IsZero() {
 		first = last
 	}
@@ -28,7 +28,7 @@ func (b *builder) windows() error {
 	for w := range calendar.OverlappingSeq(first, last.Add(1)) {
 		wanted := func(u maintenance.Window) bool { return u.ID == w.ID }
 		out := windowOf(w)
-		out.Inside, out.Attributed = b.times.inside(w.Span()), b.attributed[w.ID]
+		out.Inside, out.Attributed = b.times.orders.inside(w.Span()), b.attributed[w.ID]
 		if out.Inside > 0 || out.Attributed > 0 || out.Observed != nil || w.Span().Contains(last) ||
 			slices.ContainsFunc(unmatched, wanted) {
 			d.Windows = append(d.Windows, out)
@@ -37,6 +37,10 @@ func (b *builder) windows() error {
 	until := cmp.Or(d.Times.LastVerifiedAt, d.Times.FinishedAt, d.MadeAt)
 	if w, ok := calendar.Last(until); ok {
 		d.Times.WindowClosedAt = w.Span().End
+	}
+	done := d.Planned.Resubmit > 0 && d.Outcomes.Completed == d.Planned.Resubmit
+	if done && !d.Times.WindowClosedAt.IsZero() && !d.Times.LastVerifiedAt.IsZero() {
+		d.Times.CloseToVerifiedSeconds = d.Times.LastVerifiedAt.Sub(d.Times.WindowClosedAt).Seconds()
 	}
 	return nil
 }
@@ -57,16 +61,10 @@ func windowOf(w maintenance.Window) Window {
 	return out
 }
 
-// closed returns when the window ended; zero if it has not, or was not observed to.
+// span returns when the window was in effect. Its end is zero if it is not over.
 func (w *Window) span() maintenance.Span {
 	if w.Observed != nil {
 		return *w.Observed
 	}
 	return *w.Announced
-}
-
-// earliest returns the earlier one of two times, and ignores zero ones.
-func earliest(a, b time.Time) time.Time {
-	first, _ := widen(a, a, b)
-	return first
 }
