@@ -89,7 +89,8 @@ func (c *Client) FromText(r io.Reader) *Lister {
 
 // Orders reads the orders and yields those that match the query, each once,
 // sorted by PlacedAt. An order that does not exist is an error, which names the line and the
-// id. An order that cannot be read completely is yielded with its Problems.
+// id. An order that cannot be read completely is yielded with its Problems, and so is one whose
+// read Billing does not answer, or answers with an error of its own (5xx), while it answers most.
 //
 // Each order is one call to Billing; as many run at once as [WithConcurrency] allows. All
 // orders are read before the first is yielded, so that they can be sorted; those that match
@@ -165,10 +166,7 @@ func merged(orders []*commerce.Order) []*commerce.Order {
 
 // fetch reads the orders of lines and returns those that match the query.
 func (c *Client) fetch(ctx context.Context, q *commerce.Query, lines []OrderRef) ([]*commerce.Order, error) {
-	var (
-		mu     sync.Mutex
-		orders []*commerce.Order
-	)
+	rows := rows{query: q}
 	group, inner := errgroup.WithContext(ctx)
 	// More goroutines would only wait for the limit of the client.
 	group.SetLimit(cap(c.slots))
@@ -183,26 +181,61 @@ func (c *Client) fetch(ctx context.Context, q *commerce.Query, lines []OrderRef)
 		group.Go(func() error {
 			o, err := callback.Call(func() (*commerce.Order, error) { return c.look(inner, q, l) })
 			if err != nil {
-				return named(l, err)
+				err = named(l, err)
 			}
-			if o != nil && q.Match(o) {
-				mu.Lock()
-				defer mu.Unlock()
-				orders = append(orders, o)
-			}
-			return nil
+			return rows.add(o, err)
 		})
 	}
-	if err := group.Wait(); err != nil {
+	if err := cmp.Or(group.Wait(), rows.error(0)); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, notSent(opList, err)
 	}
-	return orders, nil
+	return rows.orders, nil
 }
 
-// look reads the order of a line; it returns nil if the query excludes its id.
+// rows are the orders that were read, and those that could not be.
+type rows struct {
+	query *commerce.Query
+
+	mu     sync.Mutex
+	orders []*commerce.Order
+	read   int
+	unread int
+	err    error // of the first of them
+}
+
+// add adds an order. err is why it could not be read; then o says which it is, or is nil if the list must end.
+func (r *rows) add(o *commerce.Order, err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case err == nil:
+		r.read++
+	case o == nil:
+		return err
+	default:
+		r.unread++
+		r.err = cmp.Or(r.err, err)
+		o.Problems = []string{"it could not be read: " + err.Error()}
+	}
+	if o != nil && r.query.Match(o) {
+		r.orders = append(r.orders, o)
+	}
+	return r.error(10)
+}
+
+// error returns an error if more orders could not be read than could, and more than some: then it is not about them.
+func (r *rows) error(some int) error {
+	if r.unread > max(some, r.read) {
+		return r.err
+	}
+	return nil
+}
+
+// look reads the order of a line; it returns nil if the query excludes its id. If there is an error that may be about
+// the order alone, it returns an order that has nothing but its ids.
 func (c *Client) look(ctx context.Context, q *commerce.Query, l OrderRef) (*commerce.Order, error) {
 	id := l.ID
 	if id == "" {
@@ -222,6 +255,13 @@ func (c *Client) look(ctx context.Context, q *commerce.Query, l OrderRef) (*comm
 		return nil, nil
 	}
 	o, err := c.Order(ctx, id)
+	if err != nil && ctx.Err() == nil && ofServer(err) {
+		o = &commerce.Order{ID: id, Number: l.Number}
+		if l.Subscription != "" {
+			o.SubscriptionIDs = []string{l.Subscription}
+		}
+		return o, err
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -236,6 +276,13 @@ func (c *Client) look(ctx context.Context, q *commerce.Query, l OrderRef) (*comm
 		o.SubscriptionIDs = []string{l.Subscription}
 	}
 	return o, nil
+}
+
+// ofServer reports whether the read of an order failed in Billing or on the way, for no reason that another order has
+// too.
+func ofServer(err error) bool {
+	e, ok := errors.AsType[*commerce.Error](err)
+	return ok && (e.HTTPStatus >= 500 || errors.Is(err, commerce.ErrUnavailable))
 }
 
 // named adds the line and the order to an error.

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jarcoal/httpmock"
 	"github.com/stretchr/testify/require"
@@ -140,6 +141,54 @@ func TestSourceErrors(t *testing.T) {
 			if tc.is != nil {
 				require.ErrorIs(t, err, tc.is)
 			}
+		})
+	}
+}
+
+func TestSourceYieldsOrdersThatBillingCannotRead(t *testing.T) {
+	t.Parallel()
+	ids := []string{"1000001", "1000002", "1000004", "1000005"}
+	for _, tc := range []struct {
+		name   string
+		answer func() (*http.Response, error)
+		fails  []string
+		err    error
+	}{
+		{"one with status 500", func() (*http.Response, error) { return httpmock.NewStringResponse(500, "no"), nil }, ids[:1], nil},
+		{"half of them without an answer", func() (*http.Response, error) { return nil, io.ErrUnexpectedEOF }, ids[:2], nil},
+		{"most without an answer", func() (*http.Response, error) { return nil, io.ErrUnexpectedEOF }, ids[:3],
+			commerce.ErrUnavailable},
+		{"one with 401", func() (*http.Response, error) { return httpmock.NewStringResponse(401, "no"), nil }, ids[:1],
+			commerce.ErrUnauthorized},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			c, _ := client(t, billing.NoLogin(), func(body string) (*http.Response, error) {
+				if slices.Contains(tc.fails, idSent.FindStringSubmatch(body)[1]) {
+					return tc.answer()
+				}
+				return shop(body)
+			})
+			lines := []billing.OrderRef{}
+			for _, id := range ids {
+				lines = append(lines, billing.OrderRef{ID: id, Subscription: "s" + id})
+			}
+			q := commerce.Query{Statuses: []commerce.Status{commerce.StatusProvisioningFailed}, PlacedTo: time.Now()}
+			seen := 0
+			for o, err := range c.FromRefs(lines).Orders(t.Context(), q) {
+				if tc.err != nil {
+					require.ErrorIs(t, err, tc.err)
+					return
+				}
+				require.NoError(t, err)
+				require.Equal(t, []string{"s" + o.ID}, o.SubscriptionIDs)
+				if slices.Contains(tc.fails, o.ID) {
+					require.Len(t, o.Problems, 1)
+					require.Contains(t, o.Problems[0], "it could not be read: ")
+				}
+				seen++
+			}
+			require.Equal(t, len(ids), seen)
 		})
 	}
 }
