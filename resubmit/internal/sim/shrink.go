@@ -163,7 +163,8 @@ func (s *scenario) describe() []string {
 	lines := []string{
 		fmt.Sprintf("limits: guard %v, settle delay %v, %v calls per second, concurrency %d, %d deferrals, verify %+v",
 			l.Guard, l.SettleDelay, l.RateLimit, l.Concurrency, l.MaxDeferrals, l.Verify),
-		fmt.Sprintf("canary %v, breaker %+v, probe %t, retry %+v", l.Canary.Steps, l.Breaker, s.probe, l.Retry),
+		fmt.Sprintf("canary %v, breaker %+v, probe %t, retry %+v, %d resubmissions", l.Canary.Steps, l.Breaker, s.probe,
+			l.Retry, l.Policy.WithDefaults().MaxResubmissions),
 		"API: " + string(s.api),
 	}
 	if s.staleReads > 0 {

@@ -98,6 +98,7 @@ func compareEnds(s *scenario, faulty, quiet *result) (wrong []Violation) {
 // nothing.
 func (s *scenario) mayLose(e *orderEnd, outcome protocol.Outcome, orders int) bool {
 	most, _ := allowed(&s.limits, e.order.Type)
+	most = min(most, s.limits.Policy.WithDefaults().MaxResubmissions)
 	jumps := slices.ContainsFunc(s.crashes, func(c crashSpec) bool { return c.clockAhead > 0 })
 	lost := s.api != apiOrderManager || jumps || most <= s.lostPushes() || orders > 1
 	switch outcome {
