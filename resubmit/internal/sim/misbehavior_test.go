@@ -55,7 +55,7 @@ var brokenFaultHandling = []brokenCase{
 		clients := hidesDenials{c.Reader, c.Pusher}
 		c.Reader, c.Pusher, c.Capabilities.Lists = clients, clients, false
 	}}},
-	{"pusher repeats a push after a panic", "I6", Config{Runner: wrapPusher(
+	{"pusher repeats a push after a panic", "I6", Config{First: 150, Runner: wrapPusher(
 		func(ctx context.Context, p resubmit.Pusher, id string, to commerce.Status) (err error) {
 			defer func() {
 				if recover() != nil {

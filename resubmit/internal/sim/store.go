@@ -40,6 +40,7 @@ type Store struct {
 	identity  int
 	start     storePut // before all puts
 	puts      []storePut
+	settled   int // puts before it are durable
 	current   map[protocol.Key]protocol.Record
 	system    [3]string
 	forgotten time.Time
@@ -58,7 +59,7 @@ type storePut struct {
 func (s *Store) reset() {
 	s.identity++
 	s.start.at = plan.Position{Journal: fmt.Sprintf("journal-%d", s.identity), Hash: "start"}
-	s.puts, s.system, s.forgotten = nil, [3]string{}, time.Time{}
+	s.puts, s.settled, s.system, s.forgotten = nil, 0, [3]string{}, time.Time{}
 	s.current = make(map[protocol.Key]protocol.Record)
 }
 
@@ -127,7 +128,7 @@ func (s *Store) apply(records []protocol.Record) {
 // secure makes the writes of some keys durable, with all that they depend on.
 func (s *Store) secure(chosen func(*storePut) bool) {
 	keys := make(map[protocol.Key]bool)
-	for i := range slices.Backward(s.puts) {
+	for i := len(s.puts) - 1; i >= s.settled; i-- {
 		p := &s.puts[i]
 		needed := chosen(p) || slices.ContainsFunc(p.records, func(r protocol.Record) bool { return keys[r.Key] })
 		if p.durable || !needed {
@@ -137,6 +138,9 @@ func (s *Store) secure(chosen func(*storePut) bool) {
 		for _, r := range p.records {
 			keys[r.Key] = true
 		}
+	}
+	for s.settled < len(s.puts) && s.puts[s.settled].durable {
+		s.settled++
 	}
 }
 
@@ -173,7 +177,7 @@ func (s *Store) crash(process int, lose func() bool) (lost int) {
 // keep replaces the writes. Sequence numbers of lost ones are not used again.
 func (s *Store) keep(puts []storePut) {
 	end := s.last().at
-	s.puts, s.current = puts, make(map[protocol.Key]protocol.Record)
+	s.puts, s.settled, s.current = puts, 0, make(map[protocol.Key]protocol.Record)
 	for _, p := range s.puts {
 		s.apply(p.records)
 	}
