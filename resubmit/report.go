@@ -41,6 +41,14 @@ func (r OutcomeCounts) Total() int {
 	return sum
 }
 
+// Of returns the count of an outcome.
+func (r OutcomeCounts) Of(o protocol.Outcome) int {
+	if n := r.of(o); n != nil {
+		return *n
+	}
+	return 0
+}
+
 // of returns the count of an outcome; nil if it is not known.
 func (r *OutcomeCounts) of(o protocol.Outcome) *int {
 	switch o {

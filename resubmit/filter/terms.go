@@ -165,7 +165,8 @@ func classes(of ClassFunc, values []string) Filter {
 	if err != nil {
 		return reject("%w", err)
 	}
-	return &derived{prop: propClass, of: func(o *commerce.Order) string { return string(of(o)) }, values: values, text: text}
+	class := func(o *commerce.Order) string { return string(of(o)) }
+	return &derived{prop: propClass, of: class, values: values, text: text}
 }
 
 // derived is the condition that what a function returns is one of the values.

@@ -38,9 +38,9 @@ type Plan struct {
 func Open(path string) (*Plan, error) { return OpenEach(path, nil) }
 
 // OpenEach opens a plan file as [Open] does, and calls each, if not nil, for every entry in the order of the plan while
-// the file is checked, so that one pass is enough. The entry is valid during the call: copy what is kept, also its texts
-// (see [strings.Clone]). offset is where the entry begins, for [Plan.EntryAt]. Do not use what was collected if OpenEach
-// returns an error: the file may be damaged.
+// the file is checked, so that one pass is enough. The entry is valid during the call: copy what is kept, also its
+// texts (see [strings.Clone]). offset is where the entry begins, for [Plan.EntryAt]. Do not use what was collected if
+// OpenEach returns an error: the file may be damaged.
 func OpenEach(path string, each func(e *Entry, offset int64)) (*Plan, error) {
 	f, err := os.Open(path) //nolint:gosec // which file to open is the caller's choice
 	if err != nil {

@@ -201,3 +201,6 @@ func (l *Limits) exceeded(p *plan.Plan) (reasons []string, err error) {
 	slices.Sort(reasons)
 	return reasons, nil
 }
+
+// Config returns the configuration of the directory, with the defaults set. Do not change what it refers to.
+func (d *Dir) Config() Config { return d.cfg }

@@ -141,3 +141,6 @@ func lastReading(dir string) (*Reading, error) {
 	}
 	return &r, err
 }
+
+// OverviewPath returns the path of the file of [Dir.Overview]. The file may not exist. Reading replaces it.
+func (d *Dir) OverviewPath() string { return filepath.Join(d.path, overviewFile) }

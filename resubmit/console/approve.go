@@ -1,0 +1,143 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
+)
+
+// From how many orders or vendors on a person must type the number of orders.
+const (
+	typeAboveOrders  = 100
+	typeAboveVendors = 2
+)
+
+// approveBody is the page that asks before a plan is approved.
+type approveBody struct {
+	Run    *state.Run
+	Name   string
+	Send   *tally
+	Others int // orders of the plan that stay as they are
+	Groups int // of the canary; 0 without one
+	Rate   string
+	Type   bool // the number must be typed
+	Typed  string
+	Gone   bool // the plan is not the current one any more
+	Newest *state.Run
+	Denied string
+	Here   bool // this process applies it
+}
+
+// approvePage asks whether a plan is to be approved.
+func approvePage(v *visit) error {
+	run, err := v.run()
+	if err != nil {
+		return err
+	}
+	return v.askApproval(run, nil)
+}
+
+// askApproval shows the page, with the problem of an attempt before.
+func (v *visit) askApproval(run *state.Run, failed error) error {
+	p, leave, err := v.site.open(run)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	status, err := v.site.dir.Status()
+	if err != nil {
+		return err
+	}
+	body := &approveBody{
+		Run: run, Name: runName(run), Send: p.tally(rules.Resubmit), Groups: v.site.canaryGroups(p.Index()),
+		Rate: v.site.rateLimit(), Typed: v.field("typed"), Newest: status.Run, Here: v.site.cfg.Apply != nil,
+		Denied: v.denied(Approve, "approve", run),
+	}
+	body.Others = run.Counts.Total - body.Send.Orders
+	body.Type = mustType(body.Send)
+	body.Gone = status.Run == nil || status.Run.ID != run.ID || run.Ended() || !run.StartedAt.IsZero()
+	h := head{Title: fmt.Sprintf("Resubmit %s?", plural(body.Send.Orders, "order")), Page: "plan", Body: body}
+	if body.Gone && failed == nil {
+		failed = conflict("Plan %s is not waiting for an approval any more. Nothing was sent.", body.Name)
+	}
+	if failed == nil {
+		return v.show("approve", h)
+	}
+	if h.Problem = problemOf(failed); h.Problem == nil {
+		return failed
+	}
+	return v.showStatus(h.Problem.status, "approve", h)
+}
+
+func mustType(send *tally) bool {
+	return send.Orders > typeAboveOrders || send.Vendors > typeAboveVendors
+}
+
+// canaryGroups returns with how many groups of orders a run begins; 0 without a canary.
+func (s *site) canaryGroups(index *plan.Index) int {
+	if c := s.dir.Config().Runner.Canary; c.Steps != nil && len(c.Steps) == 0 {
+		return 0
+	}
+	return len(index.Groups())
+}
+
+// rateLimit returns the rate limit of runs in words.
+func (s *site) rateLimit() string {
+	cfg := resubmit.Config{RateLimit: s.dir.Config().Runner.RateLimit}.WithDefaults()
+	return rateWords(&resubmit.Status{Rate: cfg.RateLimit})
+}
+
+// approve approves the plan whose digest was shown.
+func approve(v *visit) error {
+	if v.field("plan") == "" {
+		return badRequest("the digest of the plan is missing; open the plan and approve it there")
+	}
+	run, err := v.run()
+	if err != nil {
+		return err
+	}
+	if err := v.allow("approve", run); err != nil {
+		return err
+	}
+	if err := v.checkTyped(run); err != nil {
+		return v.askApproval(run, err)
+	}
+	if err := v.site.dir.Approve(run.Digest, v.by(), v.site.cfg.ApprovalKey); err != nil {
+		return v.askApproval(run, err)
+	}
+	if err := v.site.apply(v.by()); err != nil && problemOf(err) == nil {
+		return err
+	}
+	return v.see(query("run", "run", run.ID))
+}
+
+// checkTyped returns an error unless the number that the page asks for was typed.
+func (v *visit) checkTyped(run *state.Run) error {
+	p, leave, err := v.site.open(run)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	send := p.tally(rules.Resubmit)
+	typed := strings.Join(strings.Fields(strings.ReplaceAll(v.field("typed"), narrow, "")), "")
+	if mustType(send) && typed != fmt.Sprint(send.Orders) {
+		return wrongField("typed", "Type %d to confirm. Nothing was sent.", send.Orders)
+	}
+	return nil
+}
+
+// apply applies the approved plan in the background, if this process does that.
+func (s *site) apply(by string) error {
+	if s.cfg.Apply == nil {
+		return nil
+	}
+	_, err := s.tasks.start(applying, by, func(ctx context.Context, _ *task) (string, error) {
+		return "run", s.cfg.Apply(ctx)
+	})
+	return err
+}

@@ -1,0 +1,167 @@
+package console
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+
+	"github.com/cloudblue-go/cloudblue/internal/number"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
+)
+
+// controls are the commands that a form can give; true for those that a page asks about first.
+var controls = map[state.Action]bool{
+	state.ActionPause: false, state.ActionResume: false, state.ActionRate: false,
+	state.ActionDrain: true, state.ActionCancel: true,
+}
+
+// confirmBody is the page that asks before a run is drained or cancelled.
+type confirmBody struct {
+	Run      *state.Run
+	Name     string
+	Action   state.Action
+	Progress *progress
+	Verified int
+	Sent     int // sent and not verified
+	Left     int // not sent
+	Denied   string
+}
+
+// confirmPage asks whether a run is to be drained or cancelled.
+func confirmPage(v *visit) error {
+	run, err := v.run()
+	if err != nil {
+		return err
+	}
+	action := state.Action(v.field("action"))
+	if !controls[action] {
+		return badRequest("there is nothing to confirm for %q", text.Short(string(action)))
+	}
+	status, err := v.site.dir.Status()
+	if err != nil {
+		return err
+	}
+	body := &confirmBody{Run: run, Name: runName(run), Action: action, Progress: v.site.progressOf(run, &status)}
+	body.Denied = v.denied(Control, string(action), run)
+	body.Verified = run.Result.Completed
+	if run.Live != nil {
+		body.Verified, body.Sent = run.Live.Result.Completed, run.Live.Verifying
+	}
+	body.Left = max(0, body.Progress.Total-body.Progress.Done-body.Sent)
+	title := "Cancel this run?"
+	if action == state.ActionDrain {
+		title = "Drain this run?"
+	}
+	return v.show("confirm", head{Title: title, Page: "run", Body: body})
+}
+
+// control gives a command to the run whose digest was shown.
+func control(v *visit) error {
+	if v.field("run") == "" {
+		return badRequest("the digest of the run is missing; open the run and repeat the action there")
+	}
+	action := state.Action(v.field("action"))
+	if _, ok := controls[action]; !ok {
+		return badRequest("there is no command %q", text.Short(string(action)))
+	}
+	run, err := v.run()
+	if err != nil {
+		return err
+	}
+	if err := v.allow(string(action), run); err != nil {
+		return err
+	}
+	command := state.Command{Action: action, Run: run.Digest, By: v.by(), Why: v.field("why")}
+	if action == state.ActionRate {
+		if command.Rate, err = v.rate(); err != nil {
+			return v.showRun(run, err)
+		}
+	}
+	if err := v.site.dir.Control(command); err != nil {
+		return v.showRun(run, cmp.Or(asProblem(err), err))
+	}
+	if action != state.ActionRate { // which need not continue a run that was interrupted
+		if err := v.obeyNow(run); err != nil {
+			return err
+		}
+	}
+	return v.see(query("run", "run", run.ID, "did", action))
+}
+
+// rate returns the rate limit that was typed.
+func (v *visit) rate() (float64, error) {
+	limit := v.site.dir.Config().Limits.MaxRate
+	rate, err := number.ParseFloat(v.field("rate"), 64)
+	if err != nil || !(rate > 0 && rate <= limit) {
+		return 0, wrongField("rate", "The limit is %q. Give a number of calls per second up to %v.",
+			text.Short(v.field("rate")), limit)
+	}
+	return rate, nil
+}
+
+// asProblem returns the problem for a user; nil if err is a fault.
+func asProblem(err error) error {
+	if p := problemOf(err); p != nil {
+		return p
+	}
+	return nil
+}
+
+// obeyNow lets this process obey a command that no other process is there to obey.
+func (v *visit) obeyNow(run *state.Run) error {
+	status, err := v.site.dir.Status()
+	if err != nil || status.Busy {
+		return err
+	}
+	err = v.site.apply(v.by())
+	if err != nil && !errors.Is(err, errBusy) {
+		return fmt.Errorf("console: run %s: %w", run.ID, err)
+	}
+	return nil
+}
+
+// discard ends a plan that was not applied.
+func discard(v *visit) error {
+	run, err := v.run()
+	if err != nil {
+		return err
+	}
+	if err := v.allow("discard", run); err != nil {
+		return err
+	}
+	if run.Digest != v.field("plan") || !run.StartedAt.IsZero() || run.Ended() {
+		return conflict("Plan %s is not waiting any more, so it was not discarded.", runName(run))
+	}
+	if err := v.site.dir.Control(state.Command{Action: state.ActionCancel, Run: run.Digest, By: v.by()}); err != nil {
+		return err
+	}
+	if err := v.obeyNow(run); err != nil {
+		return err
+	}
+	if k := v.site.tasks.newest(); k != nil {
+		k.wait(v.r.Context(), patience)
+	}
+	return v.see("plan")
+}
+
+// proceed continues a run that nobody works on.
+func proceed(v *visit) error {
+	run, err := v.run()
+	if err != nil {
+		return err
+	}
+	if err := v.allow("continue", run); err != nil {
+		return err
+	}
+	if v.site.cfg.Apply == nil {
+		return conflict("This console does not apply plans: the next run of the nightly job continues it.")
+	}
+	if run.Digest != v.field("plan") || run.Ended() {
+		return v.showRun(run, conflict("Run %s has ended, so there is nothing to continue.", runName(run)))
+	}
+	if err := v.site.apply(v.by()); err != nil {
+		return v.showRun(run, cmp.Or(asProblem(err), err))
+	}
+	return v.see(query("run", "run", run.ID))
+}

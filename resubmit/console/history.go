@@ -1,0 +1,193 @@
+package console
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/report"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
+)
+
+// historyBody is the page of all runs.
+type historyBody struct {
+	Rows   []historyRow
+	Years  []int
+	Year   int // 0 for all
+	Before string
+	CSV    string
+}
+
+// historyRow is a run.
+type historyRow struct {
+	*state.Run
+	Name     string
+	Approved string // who approved it; "" if nobody did, or had to
+	Result   string
+	Waiting  *report.Tally // nil if there is no report
+	Took     time.Duration // from the end of the maintenance until all were verified; 0 if unknown
+	Reports  bool          // they can be downloaded
+}
+
+// historyRows is how many runs a page has.
+const historyRows = 50
+
+// historyPage shows all runs, the newest first.
+func historyPage(v *visit) error {
+	year, err := v.int("year", 0)
+	if err != nil {
+		return err
+	}
+	from, err := v.int("from", 0)
+	if err != nil {
+		return err
+	}
+	runs, years, err := v.site.history(year)
+	if err != nil {
+		return err
+	}
+	body := &historyBody{Year: year, Years: years, CSV: query("history.csv", "year", orEmpty(year))}
+	from = min(max(from, 0), len(runs))
+	to := min(from+historyRows, len(runs))
+	for i := range runs[from:to] {
+		body.Rows = append(body.Rows, v.site.historyRow(&runs[from+i]))
+	}
+	if to < len(runs) {
+		body.Before = query("history", "year", orEmpty(year), "from", to)
+	}
+	return v.show("history", head{Title: "History", Page: "history", Body: body})
+}
+
+func orEmpty(n int) any {
+	if n == 0 {
+		return ""
+	}
+	return n
+}
+
+// history returns the runs of a year, or all, the newest first, and the years that have runs.
+func (s *site) history(year int) (runs []state.Run, years []int, err error) {
+	all, err := s.dir.Runs()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, run := range slices.Backward(all) {
+		y := run.PlannedAt.In(s.cfg.Location).Year()
+		if !slices.Contains(years, y) {
+			years = append(years, y)
+		}
+		if year == 0 || y == year {
+			runs = append(runs, run)
+		}
+	}
+	return runs, years, nil
+}
+
+func (s *site) historyRow(run *state.Run) historyRow {
+	row := historyRow{Run: run, Name: runName(run), Approved: approvedBy(s.dir.Path(run, signatureFile))}
+	row.Result = "not applied"
+	switch {
+	case run.Ended():
+		row.Result = endWords(run)
+	case !run.StartedAt.IsZero():
+		row.Result = "not finished"
+	}
+	if !run.StartedAt.IsZero() {
+		row.Waiting, row.Took = reportHead(s.dir.Path(run, reportFile))
+		row.Reports = true
+	}
+	return row
+}
+
+// approvedBy returns who signed a plan; "" if nobody did.
+func approvedBy(path string) string {
+	f, err := os.Open(path) //nolint:gosec // a file of the state directory
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = f.Close() }() // only read
+	s, err := plan.ReadSignature(f)
+	if err != nil {
+		return ""
+	}
+	return text.Short(s.Signer)
+}
+
+var errEnough = errors.New("enough was read")
+
+// reportHead returns what a report says before its list of orders.
+func reportHead(path string) (waiting *report.Tally, took time.Duration) {
+	f, err := os.Open(path) //nolint:gosec // a file of the state directory
+	if err != nil {
+		return nil, 0
+	}
+	defer func() { _ = f.Close() }() // only read
+	dec := json.NewDecoder(f)
+	_ = eachField(dec, func(name string) error {
+		switch name {
+		case "waiting":
+			waiting = new(report.Tally)
+			return dec.Decode(waiting)
+		case "times":
+			var times report.Times
+			err := dec.Decode(&times)
+			took = time.Duration(times.CloseToVerifiedSeconds * float64(time.Second))
+			return err
+		case "people", "items":
+			return errEnough
+		default:
+			return dec.Decode(new(json.RawMessage))
+		}
+	})
+	return waiting, took
+}
+
+// eachField calls f for each field of an object, which must decode its value.
+func eachField(dec *json.Decoder, f func(name string) error) error {
+	if _, err := dec.Token(); err != nil { // {
+		return err
+	}
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		s, ok := name.(string)
+		if !ok {
+			return errEnough
+		}
+		if err := f(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// historyCSV downloads the list of runs.
+func historyCSV(v *visit) error {
+	year, err := v.int("year", 0)
+	if err != nil {
+		return err
+	}
+	runs, _, err := v.site.history(year)
+	if err != nil {
+		return err
+	}
+	c := v.csv("runs")
+	c.row("run", "for", "planned", "planned by", "approved by", "started", "ended", "orders", "verified", "failed again",
+		"unknown", "result")
+	for i := range runs {
+		row := v.site.historyRow(&runs[i])
+		n := &row.Run.Result
+		c.row(row.ID, row.For, stamp(row.PlannedAt), row.PlannedBy, row.Approved, stamp(row.StartedAt), stamp(row.EndedAt),
+			strconv.Itoa(row.Counts.Resubmit), strconv.Itoa(n.Completed), strconv.Itoa(n.FailedAgain), strconv.Itoa(n.Unknown),
+			row.Result)
+	}
+	c.flush()
+	return nil
+}

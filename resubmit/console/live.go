@@ -1,0 +1,132 @@
+package console
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/eta"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
+)
+
+// progress is how far a run is.
+type progress struct {
+	State string // such as "Sending"
+	Why   string // the reason for the state
+	Total int
+	Done  int
+	Cells []cell // add up to Total
+	Rate  string
+	Until time.Time // when the wait ends; zero if unknown
+	ETA   string
+	Left  string // what to do if nobody works on the run; "" otherwise
+	Ended bool
+}
+
+// cell is a number of orders.
+type cell struct {
+	Key, Label string
+	N          int
+	Hidden     bool
+}
+
+// alwaysShown are the outcomes that are shown even if no order has them.
+var alwaysShown = []protocol.Outcome{protocol.Completed, protocol.FailedAgain, protocol.Unknown, protocol.Blocked}
+
+// watches keeps the estimators of the runs that are shown.
+type watches struct {
+	mu  sync.Mutex
+	run string // the id
+	eta *eta.Estimator
+}
+
+// estimate adds the progress of a run, and returns when it ends.
+func (w *watches) estimate(run *state.Run, p eta.Progress) (time.Time, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.run != run.ID {
+		w.run, w.eta = run.ID, new(eta.Estimator)
+		w.eta.Add(eta.Progress{At: run.StartedAt, Total: p.Total, Limit: p.Limit})
+	}
+	w.eta.Add(p)
+	return w.eta.End()
+}
+
+// progressOf returns how far a run is. status is that of the directory.
+func (s *site) progressOf(run *state.Run, status *state.Status) *progress {
+	p := &progress{Total: run.Counts.Resubmit, Ended: run.Ended()}
+	live := run.Live
+	if live == nil {
+		live = &resubmit.Status{Result: run.Result, Done: run.Result.Total()}
+	}
+	p.Done = live.Done
+	p.State, p.Why = s.stateOf(run, status)
+	for _, o := range protocol.Outcomes() {
+		n := live.Result.Of(o)
+		p.Cells = append(p.Cells, cell{string(o), outcomeWords(o), n, n == 0 && !slices.Contains(alwaysShown, o)})
+	}
+	sent := live.Verifying
+	p.Cells = append(p.Cells,
+		cell{"verifying", "sent, being verified", sent, false},
+		cell{"inHand", "begun", max(0, live.Open-sent), false},
+		cell{"waiting", "not begun", max(0, p.Total-live.Done-live.Open), false})
+	if run.Live == nil {
+		return p
+	}
+	p.Until = live.Until
+	p.Rate = rateWords(live)
+	now := time.Now()
+	end, ok := s.watches.estimate(run, eta.Progress{
+		At: now, Total: p.Total, Done: p.Done, Verified: live.Result.Completed, Limit: live.Rate,
+		Waiting: live.Gate != "" || live.State != resubmit.StateRunning, Until: live.Until,
+	})
+	if ok {
+		p.ETA = fmt.Sprintf("%s (%s)", eta.Words(end.Sub(now)), momentOf(end, s.cfg.Location).Text)
+	}
+	return p
+}
+
+// stateOf says in which state a run is, and why.
+func (s *site) stateOf(run *state.Run, status *state.Status) (name, why string) {
+	current := status.Run != nil && status.Run.ID == run.ID
+	switch {
+	case run.Ended():
+		return "Ended", endWords(run)
+	case run.Paused != nil:
+		return "Paused", shown(fmt.Sprintf("by %s: %s", run.Paused.By, orNone(run.Paused.Why)))
+	case run.StartedAt.IsZero():
+		return "Not started", "the plan was not applied yet"
+	case !current || !status.Busy:
+		return "Interrupted", "no process works on it; the journal is intact. " + shown(run.Why)
+	case run.Live == nil:
+		return "Starting", "its process has just begun"
+	case run.Live.State == resubmit.StateDraining:
+		return "Draining", "nothing more is sent; what was sent is verified"
+	case run.Live.Gate != "":
+		return "Waiting", shown(run.Live.Gate)
+	default:
+		return "Sending", "orders are sent and verified"
+	}
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "no reason given"
+	}
+	return s
+}
+
+// rateWords says at which rate calls are made.
+func rateWords(s *resubmit.Status) string {
+	rate := "no limit"
+	if s.Rate > 0 {
+		rate = fmt.Sprintf("at most %.4g calls/s", s.Rate)
+	}
+	if s.Slowed != "" {
+		rate += ", slowed: " + shown(s.Slowed)
+	}
+	return rate
+}

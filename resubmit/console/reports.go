@@ -1,0 +1,138 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/report"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
+)
+
+// fresh is how long the report of a run that goes on is shown again.
+const fresh = 5 * time.Second
+
+// documents keeps the last reports, which take long to make for large plans.
+type documents struct {
+	making singleflight.Group
+
+	mu   sync.Mutex
+	kept []keptDocument // the newest ones last
+}
+
+type keptDocument struct {
+	key string
+	at  time.Time // when it was made; zero if it does not change any more
+	doc *report.Document
+}
+
+// get returns the report with a key, and builds it if it is not kept. final means that it does not change any more.
+func (d *documents) get(key string, final bool, build func() (*report.Document, error)) (*report.Document, error) {
+	if doc := d.find(key); doc != nil {
+		return doc, nil
+	}
+	made, err, _ := d.making.Do(key, func() (any, error) {
+		doc, err := build()
+		if err != nil {
+			return nil, err
+		}
+		k := keptDocument{key: key, doc: doc}
+		if !final {
+			k.at = time.Now()
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.kept = append(d.kept, k)
+		d.kept = d.kept[max(0, len(d.kept)-maxPlans):]
+		return doc, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return made.(*report.Document), nil //nolint:errcheck // see above
+}
+
+func (d *documents) find(key string) *report.Document {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := len(d.kept) - 1; i >= 0; i-- {
+		if k := &d.kept[i]; k.key == key {
+			if k.at.IsZero() || time.Since(k.at) < fresh {
+				return k.doc
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// documentOf returns the report of a run, also of one that goes on, without its single orders.
+func (s *site) documentOf(run *state.Run) (*report.Document, error) {
+	key := run.ID
+	if run.Ended() {
+		key += " ended"
+	}
+	return s.documents.get(key, run.Ended(), func() (*report.Document, error) {
+		doc, err := documentOfRun(s.dir, run)
+		if err != nil {
+			return nil, err
+		}
+		short := *doc
+		short.Items = nil
+		return &short, nil
+	})
+}
+
+// reportTypes are the formats of a report.
+var reportTypes = map[string]string{
+	"html": "text/html; charset=utf-8", "csv": "text/csv; charset=utf-8", "json": "application/json; charset=utf-8",
+}
+
+// reportFilePage downloads the report of a run: the file of the run, or what is known so far if there is none.
+func reportFilePage(v *visit) error {
+	run, err := v.run()
+	if err != nil {
+		return err
+	}
+	format := v.field("format")
+	if reportTypes[format] == "" {
+		return badRequest("there is no report in the format %q; give html, csv or json", text.Short(format))
+	}
+	write, done, err := v.site.reportOf(run, format)
+	if err != nil {
+		return err
+	}
+	defer done()
+	h := v.w.Header()
+	h.Set("Content-Type", reportTypes[format])
+	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="report-%s.%s"`, runName(run), format))
+	v.w.WriteHeader(http.StatusOK)
+	if err := write(v.w); err != nil && v.r.Context().Err() == nil {
+		return fmt.Errorf("%w: %w", errIncomplete, err)
+	}
+	return nil
+}
+
+// reportOf returns a function that writes the report of a run, and one to call at the end.
+func (s *site) reportOf(run *state.Run, format string) (write func(io.Writer) error, done func(), err error) {
+	if f, err := os.Open(s.dir.Path(run, "report."+format)); err == nil && run.Ended() {
+		return func(w io.Writer) error { _, err := io.Copy(w, f); return err }, func() { _ = f.Close() }, nil
+	} else if err == nil {
+		_ = f.Close() // only read
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return nil, nil, err
+	}
+	doc, err := documentOfRun(s.dir, run)
+	if err != nil {
+		return nil, nil, err
+	}
+	formats := map[string]func(io.Writer) error{"html": doc.WriteHTML, "csv": doc.WriteCSV, "json": doc.WriteJSON}
+	return formats[format], func() {}, nil
+}

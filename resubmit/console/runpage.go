@@ -1,0 +1,253 @@
+package console
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/number"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/audit"
+	"github.com/cloudblue-go/cloudblue/resubmit/report"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
+)
+
+// runBody is the page of a run.
+type runBody struct {
+	Run      *state.Run
+	Name     string
+	Did      string // the command that was just given
+	Progress *progress
+	Holder   string // the process that works on it; "" if none does
+	Here     bool   // this process can continue it
+	Failed   string // why applying failed last
+	Controls controlButtons
+	Pending  []state.Command
+	Canary   []resubmit.CanaryStatus
+	Doc      *report.Document // of a run that has begun; nil otherwise
+	Events   []audit.Line     // the newest ones first
+	Last     int              // the number of the newest one
+	Denied   string           // why the user may not control the run
+}
+
+// controlButtons says which controls a run has now.
+type controlButtons struct {
+	Pause, Resume, Limit, End, Continue, Approve bool
+	Rate                                         float64
+	MaxRate                                      float64
+}
+
+// runPage shows a run.
+func runPage(v *visit) error {
+	run, err := v.run()
+	if err != nil {
+		return err
+	}
+	return v.showRun(run, nil)
+}
+
+// showRun shows a run, with the problem of a command.
+func (v *visit) showRun(run *state.Run, failed error) error {
+	s := v.site
+	status, err := s.dir.Status()
+	if err != nil {
+		return err
+	}
+	body := &runBody{
+		Run: run, Name: runName(run), Did: v.field("did"), Progress: s.progressOf(run, &status), Here: s.cfg.Apply != nil,
+		Denied: v.denied(Control, "control", run),
+	}
+	current := status.Run != nil && status.Run.ID == run.ID
+	if current {
+		body.Pending, body.Failed = status.Commands, s.applyError()
+	}
+	if current && status.Busy && status.Holder != nil {
+		body.Holder = fmt.Sprintf("%s, process %d on %s", shown(status.Holder.Program), status.Holder.PID,
+			shown(status.Holder.Host))
+	}
+	body.Controls = s.controlsOf(run, current, status.Busy)
+	if run.Live != nil {
+		body.Canary = run.Live.Canary
+	}
+	if err := s.fillRun(body); err != nil {
+		return err
+	}
+	h := head{Title: "Run " + body.Name, Page: "run", Body: body}
+	if current && !run.Ended() && !run.StartedAt.IsZero() {
+		h.Events = query("events", "run", run.ID, "after", body.Last)
+	}
+	if h.Problem = problemOf(failed); h.Problem != nil {
+		return v.showStatus(h.Problem.status, "run", h)
+	}
+	if failed != nil {
+		return failed
+	}
+	return v.show("run", h)
+}
+
+// controlsOf returns the controls of a run.
+func (s *site) controlsOf(run *state.Run, current, busy bool) controlButtons {
+	cfg := s.dir.Config()
+	open := current && !run.Ended()
+	begun := open && !run.StartedAt.IsZero()
+	b := controlButtons{
+		Pause: open && run.Paused == nil, Resume: open && run.Paused != nil, Limit: open, End: begun,
+		Continue: begun && !busy && run.Paused == nil && s.cfg.Apply != nil, Approve: open && !begun,
+		Rate: run.Rate, MaxRate: cfg.Limits.MaxRate,
+	}
+	if b.Rate == 0 {
+		b.Rate = resubmit.Config{RateLimit: cfg.Runner.RateLimit}.WithDefaults().RateLimit
+	}
+	return b
+}
+
+// applyError returns why applying failed last; "" if it did not, or if the state of the run says it.
+func (s *site) applyError() string {
+	k := s.tasks.newest()
+	if k == nil || k.Name != applying || !k.Done() {
+		return ""
+	}
+	_, err := k.outcome()
+	for _, known := range []error{
+		state.ErrPaused, state.ErrApprovalRequired, resubmit.ErrDrained, resubmit.ErrCancelled,
+	} {
+		if errors.Is(err, known) {
+			return ""
+		}
+	}
+	if err == nil {
+		return ""
+	}
+	return shown(err.Error())
+}
+
+// fillRun adds the report and the last events.
+func (s *site) fillRun(body *runBody) error {
+	path := s.dir.Path(body.Run, auditFile)
+	last, err := lastNumber(path)
+	if err == nil {
+		body.Last = last
+		body.Events, err = lastEvents(path, maxEvents)
+	}
+	if err != nil {
+		return err
+	}
+	if body.Run.StartedAt.IsZero() {
+		return nil
+	}
+	body.Doc, err = s.documentOf(body.Run)
+	return err
+}
+
+// How many events a page shows, and how many bytes of the log are read for them.
+const (
+	maxEvents     = 50
+	maxEventBytes = 256 << 10
+	lastBytes     = 32 << 10
+)
+
+// shownEvents are the lines of the log that say something to people.
+var shownEvents = []string{
+	audit.EventRecovered, audit.EventAct, audit.EventPlanStarted, audit.EventPush, audit.EventPaused, audit.EventResumed,
+	audit.EventRateLimit, audit.EventControl, audit.EventBreaker, audit.EventCanary, audit.EventOutcome,
+	audit.EventRunFinished,
+}
+
+// lastEvents returns the newest n events of an audit log, the newest first.
+func lastEvents(path string, n int) (events []audit.Line, err error) {
+	lines, err := lastLines(path, maxEventBytes)
+	for _, line := range slices.Backward(lines) {
+		var e audit.Line
+		if len(events) < n && number.Unmarshal(line, &e) == nil && slices.Contains(shownEvents, e.Event) {
+			events = append(events, e)
+		}
+	}
+	return events, err
+}
+
+// lastNumber returns the number of the last line of an audit log; 0 if it has none.
+func lastNumber(path string) (int, error) {
+	lines, err := lastLines(path, lastBytes)
+	for _, line := range slices.Backward(lines) {
+		var e audit.Line
+		if number.Unmarshal(line, &e) == nil {
+			return e.N, err
+		}
+	}
+	return 0, err
+}
+
+// lastLines returns the whole lines in the last bytes of a file, which need not exist.
+func lastLines(path string, n int64) ([][]byte, error) {
+	f, err := os.Open(path) //nolint:gosec // a file of the state directory
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	start := max(0, info.Size()-n)
+	text, err := io.ReadAll(io.NewSectionReader(f, start, n))
+	lines := bytes.Split(text, []byte{'\n'})
+	if start > 0 {
+		lines = lines[1:] // cut off
+	}
+	return lines, err
+}
+
+// patience is how long a POST waits for its task, so that a short one needs no page of its own.
+const patience = 1500 * time.Millisecond
+
+// taskBody is the page of work in the background.
+type taskBody struct {
+	Task     *task
+	Ended    bool
+	Progress string
+	Result   string
+	Failed   string
+}
+
+// taskPage shows work in the background.
+func taskPage(v *visit) error {
+	k := v.site.tasks.newest()
+	if k == nil {
+		return notFound("nothing was started in this process")
+	}
+	body := &taskBody{Task: k, Ended: k.Done(), Progress: k.Progress()}
+	h := head{Title: k.Name, Page: "", Body: body}
+	if !body.Ended {
+		h.Events = query("events", "task", k.ID)
+		return v.show("task", h)
+	}
+	page, err := k.outcome()
+	if err == nil {
+		return v.see(page)
+	}
+	body.Failed = shown(err.Error())
+	return v.show("task", h)
+}
+
+// started answers a POST that started a task.
+func (v *visit) started(k *task, err error) error {
+	if err != nil {
+		return err
+	}
+	k.wait(v.r.Context(), patience)
+	if !k.Done() {
+		return v.see(query("task", "id", k.ID))
+	}
+	page, err := k.outcome()
+	if err != nil {
+		return v.see(query("task", "id", k.ID))
+	}
+	return v.see(page)
+}

@@ -1,0 +1,195 @@
+package console
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"html/template"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
+)
+
+// site is what all pages share.
+type site struct {
+	cfg       Config
+	dir       *state.Dir
+	system    string // the installation
+	plans     *plans
+	tasks     *tasks
+	templates map[string]*template.Template
+	watches   watches
+	documents documents
+
+	mu    sync.Mutex
+	scans map[string]bool // users whose search reads a whole plan
+}
+
+func newSite(cfg Config, templates map[string]*template.Template) *site {
+	return &site{
+		cfg: cfg, dir: cfg.State, system: cfg.State.Config().Systems.Name, plans: new(plans), tasks: newTasks(),
+		templates: templates, scans: make(map[string]bool),
+	}
+}
+
+// head is what all pages show.
+type head struct {
+	Title   string
+	Page    string // of the navigation
+	System  string
+	User    string
+	Roles   string
+	Zone    string
+	State   string // one sentence
+	Next    link   // the next step
+	Task    *task  // that is running; nil if none is
+	Problem *problem
+	Token   string // of the session
+	Events  string // the address of the live updates; "" for none
+	Now     time.Time
+	Body    any
+}
+
+// link is a link to a page.
+type link struct{ Text, Href string }
+
+// show renders a page.
+func (v *visit) show(name string, h head) error { return v.showStatus(http.StatusOK, name, h) }
+
+func (v *visit) showStatus(status int, name string, h head) error {
+	if err := v.complete(&h); err != nil {
+		return err
+	}
+	var page bytes.Buffer
+	if err := v.site.templates[name].ExecuteTemplate(&page, "layout", h); err != nil {
+		return fmt.Errorf("console: page %s: %w", name, err)
+	}
+	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	v.w.WriteHeader(status)
+	_, _ = page.WriteTo(v.w) // an error means that the browser is gone
+	return nil
+}
+
+// complete sets what all pages show.
+func (v *visit) complete(h *head) error {
+	s := v.site
+	status, err := s.dir.Status()
+	if err != nil {
+		return err
+	}
+	h.Now = time.Now()
+	h.System, h.User, h.Token = s.system, v.user, v.token
+	h.Roles = "may view"
+	for _, role := range Roles()[1:] {
+		if v.denied(role, string(role), nil) == "" {
+			h.Roles += ", " + string(role)
+		}
+	}
+	h.Zone, _ = h.Now.In(s.cfg.Location).Zone()
+	if k := s.tasks.newest(); k != nil && !k.Done() {
+		h.Task = k
+	}
+	h.State, h.Next = s.sentence(&status, h.Task)
+	return nil
+}
+
+// sentence says in one sentence what goes on, and returns the next step.
+func (s *site) sentence(status *state.Status, k *task) (string, link) {
+	run := status.Run
+	switch {
+	case k != nil && k.Name != applying:
+		return cmp.Or(k.Progress(), k.Name+"."), link{"Show the progress", query("task", "id", k.ID)}
+	case run == nil:
+		return "There is no plan and no run yet.", link{"Look at the failed orders", "./"}
+	}
+	name, n := runName(run), run.Counts.Resubmit
+	switch {
+	case run.Ended() && run.StartedAt.IsZero():
+		return fmt.Sprintf("Plan %s ended without being applied: %s.", name, endWords(run)),
+			link{"Look at the failed orders", "./"}
+	case run.Ended():
+		return fmt.Sprintf("Run %s ended: %s of %s verified.", name, count(run.Result.Completed), plural(n, "order")),
+			link{"Show the result", query("run", "run", run.ID)}
+	case run.StartedAt.IsZero():
+		return fmt.Sprintf("Plan %s would resubmit %s. Nothing is sent before it is approved.", name, plural(n, "order")),
+			link{"Review the plan", query("plan", "run", run.ID)}
+	case run.Paused != nil:
+		return fmt.Sprintf("Run %s is paused by %s. Nothing is sent.", name, shown(run.Paused.By)),
+			link{"Show the run", query("run", "run", run.ID)}
+	case run.Live == nil || !status.Busy:
+		return fmt.Sprintf("Run %s is not finished, and no process works on it.", name),
+			link{"Continue it", query("run", "run", run.ID)}
+	case run.Live.Gate != "":
+		return fmt.Sprintf("Run %s: %s of %s done. It sends nothing now: %s.", name, count(run.Live.Done),
+			plural(n, "order"), shown(run.Live.Gate)), link{"Show the run", query("run", "run", run.ID)}
+	default:
+		return fmt.Sprintf("Run %s is sending: %s of %s done.", name, count(run.Live.Done), plural(n, "order")),
+			link{"Show the run", query("run", "run", run.ID)}
+	}
+}
+
+// run returns the run that a request names by its id or digest, or else the newest one.
+func (v *visit) run() (*state.Run, error) {
+	name := cmp.Or(v.field("run"), v.field("plan"))
+	runs, err := v.site.dir.Runs()
+	if err != nil {
+		return nil, err
+	}
+	for i := len(runs) - 1; i >= 0; i-- {
+		if run := &runs[i]; name == "" || run.ID == name || run.Digest == name {
+			return run, nil
+		}
+	}
+	if name == "" {
+		return nil, notFound("there is no plan and no run yet; make a plan on the page Overview")
+	}
+	return nil, notFound("there is no run %s in this directory; the page History has all runs", text.Short(name))
+}
+
+// open opens the plan of a run.
+func (s *site) open(run *state.Run) (*shared, func(), error) {
+	return s.plans.use(s.dir.Path(run, planFile), run.Digest)
+}
+
+// Files of a run, see package state.
+const (
+	planFile      = "plan.jsonl"
+	signatureFile = "plan.jsonl.sig"
+	auditFile     = "audit.jsonl"
+	reportFile    = "report.json"
+)
+
+var errScanning = &problem{
+	status: http.StatusTooManyRequests, text: "another search of yours is not finished; wait for it",
+}
+
+// search returns the orders of a selection. A user may have one search at a time that reads a whole plan.
+func (v *visit) search(ctx context.Context, p *shared, sel selection) (bitmap, error) {
+	if sel.query != "" {
+		if !v.site.beginScan(v.user) {
+			return nil, errScanning
+		}
+		defer v.site.endScan(v.user)
+	}
+	return p.search(ctx, sel)
+}
+
+func (s *site) beginScan(user string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.scans[user] {
+		return false
+	}
+	s.scans[user] = true
+	return true
+}
+
+func (s *site) endScan(user string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.scans, user)
+}
