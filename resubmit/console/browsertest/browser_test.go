@@ -1,0 +1,162 @@
+package browsertest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// browser is the browser of all tests. Each test has a tab of its own.
+var browser context.Context
+
+func TestMain(m *testing.M) {
+	path, err := exec.LookPath("chromium-headless-shell")
+	if err == nil {
+		err = exec.Command(path, "--version").Run()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chromium-headless-shell cannot be started; apt-get install chromium-headless-shell:", err)
+		os.Exit(1)
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
+		chromedp.Flag("host-resolver-rules", "MAP console.test 127.0.0.1"))
+	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
+	var stop context.CancelFunc
+	browser, stop = chromedp.NewContext(allocator)
+	code := 1
+	if err := chromedp.Do(browser); err != nil {
+		fmt.Fprintln(os.Stderr, "start the browser:", err)
+	} else {
+		code = m.Run()
+	}
+	stop()
+	stopAllocator()
+	os.Exit(code)
+}
+
+// tab is a tab in which errors of the console fail the test.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+
+	mu      sync.Mutex
+	errors  []string
+	allowed bool // errors of the console are expected
+}
+
+func newTab(t *testing.T) *tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(browser)
+	ctx, late := context.WithTimeout(ctx, 2*time.Minute)
+	b := &tab{t: t, ctx: ctx}
+	t.Cleanup(func() {
+		late()
+		cancel()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if !b.allowed {
+			require.Empty(t, b.errors, "errors in the console of the browser")
+		}
+	})
+	require.NoError(t, chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, log.Enable, cdp.Empty{})
+		return err
+	})))
+	require.NoError(t, chromedp.Listen(ctx, func(event any) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		switch e := event.(type) {
+		case *runtime.EventExceptionThrown:
+			b.errors = append(b.errors, e.ExceptionDetails.Text)
+		case *runtime.EventConsoleAPICalled:
+			if e.Type == "error" {
+				b.errors = append(b.errors, fmt.Sprintf("console.error: %v", e.Args))
+			}
+		case *log.EventEntryAdded:
+			b.errors = append(b.errors, fmt.Sprintf("%s: %s %s", e.Entry.Level, e.Entry.Text, e.Entry.URL))
+		}
+	}))
+	b.size(1100, 900)
+	return b
+}
+
+func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	require.NoError(b.t, chromedp.Do(b.ctx, steps...))
+}
+
+func (b *tab) open(url string) {
+	b.t.Helper()
+	b.do(chromedp.Navigate(url))
+}
+
+// click clicks on what a CSS selector finds, and waits for the page that follows.
+func (b *tab) click(selector string) {
+	b.t.Helper()
+	b.do(chromedp.Click(chromedp.CSS(selector)), chromedp.WaitReady(chromedp.CSS("footer")))
+}
+
+// press clicks on a button or link by its text.
+func (b *tab) press(text string) {
+	b.t.Helper()
+	b.do(chromedp.Click(chromedp.Search(fmt.Sprintf(`//main//*[self::a or self::button][contains(normalize-space(.), %q)]`, text))),
+		chromedp.WaitReady(chromedp.CSS("footer")))
+}
+
+func (b *tab) text(selector string) string {
+	b.t.Helper()
+	s, err := chromedp.Run(b.ctx, chromedp.Text(chromedp.CSS(selector)))
+	require.NoError(b.t, err)
+	return s
+}
+
+// waitFor waits until a selector's text satisfies a condition in JavaScript.
+func (b *tab) waitFor(expression string) {
+	b.t.Helper()
+	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(time.Minute)))
+	require.NoError(b.t, err, expression)
+}
+
+func (b *tab) size(width, height int64) {
+	b.t.Helper()
+	b.do(chromedp.EmulateViewport(width, height))
+}
+
+func (b *tab) dark(on bool) {
+	b.t.Helper()
+	value := "light"
+	if on {
+		value = "dark"
+	}
+	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: value}},
+		})
+		return err
+	}))
+}
+
+// shot saves a screenshot of the whole page in the directory of CONSOLE_SHOTS, if that is set.
+func (b *tab) shot(name string) {
+	b.t.Helper()
+	dir := os.Getenv("CONSOLE_SHOTS")
+	if dir == "" {
+		return
+	}
+	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	require.NoError(b.t, err)
+	require.NoError(b.t, os.MkdirAll(dir, 0o755))
+	require.NoError(b.t, os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644))
+}
