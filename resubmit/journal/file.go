@@ -62,7 +62,7 @@ func WithOwner(program string) Option {
 	}
 }
 
-// WithRetention sets after how long records of orders at rest and of free lanes may be removed.
+// WithRetention sets after how long records of orders at rest, free lanes and ended leases may be removed.
 // Default 400 days; 0 keeps them forever. It happens when the file is compacted.
 func WithRetention(d time.Duration) Option {
 	return func(o *options) error {

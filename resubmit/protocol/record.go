@@ -89,14 +89,14 @@ func (r Record) KeptAfter(loss time.Time) Record {
 	return r
 }
 
-// AtRest reports whether no decision depends on the record any more, so that a journal may remove it when it is old: an
-// order that is completed or cancelled, or a free lane.
+// AtRest reports whether nothing is sent because the record is missing, so that a journal may remove it when it is old:
+// an order that is completed or cancelled, a free lane, or a lease that has ended.
 func (r Record) AtRest() bool {
 	if o := r.Order; o != nil {
 		return o.Phase == Ended &&
 			(o.Outcome == Completed || o.Status.Provisioned() || o.Status == commerce.StatusCancelled)
 	}
-	return r.Lane != nil && r.Lane.Order == ""
+	return r.Lane != nil && r.Lane.Order == "" || r.Run != nil && r.Run.Epoch > 0 && !r.Run.Ended.IsZero()
 }
 
 // CheckRecords returns an error if records cannot be written in one step: if one has no id, an unknown

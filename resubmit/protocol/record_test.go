@@ -32,12 +32,13 @@ func TestAtRest(t *testing.T) {
 			{Order: &protocol.Order{Phase: protocol.Ended, Status: commerce.StatusCompleted}},
 			{Order: &protocol.Order{Phase: protocol.Ended, Status: commerce.StatusCancelled}},
 			{Lane: &protocol.Lane{Newest: "1"}},
+			{Run: &protocol.Run{Epoch: 1, Ended: noon}},
 		},
 		false: {
 			{Order: &protocol.Order{Phase: protocol.Pushed, Status: commerce.StatusCompleted}},
 			{Order: &protocol.Order{Phase: protocol.Ended, Outcome: protocol.FailedAgain}},
 			{Lane: &protocol.Lane{Order: "1"}}, {Lane: &protocol.Lane{Order: "1", Blocked: true}},
-			{Run: &protocol.Run{Ended: noon}}, {System: new(protocol.System)}, {},
+			{Run: &protocol.Run{}}, {Run: &protocol.Run{Epoch: 1}}, {System: new(protocol.System)}, {},
 		},
 	} {
 		for _, r := range records {
