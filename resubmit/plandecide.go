@@ -73,7 +73,15 @@ func (p *planner) decide(ctx context.Context, b *orderBatch) error {
 		}
 	}
 	for i := range b.items {
-		if it := &b.items[i]; it.rejected && p.mayBeSentLater(it.order) {
+		it := &b.items[i]
+		if !it.rejected {
+			continue
+		}
+		later, err := p.mayBeSentLater(ctx, it.order)
+		if err != nil {
+			return err
+		}
+		if later {
 			it.lanes = lanesOf(it.order)
 		}
 	}

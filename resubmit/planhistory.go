@@ -118,10 +118,15 @@ func (h *history) judge(c *candidate, m moment) (v choice) {
 	if w, ok := h.Calendar.Last(m.now); ok {
 		known.OutageEnded = w.Span().End
 	}
-	if why := protocol.Hold(c.past.record, f, known, &h.Policy); why != "" {
+	why := protocol.Hold(c.past.record, f, known, &h.Policy)
+	switch {
+	case why == "":
+		return choice{}
+	case o.DoneByHand():
+		return decided(rules.Complete, rules.IDHistory, why)
+	default:
 		return decided(rules.Hold, rules.IDHistory, why)
 	}
-	return choice{}
 }
 
 // whyInProgress returns why a planned order must wait, given its record and whether its run lives.

@@ -162,20 +162,28 @@ func (l *laneOrder) readOlder(ctx context.Context, it *item) error {
 		case errors.Is(err, commerce.ErrNotFound):
 		case err != nil: // it may have the lanes of this order
 			l.block(it.lanes, id)
-		case l.planner.mayBeSentLater(orders.Readable(o)):
-			l.block(lanesOf(o), o.Label())
+		default:
+			later, err := l.planner.mayBeSentLater(ctx, orders.Readable(o))
+			if later {
+				l.block(lanesOf(o), o.Label())
+			}
+			return err
 		}
 		return nil
 	})
 }
 
 // mayBeSentLater reports whether an order that the filter rejects may be resubmitted by another plan.
-func (p *planner) mayBeSentLater(o *commerce.Order) bool {
+func (p *planner) mayBeSentLater(ctx context.Context, o *commerce.Order) (bool, error) {
 	if !p.view.Match(o) || orders.AtRest(o.Status) {
-		return false
+		return false, nil
 	}
 	class, _ := p.Classifier.Classify(o.Failure.Message())
-	return class != failure.Permanent && class != failure.AlreadyProvisioned
+	if class == failure.Permanent || class == failure.AlreadyProvisioned {
+		return false, nil
+	}
+	known, err := p.history.get(ctx, protocol.OrderKey(o.ID))
+	return !known.Order.DoneByHand(), err
 }
 
 // lanesOf returns the lanes of an order as its entry would have them, never nil.

@@ -552,3 +552,39 @@ func TestPlannerReadsRejectedOrdersOfTheSameCustomer(t *testing.T) {
 		})
 	}
 }
+
+// An operator has settled the older order of a subscription as completed, although Commerce lists it as failed. It is
+// not sent again and does not hold up the younger one, whether the filter selects it or not.
+func TestOrderThatIsDoneByHandHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		filter filter.Filter
+		named  []string
+		want   []string
+	}{
+		"selected":           {filter.Everything(), nil, []string{"history", "connect-none"}},
+		"selected and named": {filter.Everything(), []string{"SO000000"}, []string{"connect-none", "connect-none"}},
+		"rejected":           {filter.Not(filter.Numbers("SO000000")), nil, []string{"connect-none"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			source := failedOrders(2)
+			for _, o := range source.orders {
+				o.Type, o.SubscriptionIDs = commerce.TypeChange, []string{"1"}
+			}
+			j := new(resubmit.MemoryJournal)
+			done := storedOrder(source.orders[0], protocol.Ended, protocol.Completed)
+			done.Order.Settled, done.Order.SentAt, done.Order.Why = true, longAgo, "settled by ana: seen in the portal"
+			put(t, j, done)
+			entries := planned(t, resubmit.PlanConfig{
+				RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Requests: noRequests}), Journal: j,
+				Filter: tc.filter, Override: tc.named,
+			})
+			require.Equal(t, tc.want, rulesOf(entries))
+			if entries[0].Decision.RuleID == rules.IDHistory {
+				require.Equal(t, rules.Complete, entries[0].Decision.Action)
+				require.Contains(t, entries[0].Decision.Why, "settled by ana: seen in the portal")
+			}
+		})
+	}
+}

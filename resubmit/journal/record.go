@@ -193,6 +193,7 @@ func orderFields(c *coder, at *time.Time, o *protocol.Order) {
 	c.texts(&o.Earlier)
 	textField(c, &o.Why)
 	c.instant(&o.FirstClaimInConnect)
+	c.flag(&o.Settled)
 }
 
 // orderNumber returns the number of an order in its encoded fields.

@@ -201,7 +201,7 @@ func (o *Order) claim(p *Planned, target commerce.Status, now, inConnect time.Ti
 	o.Resubmissions++
 	o.Named = p.Named
 	o.Target, o.ClaimedAt, o.Why = target, now, "about to be pushed"
-	o.Refused, o.Gateway, o.SentAt = false, false, time.Time{}
+	o.Refused, o.Gateway, o.Settled, o.SentAt = false, false, false, time.Time{}
 	if o.FirstClaimAt.IsZero() {
 		o.FirstClaimAt, o.FirstClaimInConnect = now, inConnect
 	}

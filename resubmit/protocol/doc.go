@@ -22,7 +22,8 @@
 // suspensions can be explored and checked against the invariants (resubmit/SAFETY.md#invariants).
 //
 // [Record] is what a journal keeps. [Hold] decides whether a failure may be resubmitted by a new
-// plan. [Settle] ends an order without a run. [Policy] has the settings on which the planner and the Runner must agree.
+// plan. [Settle] and [Policy.Resolve] end an order without a run. [Policy] has the settings
+// on which the planner and the Runner must agree.
 //
 // Nothing in this package is safe for concurrent use.
 package protocol

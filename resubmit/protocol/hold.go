@@ -49,7 +49,8 @@ func WaitUntil(last Record, f Failure, h History, leaseEnd time.Time, p *Policy)
 
 // Hold returns why a new plan must not resubmit a failure, given the last record of the order; "" if it may. An order
 // that was resubmitted and failed again with the same template, or was not moved, is held until something has changed
-// since. A push whose outcome is not known is no reason: the run resolves it first, by reads only.
+// since, and one that the operator has settled as completed until it is named. A push whose outcome is not known is no
+// reason: the run resolves it first, by reads only.
 func Hold(last Record, f Failure, h History, p *Policy) (why string) {
 	o := last.Order
 	switch {
@@ -60,6 +61,9 @@ func Hold(last Record, f Failure, h History, p *Policy) (why string) {
 			h.ForgottenBefore.UTC().Format(time.RFC3339))
 	case o == nil || o.InFlight() && o.Fingerprint == f.Fingerprint:
 		return ""
+	case o.DoneByHand():
+		return fmt.Sprintf("it was settled as completed by hand: %s; complete it in Commerce, or name it to resubmit it",
+			text.Short(o.Why))
 	case o.Resubmissions >= p.MaxResubmissions:
 		return fmt.Sprintf("it was resubmitted %d times already; name it to resubmit it again", o.Resubmissions)
 	case !o.repeated(f.Template) || h.OutageEnded.After(o.lastPush()):

@@ -238,6 +238,8 @@ type Order struct {
 	Earlier []string `json:"earlier,omitempty"`
 	// Why is the reason, in a sentence.
 	Why string `json:"why,omitempty"`
+	// Settled reports that an operator has settled the order by hand, see Policy.Resolve.
+	Settled bool `json:"settled,omitempty"`
 }
 
 // Lane is what a journal knows about a lane: which order has it.

@@ -29,7 +29,7 @@ func (p *Policy) pushEnd(o *Order, leaseEnd time.Time) time.Time {
 }
 
 // Settle returns the records that end an order without a run: for a planner that has read, not before
-// [Policy.SettledAt], that the order is at rest, and for the operator who knows what became of it.
+// [Policy.SettledAt], that the order is at rest. For an operator, see [Policy.Resolve].
 // order and taken are the records in the journal, of the order and of its lanes, which are freed or stay blocked.
 func Settle(order Record, taken []Record, o Outcome, why string, free bool, now time.Time) []Record {
 	records := lanes(taken).ends(order.ID, free, now)

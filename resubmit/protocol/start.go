@@ -95,7 +95,7 @@ func (m *Machine) resume(rec *Order, leaseEnd, now time.Time) {
 		c.rec.Phase, c.rec.Outcome = Open, ""
 		c.rec.Template, c.rec.PlacedAt = m.planned.Template, m.planned.PlacedAt
 		if rec.Phase == Ended { // resubmitted by a later plan
-			c.rec.Attempts, c.rec.Forgiven, c.rec.Refused = 0, 0, false
+			c.rec.Attempts, c.rec.Forgiven, c.rec.Refused, c.rec.Settled = 0, 0, false, false
 			c.rec.forgetFirstClaim()
 			c.rec.Earlier = rec.earlier()
 		}

@@ -58,7 +58,8 @@ func (o *Order) AppendState(b []byte, e Encoding) []byte {
 		return append(b, 0)
 	}
 	b = appendInts(b, 1, o.Attempts, o.Forgiven, o.Resubmissions, len(o.Earlier))
-	b = append(b, flag(o.Refused), flag(o.Gateway), flag(o.Named), flag(o.FirstClaimAt.IsZero()), flag(o.DoneAt.IsZero()))
+	b = append(b, flag(o.Refused), flag(o.Gateway), flag(o.Named), flag(o.Settled), flag(o.FirstClaimAt.IsZero()),
+		flag(o.DoneAt.IsZero()))
 	b = appendStrings(b, o.Fingerprint, o.Template, string(o.Phase), string(o.Outcome), string(o.Target), o.After)
 	b = appendStrings(b, o.Earlier...)
 	b = binary.AppendUvarint(b, e.Owner(o.Run, o.Epoch))

@@ -56,10 +56,10 @@ func TestLimits(t *testing.T) {
 		orders []*plan.Entry
 		want   string // "": within
 	}{
-		"500 orders":               {Limits{}, orders(500), ""},
-		"501 orders":               {Limits{}, orders(501), "it resubmits 501 orders, more than 500"},
-		"any number":               {Limits{MaxOrders: -1}, orders(501), ""},
-		"two of one":               {Limits{MaxOrders: 1}, orders(2), "more than 1"},
+		"500 orders":               {Limits{}, someOrders(500), ""},
+		"501 orders":               {Limits{}, someOrders(501), "it resubmits 501 orders, more than 500"},
+		"any number":               {Limits{MaxOrders: -1}, someOrders(501), ""},
+		"two of one":               {Limits{MaxOrders: 1}, someOrders(2), "more than 1"},
 		"likely":                   {Limits{}, []*plan.Entry{with(1, failure.Likely, false)}, ""},
 		"unknown cause":            {Limits{}, []*plan.Entry{with(1, failure.UnknownCause, false)}, `1 order with the verdict "unknown"`},
 		"unknown cause, but named": {Limits{}, []*plan.Entry{with(1, failure.UnknownCause, true)}, ""},
@@ -72,9 +72,9 @@ func TestLimits(t *testing.T) {
 		"refunds":          {eur100, []*plan.Entry{euro(1, "60", "EUR"), euro(2, "-60", "EUR")}, "120 EUR, more than 100"},
 		"other currency":   {eur100, []*plan.Entry{euro(1, "1", "USD")}, "orders in USD, for which there is no limit"},
 		"unknown currency": {eur100, []*plan.Entry{euro(1, "", "")}, "orders in an unknown currency"},
-		"half of the view": {Limits{MaxShareOfView: 0.5}, append(orders(10), held(11)), "91 % of the listed orders, more than 50 %"},
-		"all of few":       {Limits{MaxShareOfView: 0.5}, orders(9), ""},
-		"all of many":      {Limits{MaxShareOfView: 1}, orders(10), ""},
+		"half of the view": {Limits{MaxShareOfView: 0.5}, append(someOrders(10), held(11)), "91 % of the listed orders, more than 50 %"},
+		"all of few":       {Limits{MaxShareOfView: 0.5}, someOrders(9), ""},
+		"all of many":      {Limits{MaxShareOfView: 1}, someOrders(10), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -121,7 +121,7 @@ func newKey(t *testing.T) (ed25519.PrivateKey, ed25519.PublicKey) {
 func TestApprove(t *testing.T) {
 	t.Parallel()
 	limited := func(t *testing.T, n int) (w *world, key ed25519.PrivateKey, digest string) {
-		w = newWorld(t, orders(n)...)
+		w = newWorld(t, someOrders(n)...)
 		key, public := newKey(t)
 		w.cfg.Limits.MaxOrders, w.cfg.Approvers = 1, []ed25519.PublicKey{public}
 		_, err := w.once()
@@ -130,7 +130,7 @@ func TestApprove(t *testing.T) {
 	t.Run("lets the plan be applied", func(t *testing.T) {
 		t.Parallel()
 		w, key, digest := limited(t, 3)
-		w.fail(orders(9)...)
+		w.fail(someOrders(9)...)
 		require.NoError(t, w.open().Approve(digest, "ben", key))
 		r, err := w.once()
 		require.NoError(t, err)
@@ -181,7 +181,7 @@ func TestApprove(t *testing.T) {
 
 		// The approval of one plan is no approval of another, even if run.json says that it was begun.
 		require.NoError(t, d.Control(Command{Action: ActionCancel}))
-		w.fail(orders(5)...)
+		w.fail(someOrders(5)...)
 		_, err = w.once()
 		second := requireApproval(t, err).Run
 		require.NoError(t, os.WriteFile(d.Path(second, planFile)+".sig", good, 0o600))
@@ -212,7 +212,7 @@ func TestApprove(t *testing.T) {
 	})
 	t.Run("is needed for every plan if the Runner requires signatures", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(1)...)
+		w := newWorld(t, someOrders(1)...)
 		key, public := newKey(t)
 		w.cfg.Runner.Require = []ed25519.PublicKey{public}
 		_, err := w.once()
@@ -231,7 +231,7 @@ func TestApprove(t *testing.T) {
 			_, err := w.once()
 			require.Equal(t, digest, requireApproval(t, err).Run.Digest)
 			time.Sleep(2 * time.Hour)
-			w.fail(orders(4)...)
+			w.fail(someOrders(4)...)
 			r, err := w.once()
 			second := requireApproval(t, err).Run
 			require.Equal(t, 4, second.Counts.Resubmit)

@@ -50,7 +50,7 @@ func TestControl(t *testing.T) {
 	t.Run("pauses and resumes a run of another process", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, orders(3)...)
+			w := newWorld(t, someOrders(3)...)
 			release := running(t, w)
 			other := w.open()
 			s, err := other.Status()
@@ -86,7 +86,7 @@ func TestControl(t *testing.T) {
 	t.Run("keeps a pause when the process restarts", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, orders(3)...)
+			w := newWorld(t, someOrders(3)...)
 			ctx, kill := context.WithCancel(t.Context())
 			w.beforePush = func(context.Context, *fakeRunner, *plan.Entry) error {
 				require.NoError(t, w.open().Control(Command{Action: ActionPause, By: "ben", Why: "Connect is slow"}))
@@ -115,7 +115,7 @@ func TestControl(t *testing.T) {
 	t.Run("sets the rate within the limits, also after a restart", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, orders(3)...)
+			w := newWorld(t, someOrders(3)...)
 			w.cfg.Runner.RateLimit = 20
 			w.cfg.Limits.MaxRate = 10
 			var live *fakeRunner
@@ -153,7 +153,7 @@ func TestControl(t *testing.T) {
 		t.Run(string(action)+" ends with the run", func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, orders(3)...)
+				w := newWorld(t, someOrders(3)...)
 				release := running(t, w)
 				require.NoError(t, w.open().Control(Command{Action: action}))
 				time.Sleep(2 * time.Second)
@@ -170,7 +170,7 @@ func TestControl(t *testing.T) {
 		})
 		t.Run(string(action)+" ends a run that no process applies", func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, orders(600)...)
+			w := newWorld(t, someOrders(600)...)
 			_, err := w.once()
 			require.ErrorIs(t, err, ErrApprovalRequired)
 			w.fail()
@@ -185,7 +185,7 @@ func TestControl(t *testing.T) {
 	}
 	t.Run("deletes and logs commands for other runs, and what is no command", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(600)...)
+		w := newWorld(t, someOrders(600)...)
 		_, err := w.once()
 		require.ErrorIs(t, err, ErrApprovalRequired)
 		d := w.open()
@@ -236,7 +236,7 @@ func TestControl(t *testing.T) {
 	})
 	t.Run("needs an unfinished run", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(1)...)
+		w := newWorld(t, someOrders(1)...)
 		d := w.open()
 		s, err := d.Status()
 		require.NoError(t, err)
@@ -247,7 +247,7 @@ func TestControl(t *testing.T) {
 		_, err = w.once()
 		require.NoError(t, err)
 		require.ErrorIs(t, d.Control(Command{Action: ActionPause}), ErrNoRun)
-		w.fail(orders(600)...)
+		w.fail(someOrders(600)...)
 		_, err = w.once()
 		require.ErrorIs(t, err, ErrApprovalRequired)
 		require.ErrorIs(t, d.Control(Command{Action: ActionPause, Run: "sha256:other"}), ErrNoRun)

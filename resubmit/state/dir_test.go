@@ -87,7 +87,7 @@ func TestOpen(t *testing.T) {
 	})
 	t.Run("names the command of a directory with blanks", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(501)...)
+		w := newWorld(t, someOrders(501)...)
 		w.dir, w.cfg.Command = filepath.Join(t.TempDir(), "the state"), ""
 		_, err := w.once()
 		require.ErrorContains(t, err, fmt.Sprintf("aftermaintenance -state %q approve sha256:", w.dir))
@@ -97,7 +97,7 @@ func TestOpen(t *testing.T) {
 func TestLock(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, orders(3)...)
+		w := newWorld(t, someOrders(3)...)
 		release := running(t, w)
 		d := w.open()
 		busy, err := d.Status()
@@ -178,7 +178,7 @@ func TestRuns(t *testing.T) {
 	})
 	t.Run("ignore other directories, and name a file that is damaged", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(1)...)
+		w := newWorld(t, someOrders(1)...)
 		r, err := w.once()
 		require.NoError(t, err)
 		d := w.open()
@@ -325,10 +325,10 @@ func TestRecover(t *testing.T) {
 	}
 	t.Run("continues with a new journal that knows of the loss", func(t *testing.T) {
 		t.Parallel()
-		w := rig(t, orders(3)...)
+		w := rig(t, someOrders(3)...)
 		_, err := w.once()
 		require.NoError(t, err)
-		w.fail(orders(501)...)
+		w.fail(someOrders(501)...)
 		_, err = w.once()
 		require.ErrorIs(t, err, ErrApprovalRequired)
 		old := w.anchor.position()
@@ -360,7 +360,7 @@ func TestRecover(t *testing.T) {
 	})
 	t.Run("keeps the records of the old journal, and the file", func(t *testing.T) {
 		t.Parallel()
-		w := rig(t, orders(3)...)
+		w := rig(t, someOrders(3)...)
 		_, err := w.once()
 		require.NoError(t, err)
 		w.anchor.at = plan.Position{}
@@ -377,7 +377,7 @@ func TestRecover(t *testing.T) {
 	})
 	t.Run("can be repeated after a crash", func(t *testing.T) {
 		t.Parallel()
-		w := rig(t, orders(3)...)
+		w := rig(t, someOrders(3)...)
 		_, err := w.once()
 		require.NoError(t, err)
 		require.NoError(t, os.Remove(filepath.Join(w.dir, "journal")))

@@ -20,7 +20,7 @@ import (
 // requireMismatch says that the directory is rejected, by Open and by a Dir that was opened before.
 func requireMismatch(t *testing.T, w *world, before *Dir, what string) {
 	t.Helper()
-	w.fail(orders(1)...)
+	w.fail(someOrders(1)...)
 	sent := w.sends()
 	_, err := w.tryOpen()
 	_, onceErr := before.Once(t.Context(), OnceOptions{})
@@ -36,7 +36,7 @@ func requireMismatch(t *testing.T, w *world, before *Dir, what string) {
 func TestJournalMismatch(t *testing.T) {
 	t.Parallel()
 	used := func(t *testing.T) (w *world, d *Dir, journal string) {
-		w = newWorld(t, orders(3)...)
+		w = newWorld(t, someOrders(3)...)
 		d = w.open()
 		_, err := d.Once(t.Context(), OnceOptions{})
 		require.NoError(t, err)
@@ -73,13 +73,13 @@ func TestJournalMismatch(t *testing.T) {
 	})
 	t.Run("anchor not written yet, because the first process was killed", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(1)...)
+		w := newWorld(t, someOrders(1)...)
 		_, err := w.open().begin(t.Context()) // the lock is not released
 		require.NoError(t, err)
 		require.NotZero(t, w.anchor.at)
 		w.anchor.at = plan.Position{}
 		w.cfg.Systems.Name = "other" // the first one has the lock
-		other := newWorld(t, orders(1)...)
+		other := newWorld(t, someOrders(1)...)
 		other.journals = w.journals
 		require.NoError(t, os.Mkdir(other.dir, 0o700))
 		content, err := os.ReadFile(filepath.Join(w.dir, "journal"))
@@ -103,7 +103,7 @@ func TestAnchor(t *testing.T) {
 	t.Run("is written before the first push, once a second, and at the end", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, orders(3)...)
+			w := newWorld(t, someOrders(3)...)
 			var at []plan.Position
 			w.beforePush = func(ctx context.Context, r *fakeRunner, _ *plan.Entry) error {
 				at = append(at, w.anchor.position())
@@ -134,7 +134,7 @@ func TestAnchor(t *testing.T) {
 	t.Run("is kept while a run ends slowly", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, orders(1)...)
+			w := newWorld(t, someOrders(1)...)
 			ctx, cancel := context.WithCancel(t.Context())
 			w.beforePush = func(_ context.Context, r *fakeRunner, e *plan.Entry) error {
 				cancel()
@@ -154,7 +154,7 @@ func TestAnchor(t *testing.T) {
 	t.Run("ends the run if it cannot be written", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, orders(5)...)
+			w := newWorld(t, someOrders(5)...)
 			w.beforePush = func(ctx context.Context, _ *fakeRunner, e *plan.Entry) error {
 				if e.Number == "SO2" {
 					w.anchor.mu.Lock()
@@ -207,7 +207,7 @@ func TestAnchor(t *testing.T) {
 	})
 	t.Run("of a shared journal is compared too", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(2)...)
+		w := newWorld(t, someOrders(2)...)
 		w.cfg.Journal = new(resubmit.MemoryJournal)
 		_, err := w.once()
 		require.NoError(t, err)
@@ -229,7 +229,7 @@ func TestDefaultFiles(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", home)
 	t.Setenv("HOME", home)
-	w := newWorld(t, orders(600)...)
+	w := newWorld(t, someOrders(600)...)
 	w.cfg.Anchor = nil
 	_, err := w.once()
 	need, ok := errors.AsType[*ApprovalError](err)
@@ -246,7 +246,7 @@ func TestDefaultFiles(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, found, 3, "the anchor, the key and its public half")
 
-	second := newWorld(t, orders(1)...)
+	second := newWorld(t, someOrders(1)...)
 	second.cfg.Anchor = nil
 	_, err = second.tryOpen()
 	require.ErrorIs(t, err, resubmit.ErrJournalMismatch, "two directories for one installation would send twice")

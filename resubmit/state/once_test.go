@@ -21,7 +21,7 @@ func TestOnce(t *testing.T) {
 	t.Parallel()
 	t.Run("plans, applies and archives", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(3)...)
+		w := newWorld(t, someOrders(3)...)
 		r, err := w.once()
 		require.NoError(t, err)
 		require.Len(t, r.Runs, 1)
@@ -48,7 +48,7 @@ func TestOnce(t *testing.T) {
 	})
 	t.Run("says that there is nothing to do, and refers to the run before", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(2)...)
+		w := newWorld(t, someOrders(2)...)
 		first, err := w.once()
 		require.NoError(t, err)
 		for range 2 {
@@ -66,7 +66,7 @@ func TestOnce(t *testing.T) {
 	})
 	t.Run("continues an unfinished run", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(3)...)
+		w := newWorld(t, someOrders(3)...)
 		broken := errors.New("Commerce does not answer")
 		w.beforePush = func(_ context.Context, _ *fakeRunner, e *plan.Entry) error {
 			if e.Number == "SO2" {
@@ -97,7 +97,7 @@ func TestOnce(t *testing.T) {
 	})
 	t.Run("continues after its context ended", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(2)...)
+		w := newWorld(t, someOrders(2)...)
 		ctx, cancel := context.WithCancel(t.Context())
 		w.beforePush = func(context.Context, *fakeRunner, *plan.Entry) error { cancel(); return ctx.Err() }
 		_, err := w.open().Once(ctx, OnceOptions{})
@@ -126,7 +126,7 @@ func TestOnce(t *testing.T) {
 	})
 	t.Run("leaves nothing behind if planning fails", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(1)...)
+		w := newWorld(t, someOrders(1)...)
 		w.planErr = errors.New("the list fails")
 		_, err := w.once()
 		require.ErrorIs(t, err, w.planErr)
@@ -139,7 +139,7 @@ func TestOnce(t *testing.T) {
 	})
 	t.Run("replaces a stale plan once", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(1)...)
+		w := newWorld(t, someOrders(1)...)
 		w.beforePush = func(context.Context, *fakeRunner, *plan.Entry) error { return errors.New("an accident") }
 		_, err := w.once()
 		require.Error(t, err)
@@ -162,12 +162,12 @@ func TestOnce(t *testing.T) {
 	})
 	t.Run("rejects a plan that was edited or replaced", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(1)...)
+		w := newWorld(t, someOrders(1)...)
 		w.beforePush = func(context.Context, *fakeRunner, *plan.Entry) error { return errors.New("an accident") }
 		r, err := w.once()
 		require.Error(t, err)
 		w.beforePush = nil
-		other := newWorld(t, orders(2)...)
+		other := newWorld(t, someOrders(2)...)
 		otherRun, err := other.once()
 		require.NoError(t, err)
 		content, err := os.ReadFile(other.open().Path(otherRun.Runs[0], planFile))
@@ -213,7 +213,7 @@ func TestTooEarly(t *testing.T) {
 		}
 		require.Empty(t, w.applied)
 
-		w.fail(orders(2)...)
+		w.fail(someOrders(2)...)
 		r, err := w.once()
 		require.NoError(t, err, "a plan that was made too early is not frozen")
 		require.Equal(t, 2, r.Runs[0].Result.Completed)
@@ -271,7 +271,7 @@ func TestDiskErrors(t *testing.T) {
 		} {
 			t.Run(step+", "+name, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, orders(2)...)
+				w := newWorld(t, someOrders(2)...)
 				w.step = func(s string) error {
 					if s == step {
 						return cause
@@ -295,7 +295,7 @@ func TestDiskErrors(t *testing.T) {
 	}
 	t.Run("anchor", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(2)...)
+		w := newWorld(t, someOrders(2)...)
 		require.NoError(t, errorOf(newWorld(t).once()))
 		w.anchor.err = syscall.ENOSPC
 		_, err := w.once()

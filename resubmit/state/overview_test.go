@@ -33,7 +33,7 @@ func TestRead(t *testing.T) {
 	t.Parallel()
 	t.Run("keeps all failed orders in the directory", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(2)...)
+		w := newWorld(t, someOrders(2)...)
 		w.cfg.Plan.Override = []string{"SO7"}
 		d := w.open()
 		p, err := d.Overview()
@@ -44,7 +44,7 @@ func TestRead(t *testing.T) {
 		require.True(t, w.planned.IgnoreConnect)
 		require.Empty(t, w.planned.Override)
 		require.Equal(t, "everything()", w.planned.Filter.String())
-		w.fail(orders(3)...)
+		w.fail(someOrders(3)...)
 		w.planErr = errors.New("it calls no system")
 		d = w.open()
 		require.Equal(t, []string{"SO1", "SO2"}, w.overview(d), "another process, later")
@@ -57,7 +57,7 @@ func TestRead(t *testing.T) {
 	t.Run("keeps the last overview, and the error, if it fails", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, orders(2)...)
+			w := newWorld(t, someOrders(2)...)
 			d := w.open()
 			require.NoError(t, d.Read(t.Context()))
 			time.Sleep(time.Hour)
@@ -81,11 +81,11 @@ func TestRead(t *testing.T) {
 	})
 	t.Run("is never applied", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(2)...)
+		w := newWorld(t, someOrders(2)...)
 		d := w.open()
 		_, err := w.once()
 		require.NoError(t, err)
-		w.fail(orders(2)...)
+		w.fail(someOrders(2)...)
 		require.NoError(t, d.Read(t.Context()))
 		p, err := d.Overview()
 		require.NoError(t, err)
@@ -95,7 +95,7 @@ func TestRead(t *testing.T) {
 	t.Run("leaves the rate limit to a run", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, orders(3)...)
+			w := newWorld(t, someOrders(3)...)
 			release := running(t, w)
 			_, locked := errors.AsType[*LockedError](w.open().Read(t.Context()))
 			require.True(t, locked)
@@ -103,7 +103,7 @@ func TestRead(t *testing.T) {
 			require.NoError(t, err)
 			w.beforePush = nil
 
-			w.fail(orders(2)...)
+			w.fail(someOrders(2)...)
 			w.whilePlanning = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 			done := make(chan error)
 			go func() { done <- w.open().Read(t.Context()) }()
@@ -122,7 +122,7 @@ func TestRead(t *testing.T) {
 	})
 	t.Run("can be interrupted", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(2)...)
+		w := newWorld(t, someOrders(2)...)
 		d := w.open()
 		ctx, cancel := context.WithCancel(t.Context())
 		w.whilePlanning = func(context.Context) error { cancel(); return ctx.Err() }
@@ -132,7 +132,7 @@ func TestRead(t *testing.T) {
 	})
 	t.Run("says what to do with a damaged overview", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(2)...)
+		w := newWorld(t, someOrders(2)...)
 		d := w.open()
 		require.NoError(t, os.WriteFile(filepath.Join(w.dir, overviewFile), []byte("{}\n"), 0o600))
 		_, err := d.Overview()
@@ -145,7 +145,7 @@ func TestRead(t *testing.T) {
 
 func TestReadDoesNotWriteToTheJournal(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, orders(2)...)
+	w := newWorld(t, someOrders(2)...)
 	d := w.open()
 	_, err := w.once()
 	require.NoError(t, err)

@@ -48,7 +48,7 @@ func TestPlan(t *testing.T) {
 	t.Parallel()
 	t.Run("is applied only after an approval, whatever the limits", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(2)...)
+		w := newWorld(t, someOrders(2)...)
 		key, public := newKey(t)
 		w.cfg.Approvers = append(w.cfg.Approvers, public)
 		d := w.open()
@@ -76,7 +76,7 @@ func TestPlan(t *testing.T) {
 	})
 	t.Run("replaces an older plan that was not applied, approved or not, and keeps its pause", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(2)...)
+		w := newWorld(t, someOrders(2)...)
 		key, public := newKey(t)
 		w.cfg.Approvers = append(w.cfg.Approvers, public)
 		d := w.open()
@@ -92,7 +92,7 @@ func TestPlan(t *testing.T) {
 		require.False(t, status.Run.Ended(), "the older plan stays after an error")
 
 		w.planErr = nil
-		w.fail(orders(3)...)
+		w.fail(someOrders(3)...)
 		second := w.plan(d, "")
 		require.Contains(t, second.PlannedBy, "nightly", "the user of this process")
 		require.ErrorIs(t, d.Approve(first.Digest, "ben", key), ErrNoRun)
@@ -114,7 +114,7 @@ func TestPlan(t *testing.T) {
 	})
 	t.Run("does not replace a run that has begun", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(2)...)
+		w := newWorld(t, someOrders(2)...)
 		accident := errors.New("an accident")
 		w.beforePush = func(context.Context, *fakeRunner, *plan.Entry) error { return accident }
 		_, err := w.once()
@@ -135,7 +135,7 @@ func TestPlan(t *testing.T) {
 	})
 	t.Run("is left to one process", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(2)...)
+		w := newWorld(t, someOrders(2)...)
 		d := w.open()
 		lock, err := d.takeLock()
 		require.NoError(t, err)
@@ -150,7 +150,7 @@ func TestPlan(t *testing.T) {
 func TestPlanCrash(t *testing.T) {
 	t.Parallel()
 	for n := range 3 {
-		w := newWorld(t, orders(2)...)
+		w := newWorld(t, someOrders(2)...)
 		first := w.plan(w.open(), "ana")
 		crash, steps := errors.New("crash"), 0
 		w.step = func(string) error {
@@ -178,7 +178,7 @@ func TestPlanCrash(t *testing.T) {
 func TestApprovalIsRecordedFirst(t *testing.T) {
 	t.Parallel()
 	newApproval := func(t *testing.T) (*world, *Dir, *Run, func() error) {
-		w := newWorld(t, orders(2)...)
+		w := newWorld(t, someOrders(2)...)
 		key, public := newKey(t)
 		w.cfg.Approvers = append(w.cfg.Approvers, public)
 		d := w.open()
@@ -252,7 +252,7 @@ func TestApprovalIsRecordedFirst(t *testing.T) {
 
 func TestCommandsAreRecordedFirst(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, orders(2)...)
+	w := newWorld(t, someOrders(2)...)
 	d := w.open()
 	run := w.plan(d, "ana")
 	require.NoError(t, d.Control(Command{Action: ActionCancel, By: "ben", Why: "a mistake"}))
@@ -281,7 +281,7 @@ func TestCommandsAreRecordedFirst(t *testing.T) {
 func TestRevoke(t *testing.T) {
 	t.Parallel()
 	approved := func(t *testing.T) (*world, *Dir, *Run, func() error) {
-		w := newWorld(t, orders(2)...)
+		w := newWorld(t, someOrders(2)...)
 		key, public := newKey(t)
 		w.cfg.Approvers = append(w.cfg.Approvers, public)
 		w.cfg.Limits.MaxOrders = 1
@@ -351,10 +351,10 @@ func TestRevoke(t *testing.T) {
 
 func TestRunByName(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, orders(2)...)
+	w := newWorld(t, someOrders(2)...)
 	d := w.open()
 	first := w.plan(d, "ana")
-	w.fail(orders(3)...)
+	w.fail(someOrders(3)...)
 	second := w.plan(d, "ana")
 	hash := strings.TrimPrefix(second.Digest, "sha256:")
 	for _, name := range []string{second.ID, second.Digest, hash, hash[:4], "sha256:" + hash[:12], hash[:20]} {

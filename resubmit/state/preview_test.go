@@ -89,7 +89,7 @@ func TestReadOnlyJournalIgnoresWrites(t *testing.T) {
 // The plan says with which policy it is applied, also after the configuration has changed.
 func TestContinuesWithThePolicyOfThePlan(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, orders(1)...)
+	w := newWorld(t, someOrders(1)...)
 	w.cfg.Policy.SettleDelay = 7 * time.Minute
 	var err error
 	w.policy, err = json.Marshal(w.cfg.Policy.WithDefaults())
@@ -112,7 +112,7 @@ func TestContinuesWithThePolicyOfThePlan(t *testing.T) {
 
 func TestCalendarIsThatOfTheMoment(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, orders(1)...)
+	w := newWorld(t, someOrders(1)...)
 	known, err := maintenance.NewCalendar(nil)
 	require.NoError(t, err)
 	w.cfg.Calendar = func() *maintenance.Calendar { return known }

@@ -17,7 +17,7 @@ func (w *world) onceWith(o OnceOptions) (*Result, error) { return w.open().Once(
 
 func TestContinue(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, orders(2)...)
+	w := newWorld(t, someOrders(2)...)
 	r, err := w.onceWith(OnceOptions{Continue: true})
 	require.NoError(t, err)
 	require.Empty(t, r.Runs, "it makes no plan")
@@ -36,7 +36,7 @@ func TestFor(t *testing.T) {
 	t.Parallel()
 	key, public := newKey(t)
 	limited := func(t *testing.T, o OnceOptions) (*world, *Run) {
-		w := newWorld(t, orders(2)...)
+		w := newWorld(t, someOrders(2)...)
 		w.cfg.Limits.MaxOrders, w.cfg.Approvers = 1, []ed25519.PublicKey{public}
 		_, err := w.onceWith(o)
 		run := requireApproval(t, err).Run
@@ -49,7 +49,7 @@ func TestFor(t *testing.T) {
 		w, first := limited(t, OnceOptions{For: "the first maintenance"})
 		require.Contains(t, first.String(), "for the first maintenance: ")
 		require.NoError(t, w.open().Approve(first.Digest, "ben", key))
-		w.fail(orders(3)...)
+		w.fail(someOrders(3)...)
 		_, err := w.onceWith(second)
 		require.Equal(t, 3, requireApproval(t, err).Run.Counts.Resubmit)
 		runs, err := w.open().Runs()
@@ -74,7 +74,7 @@ func TestFor(t *testing.T) {
 	})
 	t.Run("continues a run that has begun", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, orders(2)...)
+		w := newWorld(t, someOrders(2)...)
 		w.beforePush = func(context.Context, *fakeRunner, *plan.Entry) error { return errors.New("an accident") }
 		_, err := w.onceWith(OnceOptions{For: "the first maintenance"})
 		require.Error(t, err)
@@ -88,7 +88,7 @@ func TestFor(t *testing.T) {
 
 func TestApplyingIsCalledWhenTheRunIsSaved(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, orders(2)...)
+	w := newWorld(t, someOrders(2)...)
 	calls := 0
 	_, err := w.onceWith(OnceOptions{Applying: func(run *Run) {
 		calls++
@@ -124,7 +124,7 @@ func (a *panicking) Store(ctx context.Context, p plan.Position) error {
 // Whatever panics, neither the lock nor the journal stays in use.
 func TestPanicReleasesTheLock(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, orders(2)...)
+	w := newWorld(t, someOrders(2)...)
 	broken := &panicking{Anchor: w.anchor}
 	w.cfg.Anchor = broken
 	w.files = func(path string, readOnly bool) (resubmit.Journal, func() error, error) {

@@ -84,7 +84,7 @@ func order(n int) *plan.Entry {
 	return e
 }
 
-func orders(n int) (all []*plan.Entry) {
+func someOrders(n int) (all []*plan.Entry) {
 	for i := range n {
 		all = append(all, order(i+1))
 	}

@@ -53,7 +53,7 @@ func (w *world) apply(e event) {
 		w.recover()
 	case evResolve:
 		w.left.Resolves--
-		w.resolve(a)
+		w.resolve(a, e.b == 1)
 	case evTime:
 		w.pass(a)
 	default:
@@ -174,7 +174,7 @@ func (w *world) describe(e event) string {
 			" is replaced by another order with its id",
 		}[e.kind-evComplete]
 	case evResolve:
-		return "the operator resolves " + orderNames[p] + " as not moved"
+		return "the operator resolves " + orderNames[p] + [...]string{" as not moved", " as completed"}[e.b]
 	case evOutage, evBackup, evRestore, evRecover:
 		return [...]string{
 			"an outage ends", "the journal is copied", "the journal is replaced by the copy",

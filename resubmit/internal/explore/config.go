@@ -58,7 +58,7 @@ type Faults struct {
 	Outages    int // an outage ends
 	Named      int // the operator names an order
 	Refusals   int // Commerce refuses a push
-	Resolves   int // the operator says that an unanswered push changed nothing
+	Resolves   int // the operator settles an order with an unanswered push by hand
 	Gateway    int // a gateway answers a push
 	NotSent    int // a push is certainly not sent
 	Releases   int // the gate closes right before a push
@@ -98,6 +98,8 @@ const (
 	ruleIdentity           // reads recognize another order with the same id
 	ruleLanes              // after a restart the lanes of an order are read
 	ruleHold               // what failed again with the same text is held
+	ruleResolve            // an order is settled by hand only when its push cannot act any more
+	ruleSettled            // what was settled as completed by hand is held
 )
 
 // prepare checks the configuration and sets the defaults.

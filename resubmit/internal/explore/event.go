@@ -99,12 +99,11 @@ func (w *world) events(list []event) []event {
 	return w.timeEvents(list)
 }
 
-// resolvable reports whether an operator can find out that an unanswered push changed nothing: no run has the
-// order, and its push is over.
-func (w *world) resolvable(o int) bool {
-	rec := w.journal.orders[o].Order
-	return rec != nil && rec.Phase != protocol.Open && rec.InFlight() && !w.now.Before(w.settledAt(o)) &&
-		w.orders[o].status == failed && !w.orders[o].ours
+// resolvable reports whether an operator may settle an order: that nothing was changed, or that the customer has got the
+// service in another way. The operator knows that no push has acted, but not that none will.
+func (w *world) resolvable(o int, done bool) bool {
+	_, err := w.resolution(o, done)
+	return err == nil && w.orders[o].status == failed && !w.orders[o].ours
 }
 
 // noticeable reports whether the rules promise that a restore is noticed: the copy lacks something that is older than a
@@ -146,8 +145,10 @@ func (w *world) idleEvents(p int, list []event) []event {
 		}
 	}
 	for o := range w.cfg.Orders {
-		if w.left.Resolves > 0 && w.resolvable(o) {
-			list = append(list, event{evResolve, small(o), 0})
+		for b, done := range []bool{false, true} {
+			if w.left.Resolves > 0 && w.resolvable(o, done) {
+				list = append(list, event{evResolve, small(o), small(b)})
+			}
 		}
 	}
 	if pl := w.planOf(p); pl.run != "" && w.knows(pl.position) {

@@ -81,7 +81,7 @@ func uints(b []byte, values ...uint64) []byte {
 func (h *hasher) order(b []byte, o int) []byte {
 	w, order := h.w, &h.w.orders[o]
 	b = ints(b, int(order.status), int(order.text), int(order.template), int(order.sent), int(order.total))
-	b = append(b, bits(order.ours, order.pushed, order.repeated, order.forgotten,
+	b = append(b, bits(order.ours, order.pushed, order.repeated, order.forgotten, order.settled,
 		w.now.Sub(order.changedAt) > protocol.MaxReadAge, order.requestAt.Equal(w.now)))
 	return uints(b, h.ageUpTo(order.lastEnd, w.cfg.spacing))
 }

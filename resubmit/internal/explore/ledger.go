@@ -60,6 +60,9 @@ func (w *world) checkOnce(p, o int) {
 	if e.repeated && !e.named {
 		w.breaks("hold", "the order had failed again with the same text when the plan was made, and nothing had changed")
 	}
+	if w.orders[o].settled && !e.named {
+		w.breaks("I14", "the operator has settled the order as completed, and has not named it")
+	}
 	if w.orders[o].forgotten && !e.named {
 		w.breaks("I15", "the journal lost what was done to the order, and the operator has not named it")
 	}
@@ -97,7 +100,7 @@ func (w *world) checkLane(p, o int) {
 	switch {
 	case other.ours:
 		w.breaks("I5", "the other order of the lane was pushed, and is not at rest")
-	case o == 1 && e.older && other.status == failed:
+	case o == 1 && e.older && other.status == failed && !other.settled:
 		w.breaks("I5", "the older order of the lane has failed")
 	case o == 0 && other.pushed && !e.named:
 		w.breaks("I5", "the newer order of the lane was pushed before")

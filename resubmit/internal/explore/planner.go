@@ -72,14 +72,32 @@ func (w *world) settleBlocker() {
 	w.say("  frees the lane, since " + orderNames[o] + " is " + w.orders[o].status.String())
 }
 
-// resolve lets the operator say that an unanswered push changed nothing.
-func (w *world) resolve(o int) {
-	rec, lane := w.journal.orders[o], w.journal.lane
-	rec.Key, lane.Key = protocol.OrderKey(orderNames[o]), laneKey()
-	records := protocol.Settle(rec, []protocol.Record{lane}, protocol.NotMoved, "by hand", false, w.now)
+// resolve lets the operator settle an unanswered push by hand: nothing was changed, or the customer has the service.
+func (w *world) resolve(o int, done bool) {
+	records, err := w.resolution(o, done)
+	if err != nil {
+		w.breaks("model", err.Error())
+		return
+	}
 	if _, conflict := w.put(true, w.journal.owners[o], records); conflict != nil {
 		w.breaks("model", "the operator lost a compare-and-set")
 	}
+	w.orders[o].settled = done
+}
+
+// resolution returns the records that settle an order by hand.
+func (w *world) resolution(o int, done bool) ([]protocol.Record, error) {
+	rec, lane := w.journal.orders[o], w.journal.lane
+	rec.Key, lane.Key = protocol.OrderKey(orderNames[o]), laneKey()
+	r := protocol.Resolution{Outcome: protocol.NotMoved, Why: "by hand"}
+	if done {
+		r.Outcome = protocol.Completed
+	}
+	policy := w.cfg.Policy
+	if w.cfg.without == ruleResolve {
+		policy.SettleDelay, policy.PushTimeout, policy.MaxClaimAge = 0, 0, 0
+	}
+	return policy.Resolve(rec, &protocol.Run{LeaseEnd: w.leaseEnd(o)}, []protocol.Record{lane}, r, w.now)
 }
 
 // failure returns the failure of an order.
@@ -116,6 +134,10 @@ func (w *world) decide(o int, pl *plan, named bool) string {
 		return "wait: a run has it, or its push has not settled"
 	}
 	rec, f, h := w.journal.orders[o], w.failure(o), w.history(o, named)
+	if w.cfg.without == ruleSettled && rec.Order != nil {
+		rec.Order = new(*rec.Order)
+		rec.Order.Settled = false
+	}
 	if why := protocol.Hold(rec, f, h, &w.cfg.Policy); why != "" && w.cfg.without != ruleHold {
 		return "hold: " + why
 	}
@@ -123,7 +145,8 @@ func (w *world) decide(o int, pl *plan, named bool) string {
 	if l != nil && l.Order != "" && l.Order != orderNames[o] && !pl.entries[orderIndex(l.Order)].planned {
 		return "wait: blocked by " + l.Order
 	}
-	if o > 0 && w.orders[0].status == failed && !pl.entries[0].planned && w.cfg.without != ruleOlderOrders {
+	older := o > 0 && w.orders[0].status == failed && !pl.entries[0].planned && !w.journal.orders[0].Order.DoneByHand()
+	if older && w.cfg.without != ruleOlderOrders {
 		return "wait: blocked by the older " + orderNames[0]
 	}
 	return ""

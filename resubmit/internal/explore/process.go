@@ -312,7 +312,7 @@ func (w *world) send(p, o int, closed string) {
 	order.total++
 	e.sent++
 	order.lastEnd = deadline
-	order.forgotten = false
+	order.forgotten, order.settled = false, false
 	t.waiting = true
 }
 

@@ -74,6 +74,12 @@ func TestEachRuleIsNeeded(t *testing.T) {
 		"another order with the same id is recognized": {
 			ruleIdentity, Config{Faults: Faults{Panel: 1}}, "I17", 9,
 		},
+		"an order is settled by hand when its push has settled": {
+			ruleResolve, Config{Faults: Faults{Crashes: 1, Resolves: 1, Outages: 1}}, "I6", 17,
+		},
+		"what was settled as completed is held": {
+			ruleSettled, Config{Faults: Faults{Crashes: 1, Resolves: 1, Outages: 1}}, "I14", 18,
+		},
 		"what failed again is held": {
 			ruleHold, Config{}, "hold", 18,
 		},

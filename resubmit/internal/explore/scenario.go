@@ -36,6 +36,8 @@ func Scenarios(p protocol.Policy) []Scenario {
 		{"two runs, a person and the operator", sleeping(runs(2, Faults{Crashes: 1, Panel: 1, Named: 1}))},
 		{"two processes of one plan and order", onePlan(1, Faults{Crashes: 1})},
 		{"two processes of one plan", onePlan(2, Faults{Panel: 1})},
+		{"two orders and the operator", Config{Orders: 2, Faults: Faults{Crashes: 1, Resolves: 1, Outages: 1}}},
+		{"two runs and the operator", runs(1, Faults{Crashes: 1, Resolves: 1, Outages: 1})},
 		{"a restored journal", Config{Faults: Faults{Crashes: 2, Named: 1, Restores: 1}}},
 		{"a restored journal of two runs", runs(1, Faults{Crashes: 1, Named: 1, Restores: 1})},
 	}

@@ -67,6 +67,7 @@ type order struct {
 	sent, total int8
 	lastEnd     time.Time // of the last of these pushes
 	forgotten   bool      // the journal lost what was done to the order
+	settled     bool      // the operator has said that the customer has the service
 }
 
 func (o *order) atRest() bool { return o.status == completed || o.status == cancelled }
