@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -84,6 +85,7 @@ func TestSidekiq6481FailsAgainAtOnce(t *testing.T) {
 
 // camunda/camunda#63192, temporalio/temporal#8125: a push that was accepted and moved nothing is no success.
 func TestCamunda63192NothingMoved(t *testing.T) {
+	t.Parallel()
 	s, j := newShop(3), new(resubmit.MemoryJournal)
 	s.onPush = func(*shop, *commerce.Order) error { return nil }
 	report, err := runnerOf(t, j, s, nil).Apply(within(t, 20*time.Second), planOf(t, j, s, filter.Everything()))
@@ -347,6 +349,7 @@ func TestExtraListsOfIds(t *testing.T) {
 
 // An answer that says 200 and holds an error: the push is not taken for done, since the order is read.
 func TestExtraErrorInsideOf200(t *testing.T) {
+	t.Parallel()
 	j := new(resubmit.MemoryJournal)
 	var pushes atomic.Int32
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -374,47 +377,51 @@ func TestExtraErrorInsideOf200(t *testing.T) {
 // grafana/mimir#8815 again, by a way in that does not tell transitions: the next target is tried after a sure refusal
 // only, and a 499, a 460 or a redirect is none.
 func TestMimir8815NextTarget(t *testing.T) {
+	t.Parallel()
 	for _, status := range []int{499, 302, 460} {
-		j := new(resubmit.MemoryJournal)
-		var pushes atomic.Int32
-		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == http.MethodPatch {
-				pushes.Add(1)
-				w.Header().Set("Location", "/login")
-				w.WriteHeader(status)
-				return
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			t.Parallel()
+			j := new(resubmit.MemoryJournal)
+			var pushes atomic.Int32
+			s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodPatch {
+					pushes.Add(1)
+					w.Header().Set("Location", "/login")
+					w.WriteHeader(status)
+					return
+				}
+				state := "PF"
+				if pushes.Load() > 1 {
+					state = "CP"
+				}
+				o := fmt.Sprintf(
+					`{"id":"1000027","orderNumber":"SO000027","type":"sales","status":"error","statusCode":%q,`+
+						`"creationDate":"2026-11-21T02:00:00Z","subscriptionId":"7"}`, state)
+				if strings.HasSuffix(r.URL.Path, "/orders") {
+					o = `{"data":[` + o + `],"pagination":{"offset":0,"limit":100,"total":1}}`
+				}
+				_, _ = io.WriteString(w, o)
+			})
+			c, err := simpleapi.New(s.URL, simpleapi.Token("key-12345678", "token-12345678"))
+			if err != nil {
+				t.Fatal(err)
 			}
-			state := "PF"
-			if pushes.Load() > 1 {
-				state = "CP"
+			p, err := resubmit.BuildPlan(within(t, 10*time.Second), resubmit.PlanConfig{
+				Systems: resubmit.Systems{Name: "a shop", Lister: c},
+				Policy:  resubmit.Policy{SettleDelay: 2 * time.Second, Targets: []commerce.Status{"PD", "PR"}}, Journal: j,
+				Filter: filter.Everything(), IgnoreConnect: true, Override: []string{"SO000027"},
+			})
+			if err != nil {
+				t.Fatal(err)
 			}
-			o := fmt.Sprintf(
-				`{"id":"1000027","orderNumber":"SO000027","type":"sales","status":"error","statusCode":%q,`+
-					`"creationDate":"2026-11-21T02:00:00Z","subscriptionId":"7"}`, state)
-			if strings.HasSuffix(r.URL.Path, "/orders") {
-				o = `{"data":[` + o + `],"pagination":{"offset":0,"limit":100,"total":1}}`
+			if p.Counts().Resubmit != 1 {
+				t.Fatalf("%s", p.Counts())
 			}
-			_, _ = io.WriteString(w, o)
+			report, err := runnerOf(t, j, c,
+				func(c *resubmit.Config) { c.Targets = []commerce.Status{"PD", "PR"} }).Apply(within(t, 30*time.Second), p)
+			if n := pushes.Load(); n != 1 {
+				t.Errorf("%d: %d pushes: %v, %v", status, n, report, err)
+			}
 		})
-		c, err := simpleapi.New(s.URL, simpleapi.Token("key-12345678", "token-12345678"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := resubmit.BuildPlan(within(t, 10*time.Second), resubmit.PlanConfig{
-			Systems: resubmit.Systems{Name: "a shop", Lister: c},
-			Policy:  resubmit.Policy{SettleDelay: 2 * time.Second, Targets: []commerce.Status{"PD", "PR"}}, Journal: j,
-			Filter: filter.Everything(), IgnoreConnect: true, Override: []string{"SO000027"},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if p.Counts().Resubmit != 1 {
-			t.Fatalf("%s", p.Counts())
-		}
-		report, err := runnerOf(t, j, c,
-			func(c *resubmit.Config) { c.Targets = []commerce.Status{"PD", "PR"} }).Apply(within(t, 30*time.Second), p)
-		if n := pushes.Load(); n != 1 {
-			t.Errorf("%d: %d pushes: %v, %v", status, n, report, err)
-		}
 	}
 }

@@ -215,6 +215,7 @@ func TestExtraCancelWhileWaiting(t *testing.T) {
 
 // NetApp/trident#1139: a body is sent again as a whole when a read by POST is tried again.
 func TestTrident1139Rewind(t *testing.T) {
+	t.Parallel()
 	var bodies []string
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
