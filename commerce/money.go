@@ -1,6 +1,7 @@
 package commerce
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -44,12 +45,24 @@ func (m Money) String() string {
 	if m.IsZero() {
 		return ""
 	}
-	amount := m.Amount.String()
-	if places := -m.Amount.Exponent(); places > 0 {
-		amount = m.Amount.StringFixed(places) // String would shorten 12.50 to 12.5
-	}
 	if m.Currency == "" {
-		return amount
+		return m.amount()
 	}
-	return amount + " " + text.OneLine(m.Currency)
+	return m.amount() + " " + text.OneLine(m.Currency)
+}
+
+// amount returns the amount with all of its decimal places.
+func (m Money) amount() string {
+	if places := -m.Amount.Exponent(); places > 0 {
+		return m.Amount.StringFixed(places) // String would shorten 12.50 to 12.5
+	}
+	return m.Amount.String()
+}
+
+// MarshalJSON writes the amount as text with all of its decimal places: {"amount":"12.50","currency":"USD"}.
+func (m Money) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Amount   string `json:"amount"`
+		Currency string `json:"currency"`
+	}{m.amount(), m.Currency})
 }

@@ -1,6 +1,7 @@
 package commerce_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -29,5 +30,19 @@ func TestParseMoney(t *testing.T) {
 		_, err := commerce.ParseMoney(text)
 		require.ErrorContains(t, err, "is not an amount with a currency; write 100.50EUR", text)
 		require.NotContains(t, err.Error(), "\n")
+	}
+}
+
+func TestMoneyKeepsItsDecimalPlacesInJSON(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"12.50 USD", "0.00 EUR", "-3 JPY", "100 USD", "0.100 BHD"} {
+		m, err := commerce.ParseMoney(text)
+		require.NoError(t, err)
+		data, err := json.Marshal(m)
+		require.NoError(t, err)
+		require.JSONEq(t, `{"amount":"`+strings.Fields(text)[0]+`","currency":"`+m.Currency+`"}`, string(data))
+		var again commerce.Money
+		require.NoError(t, json.Unmarshal(data, &again))
+		require.Equal(t, text, again.String())
 	}
 }

@@ -130,7 +130,7 @@ func (c *Chart) classes() string {
 // runs says what was sent, and what became of it.
 func (c *Chart) runs() string {
 	d := c.doc
-	if d.State == StatePlanned {
+	if d.State == StatePlanned || d.Planned.Resubmit == 0 {
 		return ""
 	}
 	first, last := time.Time{}, time.Time{}
@@ -143,7 +143,7 @@ func (c *Chart) runs() string {
 	switch {
 	case !first.IsZero():
 		s = "Sent " + c.span(first, last) + "; "
-	case d.Unlisted == 0:
+	case d.Outcomes.NotStarted+d.Open == d.Planned.Resubmit:
 		s = "Nothing was sent; "
 	}
 	s += fmt.Sprintf("%d verified", d.Outcomes.Completed)

@@ -59,15 +59,8 @@ func columns() []column {
 
 // total returns the amount with the digits that the server sent; "" if it is unknown.
 func total(i *Item) string {
-	if i.Total.IsZero() {
-		return ""
-	}
-	m := i.Total
-	m.Currency = ""
-	if m.IsZero() {
-		return m.Amount.StringFixed(max(0, -m.Amount.Exponent()))
-	}
-	return m.String()
+	amount, _, _ := strings.Cut(i.Total.String(), " ")
+	return amount
 }
 
 func stamp(t time.Time) string {

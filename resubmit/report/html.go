@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,7 +42,7 @@ var pageTemplate = template.Must(template.New("report").Funcs(new(Document).func
 func (d *Document) WriteHTML(w io.Writer) error {
 	t, err := pageTemplate.Clone()
 	if err == nil {
-		err = t.Funcs(d.funcs()).Execute(w, d.page())
+		err = t.Funcs(d.funcs()).ExecuteTemplate(w, "page", d.page())
 	}
 	if err != nil {
 		return fmt.Errorf("report: write HTML: %w", err)
@@ -101,7 +102,7 @@ func (d *Document) page() *page {
 		Shares:      d.shareTables(), Facts: d.facts(), Results: d.results(),
 	}
 	switch {
-	case d.OK():
+	case d.OK() && d.Waiting.Orders == 0:
 		p.LeadClass = "ok"
 	case d.Error != "" || d.Outcomes.FailedAgain > 0:
 		p.LeadClass = "bad"
@@ -239,12 +240,21 @@ func (d *Document) funcs() template.FuncMap {
 		"unmatched": func(w Window) bool { return w.Inside == 0 && w.Attributed == 0 && w.Observed == nil },
 		"at":        d.atText,
 		"result":    resultText,
+		"key":       func(class any) string { return keyOf(fmt.Sprint(class)) },
 		"class":     func(i Item) failure.Class { return cmp.Or(i.ClassAfter, i.Class) },
 		"reason": func(i Item) string {
 			return cmp.Or(text.Sentence(cmp.Or(i.ReasonAfter, i.Reason)), "no reason reported")
 		},
 		"why": func(i Item) string { return text.Sentence(cmp.Or(i.Why, i.Decision)) },
 	}
+}
+
+// keyOf returns the name of a class in the style.
+func keyOf(class string) string {
+	if slices.Contains(classes(), failure.Class(class)) {
+		return class
+	}
+	return string(failure.Unclassified)
 }
 
 // atText says when an order failed or was placed, and which of both.

@@ -138,7 +138,7 @@ func (c *Chart) view(o ChartOptions) *svgView {
 	if n := c.doc.Timeline.Earlier; n > 0 {
 		v.Earlier = fmt.Sprintf("◂ %s earlier", grouped(n))
 	}
-	if c.doc.State != StatePlanned {
+	if c.doc.State != StatePlanned && c.doc.Planned.Resubmit > 0 {
 		v.Height, v.Runs = 372, c.runsPanel()
 	}
 	return v

@@ -130,6 +130,9 @@ func (p *points) extent(d *Document) (from, to time.Time) {
 	for _, m := range d.Marks {
 		from, to = widen(from, to, m.At)
 	}
+	if short := 30*time.Minute - to.Sub(from); short > 0 {
+		from, to = from.Add(-short/2), to.Add(short/2)
+	}
 	// Old failures must not make the maintenance too small to be seen.
 	if margin := max(2*coreEnd.Sub(core), 6*time.Hour); !core.IsZero() && to.Sub(from) > 30*time.Hour {
 		from = later(from, core.Add(-margin))

@@ -27,8 +27,8 @@ func (b *builder) windows() error {
 	unmatched := b.use.Unmatched(&h)
 	for w := range calendar.OverlappingSeq(first, last.Add(1)) {
 		wanted := func(u maintenance.Window) bool { return u.ID == w.ID }
-		out := windowOf(w)
-		out.Inside, out.Attributed = b.times.orders.inside(w.Span()), b.attributed[w.ID]
+		out := b.window(w)
+		out.Inside, out.Attributed = b.times.orders.inside(out.span()), b.attributed[w.ID]
 		if out.Inside > 0 || out.Attributed > 0 || out.Observed != nil || w.Span().Contains(last) ||
 			slices.ContainsFunc(unmatched, wanted) {
 			d.Windows = append(d.Windows, out)
@@ -45,19 +45,23 @@ func (b *builder) windows() error {
 	return nil
 }
 
-// windowOf returns a window without counts.
-func windowOf(w maintenance.Window) Window {
-	out := Window{ID: w.ID, Title: w.Title, Source: w.Source}
+// window returns a window without counts.
+func (b *builder) window(w maintenance.Window) Window {
+	out, span := Window{ID: w.ID, Title: w.Title, Source: w.Source}, w.Span()
 	if w.Source == maintenance.SourceObserved || w.Source == maintenance.SourceUnreachable {
-		span := w.Span()
 		out.Observed = &span
 		return out
 	}
 	out.Announced = &maintenance.Span{Start: w.Start, End: w.End}
-	if !w.ActualStart.IsZero() || !w.ActualEnd.IsZero() {
-		span := w.Span()
-		out.Observed = &span
+	if w.ActualStart.IsZero() && w.ActualEnd.IsZero() {
+		return out
 	}
+	for _, o := range b.in.Observed { // the calendar has the announced start for a window that is not over
+		if o := o.Span(); span.End.IsZero() && o.End.IsZero() && o.Start.After(span.Start) {
+			span.Start = o.Start.UTC()
+		}
+	}
+	out.Observed = &span
 	return out
 }
 
