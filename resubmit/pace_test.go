@@ -58,6 +58,25 @@ func TestRateLimitHoldsInEverySecond(t *testing.T) {
 	}
 }
 
+// A push that is sent long after its token was taken needs a new one.
+func TestRateLimitHoldsWithASlowJournal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(40)
+		for _, o := range orders {
+			o.fates = []fate{{status: "CP"}}
+		}
+		s := newShop(orders...)
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.RateLimit, c.Concurrency, c.Journal = 5, 8, slowJournal{c.Journal, 1100 * time.Millisecond}
+		})
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 40}, report.Result)
+		require.LessOrEqual(t, mostInASecond(s.calls, time.Time{}, time.Now()), 5)
+	})
+}
+
 func TestConcurrencyOfOnePushesOneAtATime(t *testing.T) {
 	t.Parallel()
 	for _, slots := range []int{1, 2, 5} {
