@@ -17,7 +17,11 @@
 //		return err
 //	}
 //	result, err := runner.Apply(ctx, plan)
-//	fmt.Print(report.Text(result))
+//	doc, docErr := report.New(report.Input{Plan: plan, Report: result})
+//	if docErr == nil {
+//		fmt.Print(doc.Text())
+//	}
+//	return errors.Join(err, docErr)
 //
 // Here orders is a client for Commerce, such as an ordermanager.Client, vendors is a connect.Client, and windows a
 // maintenance.Calendar. To connect another ordering system, implement [Client] and [OrderLister], and test them with

@@ -200,7 +200,9 @@ func testRunShowsNoHostileCharacter(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, len(outcomes), 3, outcomes)
 
-	requireShown(t, report.Text(result))
+	doc, err := report.New(report.Input{Plan: plan, Report: result})
+	require.NoError(t, err)
+	requireShown(t, doc.Text())
 	requireShown(t, logged.String())
 	requireShown(t, runner.Status().String())
 	var lines, exported bytes.Buffer

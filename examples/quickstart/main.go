@@ -49,7 +49,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, commerceSystem.Close()) }()
 
-	window := maintenance.Window{ID: "CHG-7", Start: time.Now()}
+	window := maintenance.Window{ID: "CHG-7", Start: time.Now().Truncate(time.Second)} // as the times of orders
 	connectSystem.SetMaintenance(true)
 	commerceSystem.Place(commercetest.OrderSpec{CustomerName: "Acme Bakery"})
 	commerceSystem.Place(commercetest.OrderSpec{CustomerName: "Elm Legal"})
@@ -106,6 +106,9 @@ func resubmitFailed(
 		return err
 	}
 	result, err := runner.Apply(ctx, plan)
-	fmt.Fprint(out, report.Text(result))
-	return err
+	doc, docErr := report.New(report.Input{Plan: plan, Report: result})
+	if docErr == nil {
+		fmt.Fprint(out, doc.Text())
+	}
+	return errors.Join(err, docErr)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -138,11 +139,15 @@ func liveThrough(t *testing.T, l login, what string, how mischief, where func(*h
 	require.Empty(t, vault.within(writtenError(err)))
 	require.NotNil(t, report, "%v", err)
 	var printed bytes.Buffer
-	require.NoError(t, report.WriteJSON(&printed))
+	doc, err := resubmitreport.New(resubmitreport.Input{Plan: plan, Report: report})
+	require.NoError(t, err)
+	for _, write := range []func(io.Writer) error{doc.WriteJSON, doc.WriteCSV, doc.WriteHTML} {
+		require.NoError(t, write(&printed))
+	}
 	items, err := json.Marshal(report.Items)
 	require.NoError(t, err)
 	for kind, text := range map[string]string{
-		"the report":                 printed.String() + resubmitreport.Text(report) + string(items) + written(report),
+		"the report":                 printed.String() + doc.Text() + string(items) + written(report),
 		"the status":                 written(runner.Status()),
 		"the journal and the events": notes.text.String(), "the logs": r.log.String(),
 		"the runner": fmt.Sprintf("%+v %#v", runner, runner),
