@@ -69,7 +69,8 @@ func (o *options) migrate(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		discard(conn) // ends the transaction and releases the lock
 	}
-	return errors.Join(err, conn.Close())
+	_ = conn.Close() // returns it to the pool
+	return err
 }
 
 func (o *options) migrateWith(ctx context.Context, conn *sql.Conn) error {

@@ -45,13 +45,6 @@ func userOf(t *testing.T, p place, suffix string, grants func(user string) []str
 	return p
 }
 
-func openAs(t *testing.T, p place) *sqljournal.Journal {
-	t.Helper()
-	j, err := sqljournal.Open(t.Context(), p.open(t), p.Dialect, sqljournal.WithPrefix(p.Prefix))
-	require.NoError(t, err)
-	return j
-}
-
 func TestPrivileges(t *testing.T) {
 	t.Parallel()
 	for _, d := range dialects() {
@@ -62,7 +55,7 @@ func TestPrivileges(t *testing.T) {
 			t.Parallel()
 			p := placeFor(t, d, t.TempDir())
 			p.journal(t)
-			j := openAs(t, userOf(t, p, "w", func(user string) []string { return grants(t, p, user) }))
+			j := p.opened(t, userOf(t, p, "w", func(user string) []string { return grants(t, p, user) }).open(t))
 			lease, err := j.Begin(t.Context(), use("plan"))
 			require.NoError(t, err)
 			require.NotZero(t, lease.Epoch)
@@ -76,7 +69,7 @@ func TestPrivileges(t *testing.T) {
 				}
 				return all
 			})
-			j = openAs(t, reader)
+			j = p.opened(t, reader.open(t))
 			_, err = j.Begin(t.Context(), use(""))
 			require.NoError(t, err)
 			_, err = j.Flush(t.Context())

@@ -238,8 +238,14 @@ func (p place) journal(t testing.TB, opts ...sqljournal.Option) *sqljournal.Jour
 
 func (p place) journalOf(t testing.TB, db *sql.DB, opts ...sqljournal.Option) *sqljournal.Journal {
 	t.Helper()
+	require.NoError(t, sqljournal.Migrate(t.Context(), db, p.Dialect, sqljournal.WithPrefix(p.Prefix)))
+	return p.opened(t, db, opts...)
+}
+
+// opened opens the journal, which must exist.
+func (p place) opened(t testing.TB, db *sql.DB, opts ...sqljournal.Option) *sqljournal.Journal {
+	t.Helper()
 	opts = append([]sqljournal.Option{sqljournal.WithPrefix(p.Prefix)}, opts...)
-	require.NoError(t, sqljournal.Migrate(t.Context(), db, p.Dialect, opts...))
 	j, err := sqljournal.Open(t.Context(), db, p.Dialect, opts...)
 	require.NoError(t, err)
 	return j
