@@ -128,7 +128,7 @@ func (ch *checker) violate(rule string, order int, format string, args ...any) {
 }
 
 // approve records a plan and checks it.
-func (ch *checker) approve(p *process, cfg *resubmit.PlanConfig, data []byte, before, after []string) (*approval,
+func (ch *checker) approve(p *process, cfg *resubmit.PlanConfig, data []byte, before, after []selected) (*approval,
 	error) {
 	made, err := plan.Read(bytes.NewReader(data), int64(len(data)))
 	if err != nil {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -9,12 +10,24 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 )
 
-// checkSelection checks I11: the plan has the orders that full scans before and after planning both select. If the
-// scans differ, it may have more.
-func (ch *checker) checkSelection(f filter.Filter, planned, unsure, before, after []string) {
-	for _, id := range before {
-		if slices.Contains(after, id) && !slices.Contains(planned, id) && !ch.w.unselectable(ch.w.indexOf(id), f) {
-			ch.violate("I11", ch.w.indexOf(id), "is not in the plan, but %v selects it", f)
+// selected is a failure of an order that a full scan selects.
+type selected struct {
+	id     string // in the world's API
+	number int    // of the failure
+}
+
+// selects reports whether a scan selects an order.
+func selects(scan []selected, id string) bool {
+	return slices.ContainsFunc(scan, func(s selected) bool { return s.id == id })
+}
+
+// checkSelection checks I11: the plan has the orders of which full scans before and after planning select the same
+// failure. If the scans differ, it may have more.
+func (ch *checker) checkSelection(f filter.Filter, planned, unsure []string, before, after []selected) {
+	for _, s := range before {
+		i := ch.w.indexOf(s.id)
+		if slices.Contains(after, s) && !slices.Contains(planned, s.id) && !ch.w.unselectable(i, f) {
+			ch.violate("I11", i, "is not in the plan, but %v selects it", f)
 		}
 	}
 	if f == nil {
@@ -23,7 +36,7 @@ func (ch *checker) checkSelection(f filter.Filter, planned, unsure, before, afte
 	ch.w.count("plans compared with a full scan")
 	same := slices.Equal(before, after) && len(ch.w.s.malformed) == 0 // a malformed row may be selected
 	for _, id := range planned {
-		if same && !slices.Contains(before, id) && !slices.Contains(unsure, id) {
+		if same && !selects(before, id) && !slices.Contains(unsure, id) {
 			ch.violate("I11", ch.w.indexOf(id), "is in the plan, but %s does not select it", f)
 		}
 	}
@@ -41,8 +54,8 @@ func (w *world) unselectable(order int, f filter.Filter) bool {
 	})
 }
 
-// matching is the full scan: the ids of the failed orders that the filter selects now. drawn is nil if it selects all.
-func (w *world) matching(drawn, f filter.Filter) []string {
+// matching is the full scan: the failed orders that the filter selects now. drawn is nil if it selects all.
+func (w *world) matching(drawn, f filter.Filter) []selected {
 	if drawn == nil {
 		return w.failed()
 	}
@@ -51,7 +64,7 @@ func (w *world) matching(drawn, f filter.Filter) []string {
 		w.checker.violate("world", -1, "%v", err)
 		return nil
 	}
-	var ids []string
+	var scan []selected
 	view := commerce.FailedOrdersView().Query()
 	for o, err := range client.Orders(w.ctx, commerce.Query{}) {
 		if err == nil {
@@ -62,26 +75,30 @@ func (w *world) matching(drawn, f filter.Filter) []string {
 			return nil
 		}
 		if view.Match(o) && f.Match(o) {
-			ids = append(ids, o.ID)
+			truth := w.order(w.indexOf(o.ID))
+			scan = append(scan, selected{o.ID, truth.Failures})
 		}
 	}
-	slices.Sort(ids)
-	return ids
+	return sorted(scan)
 }
 
-// failed are the ids, in the world's API, of the orders that have failed now.
-func (w *world) failed() (ids []string) {
+// failed are the orders that have failed now.
+func (w *world) failed() (scan []selected) {
 	for _, o := range w.commerce.Orders() {
 		switch {
 		case o.Status != commerce.StatusProvisioningFailed:
 		case w.s.api == apiOrderManager:
-			ids = append(ids, o.ID)
+			scan = append(scan, selected{o.ID, o.Failures})
 		default:
-			ids = append(ids, o.BillingID)
+			scan = append(scan, selected{o.BillingID, o.Failures})
 		}
 	}
-	slices.Sort(ids)
-	return ids
+	return sorted(scan)
+}
+
+func sorted(scan []selected) []selected {
+	slices.SortFunc(scan, func(a, b selected) int { return cmp.Compare(a.id, b.id) })
+	return scan
 }
 
 // checkRow checks I18: an order that the plan resubmits could be read.
