@@ -6,6 +6,7 @@ require (
 	github.com/cloudblue-go/cloudblue v0.0.0
 	github.com/shopspring/decimal v1.6.0
 	github.com/stretchr/testify v1.12.1
+	github.com/urfave/cli/v3 v3.14.0
 	golang.org/x/sync v0.24.0
 	golang.org/x/term v0.48.0
 )

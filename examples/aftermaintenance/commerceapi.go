@@ -2,19 +2,16 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"log/slog"
+	"net"
+	"net/url"
 	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/billing"
-	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
 	"github.com/cloudblue-go/cloudblue/commerce/simpleapi"
-	"github.com/cloudblue-go/cloudblue/examples/internal/page"
-	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -25,136 +22,15 @@ const (
 	viaSimpleAPI    = "simpleapi"
 )
 
-// commerceAPI is the API of Commerce to use, its address and its credentials, which come from the environment only.
+// commerceAPI is the API of Commerce to use, with its credentials.
 type commerceAPI struct {
-	via, url, authorities string
-	plainHTTP             bool // allow credentials over http:// to other hosts
-
-	// ordermanager
-	token                       string // also simpleapi
+	commerceConfig
+	token                       string // of ordermanager or simpleapi
 	consumerKey, consumerSecret string
-	operations                  string
-	operationsUser              int
+	key, clientSecret           string // of simpleapi
+	user, password              string
 
-	// billing
-	members  bool
-	currency string
-
-	// simpleapi
-	key, marketplace          string
-	keycloak, realm, clientID string
-	clientSecret              string
-
-	user, password string
-
-	logger *slog.Logger // for warnings of the clients; nil for none
-}
-
-const environment = `
-Credentials come from environment variables only:
-  Connect:           CONNECT_API_KEY
-  -via ordermanager: COMMERCE_TOKEN, an APS token; or COMMERCE_CONSUMER_KEY and
-                     COMMERCE_CONSUMER_SECRET, for OAuth 1.0a; or with
-                     -operations: COMMERCE_USER and COMMERCE_PASSWORD, or none
-                     if Operations trusts the address of this machine
-  -via billing:      COMMERCE_USER and COMMERCE_PASSWORD, or none if Billing
-                     trusts the address of this machine
-  -via simpleapi:    COMMERCE_KEY, the subscription key, and either
-                     COMMERCE_TOKEN or COMMERCE_USER and COMMERCE_PASSWORD; with
-                     -keycloak also COMMERCE_CLIENT_SECRET
-`
-
-func (a *commerceAPI) flags(flags *flag.FlagSet) {
-	flags.StringVar(&a.via, "via", viaOrderManager, "`API` of Commerce to use: ordermanager, billing or simpleapi")
-	flags.StringVar(&a.url, "commerce", "",
-		"base `URL` of the API of -via; without it the program uses test systems in its own process")
-	flags.StringVar(&a.authorities, "ca", "",
-		"PEM `file` of the certificate authorities for Commerce (default: those of the machine)")
-	flags.BoolVar(&a.plainHTTP, "plain-http", false,
-		"allow http:// to other hosts, although others on the network can read the credentials")
-	flags.StringVar(&a.operations, "operations", "",
-		"with -via ordermanager: `URL` of Operations (port 8440), to get APS tokens from")
-	flags.IntVar(&a.operationsUser, "operations-user", 1, "with -operations: `id` of the user to get tokens for")
-	flags.BoolVar(&a.members, "login-in-call", false,
-		"with -via billing: send user and password inside each call instead of by HTTP Basic")
-	flags.StringVar(&a.currency, "currency", "",
-		"with -via billing: ISO `code` of the currency of orders, for an old Billing that does not send it")
-	flags.StringVar(&a.marketplace, "marketplace", "", "with -via simpleapi: `marketplace` to sign in to, such as us")
-	flags.StringVar(&a.keycloak, "keycloak", "", "with -via simpleapi: `URL` of Keycloak before /realms, to sign in there")
-	flags.StringVar(&a.realm, "realm", "", "with -keycloak: `realm` to sign in to")
-	flags.StringVar(&a.clientID, "client-id", "", "with -keycloak: `id` of the client")
-}
-
-// flagOf is the API that a flag is for.
-var flagOf = map[string]string{
-	"operations": viaOrderManager, "operations-user": viaOrderManager, "login-in-call": viaBilling, "currency": viaBilling,
-	"marketplace": viaSimpleAPI, "keycloak": viaSimpleAPI, "realm": viaSimpleAPI, "client-id": viaSimpleAPI,
-}
-
-func (a *commerceAPI) fromEnv(getenv func(string) string) {
-	for name, to := range map[string]*string{
-		"COMMERCE_TOKEN": &a.token, "COMMERCE_USER": &a.user, "COMMERCE_PASSWORD": &a.password,
-		"COMMERCE_CONSUMER_KEY": &a.consumerKey, "COMMERCE_CONSUMER_SECRET": &a.consumerSecret,
-		"COMMERCE_KEY": &a.key, "COMMERCE_CLIENT_SECRET": &a.clientSecret,
-	} {
-		*to = getenv(name)
-	}
-}
-
-// check returns an error if something is missing for a real system.
-func (a *commerceAPI) check() error {
-	if (a.user == "") != (a.password == "") {
-		return errors.New("the environment variables COMMERCE_USER and COMMERCE_PASSWORD belong together: set both or none")
-	}
-	switch a.via {
-	case viaOrderManager:
-		if (a.consumerKey == "") != (a.consumerSecret == "") {
-			return errors.New(
-				"the environment variables COMMERCE_CONSUMER_KEY and COMMERCE_CONSUMER_SECRET belong together: set both or none")
-		}
-		if n := count(a.token != "", a.consumerKey != "", a.operations != ""); n != 1 {
-			return fmt.Errorf("to sign in to Order Management set one of COMMERCE_TOKEN (an APS token), "+
-				"COMMERCE_CONSUMER_KEY and -operations: %d of them are set", n)
-		}
-	case viaBilling:
-		if a.members && a.user == "" {
-			return errors.New("-login-in-call needs the environment variables COMMERCE_USER and COMMERCE_PASSWORD")
-		}
-	case viaSimpleAPI:
-		switch {
-		case a.key == "":
-			return errors.New("the environment variable COMMERCE_KEY is empty: set it to the subscription key of Simple API")
-		case count(a.token != "", a.user != "") != 1:
-			return errors.New("set either COMMERCE_TOKEN, or COMMERCE_USER and COMMERCE_PASSWORD, to sign in to Simple API")
-		case a.keycloak != "" && (a.realm == "" || a.clientID == "" || a.user == ""):
-			return errors.New("-keycloak needs -realm and -client-id, and COMMERCE_USER and COMMERCE_PASSWORD")
-		}
-	}
-	return nil
-}
-
-func count(all ...bool) (n int) {
-	for _, one := range all {
-		if one {
-			n++
-		}
-	}
-	return n
-}
-
-// useSandbox sets the addresses and credentials of the test systems.
-func (a *commerceAPI) useSandbox(world *sandbox.World) {
-	urls := commercetest.URLsAt(world.CommerceURL)
-	*a = commerceAPI{via: a.via, logger: a.logger}
-	switch a.via {
-	case viaBilling:
-		a.url = urls.Billing
-	case viaSimpleAPI:
-		a.url, a.key = urls.SimpleAPI, commercetest.DefaultSimpleKey
-		a.user, a.password = commercetest.DefaultSimpleUser, commercetest.DefaultSimplePassword
-	default:
-		a.url, a.token = urls.OrderManager, world.CommerceToken
-	}
+	logger *slog.Logger
 }
 
 // commerceClient is the client of any API.
@@ -169,43 +45,143 @@ type billingClient struct {
 	*billing.Lister
 }
 
+// api returns the API of the configuration, after a check.
+func (p *program) api(c *config) (*commerceAPI, error) {
+	a := &commerceAPI{commerceConfig: c.Commerce, logger: p.logger()}
+	a.TLS.Certificate, a.TLS.Key, a.TLS.Authorities = c.path(a.TLS.Certificate), c.path(a.TLS.Key),
+		c.path(a.TLS.Authorities)
+	for name, to := range map[string]*string{
+		"COMMERCE_TOKEN": &a.token, "COMMERCE_USER": &a.user, "COMMERCE_PASSWORD": &a.password,
+		"COMMERCE_CONSUMER_KEY": &a.consumerKey, "COMMERCE_CONSUMER_SECRET": &a.consumerSecret,
+		"COMMERCE_KEY": &a.key, "COMMERCE_CLIENT_SECRET": &a.clientSecret,
+	} {
+		var err error
+		if *to, err = p.secret(c, name); err != nil {
+			return nil, err
+		}
+	}
+	for _, check := range []func() error{a.checkVia, a.check, func() error { return checkPlainHTTP(a, &c.Connect) }} {
+		if err := check(); err != nil {
+			return nil, usageError{err}
+		}
+	}
+	return a, nil
+}
+
+// checkVia rejects settings that are for another API.
+func (a *commerceAPI) checkVia() error {
+	switch a.Via {
+	case viaOrderManager, viaBilling, viaSimpleAPI:
+	default:
+		return fmt.Errorf("-via %q: give ordermanager, billing or simpleapi", a.Via)
+	}
+	for _, s := range []struct {
+		name, via string
+		given     bool
+	}{
+		{"operations", viaOrderManager, a.Operations != ""}, {"operationsUser", viaOrderManager, a.OperationsUser != 0},
+		{"loginInCall", viaBilling, a.LoginInCall}, {"currency", viaBilling, a.Currency != ""},
+		{"marketplace", viaSimpleAPI, a.Marketplace != ""}, {"keycloak", viaSimpleAPI, a.Keycloak != keycloakConfig{}},
+	} {
+		if s.given && a.Via != s.via {
+			return fmt.Errorf("commerce.%s of the configuration needs -via %s, but that is %s", s.name, s.via, a.Via)
+		}
+	}
+	return nil
+}
+
+// check returns an error if something is missing.
+func (a *commerceAPI) check() error {
+	if (a.user == "") != (a.password == "") {
+		return errors.New("the environment variables COMMERCE_USER and COMMERCE_PASSWORD belong together: set both or none")
+	}
+	switch a.Via {
+	case viaOrderManager:
+		if (a.consumerKey == "") != (a.consumerSecret == "") {
+			return errors.New(
+				"the environment variables COMMERCE_CONSUMER_KEY and COMMERCE_CONSUMER_SECRET belong together: set both or none")
+		}
+		if n := count(a.token != "", a.consumerKey != "", a.Operations != ""); n != 1 {
+			return fmt.Errorf("to sign in to Order Management set one of COMMERCE_TOKEN (an APS token), "+
+				"COMMERCE_CONSUMER_KEY and commerce.operations of the configuration: %d of them are set", n)
+		}
+	case viaBilling:
+		if a.LoginInCall && a.user == "" {
+			return errors.New("commerce.loginInCall needs the environment variables COMMERCE_USER and COMMERCE_PASSWORD")
+		}
+	case viaSimpleAPI:
+		switch {
+		case a.key == "":
+			return errors.New("the environment variable COMMERCE_KEY is empty: set it to the subscription key of Simple API")
+		case count(a.token != "", a.user != "") != 1:
+			return errors.New("set either COMMERCE_TOKEN, or COMMERCE_USER and COMMERCE_PASSWORD, to sign in to Simple API")
+		case a.Keycloak.URL != "" && (a.Keycloak.Realm == "" || a.Keycloak.ClientID == "" || a.user == ""):
+			return errors.New("commerce.keycloak needs realm and clientId, and COMMERCE_USER and COMMERCE_PASSWORD")
+		}
+	}
+	return nil
+}
+
+// checkPlainHTTP rejects credentials over http:// to another host. The clients do that too, but do not name the flag
+// that allows it.
+func checkPlainHTTP(a *commerceAPI, connect *connectConfig) error {
+	urls := []struct {
+		name, url string
+		allowed   bool
+	}{
+		{"-commerce", a.URL, a.PlainHTTP || a.Via == viaBilling && a.user == ""},
+		{"-connect", connect.URL, connect.PlainHTTP}, {"commerce.operations", a.Operations, a.PlainHTTP},
+		{"commerce.keycloak.url", a.Keycloak.URL, a.PlainHTTP},
+	}
+	for _, c := range urls {
+		u, err := url.Parse(c.url)
+		if err != nil || c.allowed || u.Scheme != "http" ||
+			strings.EqualFold(u.Hostname(), "localhost") || net.ParseIP(u.Hostname()).IsLoopback() {
+			continue // the client checks the rest of the URL
+		}
+		return fmt.Errorf("%s: the credentials would be sent to %s over plain http, which others on the network can read: "+
+			"use https://, or allow it with -plain-http", c.name, u.Host)
+	}
+	return nil
+}
+
 // open returns the client. selected are the orders of -ids.
 func (a *commerceAPI) open(selected []billing.OrderRef) (commerceClient, error) {
-	switch a.via {
+	switch a.Via {
 	case viaBilling:
-		opts := options(a, billing.WithTLSFiles, billing.WithPlainHTTP, billing.WithLogger)
-		if a.currency != "" {
-			opts = append(opts, billing.WithDefaultCurrency(a.currency))
+		opts := clientOptions(a, billing.WithTLSFiles, billing.WithPlainHTTP, billing.WithLogger)
+		if a.Currency != "" {
+			opts = append(opts, billing.WithDefaultCurrency(a.Currency))
 		}
-		client, err := billing.New(a.url, a.billingLogin(), opts...)
+		client, err := billing.New(a.URL, a.billingLogin(), opts...)
 		if err != nil {
 			return nil, err
 		}
 		return billingClient{client, client.FromRefs(selected)}, nil
 	case viaSimpleAPI:
-		return simpleapi.New(a.url, a.simpleLogin(),
-			options(a, simpleapi.WithTLSFiles, simpleapi.WithPlainHTTP, simpleapi.WithLogger)...)
+		return simpleapi.New(a.URL, a.simpleLogin(),
+			clientOptions(a, simpleapi.WithTLSFiles, simpleapi.WithPlainHTTP, simpleapi.WithLogger)...)
 	default:
 		login, err := a.orderManagerLogin()
 		if err != nil {
 			return nil, err
 		}
-		return ordermanager.New(a.url, login,
-			options(a, ordermanager.WithTLSFiles, ordermanager.WithPlainHTTP, ordermanager.WithLogger)...)
+		return ordermanager.New(a.URL, login,
+			clientOptions(a, ordermanager.WithTLSFiles, ordermanager.WithPlainHTTP, ordermanager.WithLogger)...)
 	}
 }
 
-// options returns the options of a client for certificate authorities, plain http and warnings.
-func options[Option any](
+// clientOptions returns the options of a client for certificates, plain http and warnings.
+func clientOptions[Option any](
 	a *commerceAPI, tlsFiles func(cert, key, authorities string) Option, plainHTTP func() Option,
 	logger func(*slog.Logger) Option,
 ) []Option {
-	all := allowing(a.plainHTTP, plainHTTP)
-	if a.logger != nil {
-		all = append(all, logger(a.logger))
+	all := []Option{logger(a.logger)}
+	if a.PlainHTTP {
+		all = append(all, plainHTTP())
 	}
-	if a.authorities != "" {
-		all = append(all, tlsFiles("", "", a.authorities))
+	if a.TLS != (tlsConfig{}) {
+		all = append(all, tlsFiles(a.TLS.Certificate, a.TLS.Key, a.TLS.Authorities))
 	}
 	return all
 }
@@ -214,12 +190,12 @@ func (a *commerceAPI) orderManagerLogin() (ordermanager.Auth, error) {
 	switch {
 	case a.consumerKey != "":
 		return ordermanager.OAuth1(a.consumerKey, a.consumerSecret), nil
-	case a.operations != "":
-		opts := options(a, ordermanager.WithTLSFiles, ordermanager.WithPlainHTTP, ordermanager.WithLogger)
+	case a.Operations != "":
+		opts := clientOptions(a, ordermanager.WithTLSFiles, ordermanager.WithPlainHTTP, ordermanager.WithLogger)
 		if a.user != "" {
 			opts = append(opts, ordermanager.WithOperationsLogin(a.user, a.password))
 		}
-		token, err := ordermanager.UserToken(a.operations, a.operationsUser, opts...)
+		token, err := ordermanager.UserToken(a.Operations, max(a.OperationsUser, 1), opts...)
 		return ordermanager.TokenFunc(token), err
 	default:
 		return ordermanager.Token(a.token), nil
@@ -230,7 +206,7 @@ func (a *commerceAPI) billingLogin() billing.Auth {
 	switch {
 	case a.user == "":
 		return billing.NoLogin()
-	case a.members:
+	case a.LoginInCall:
 		return billing.LoginInCall(a.user, a.password)
 	default:
 		return billing.Basic(a.user, a.password)
@@ -241,21 +217,21 @@ func (a *commerceAPI) simpleLogin() simpleapi.Auth {
 	switch {
 	case a.token != "":
 		return simpleapi.Token(a.key, a.token)
-	case a.keycloak != "":
+	case a.Keycloak.URL != "":
 		return simpleapi.KeycloakToken(a.key, simpleapi.KeycloakLogin{
-			URL: a.keycloak, Realm: a.realm, ClientID: a.clientID, ClientSecret: a.clientSecret, User: a.user,
-			Password: a.password,
+			URL: a.Keycloak.URL, Realm: a.Keycloak.Realm, ClientID: a.Keycloak.ClientID, ClientSecret: a.clientSecret,
+			User: a.user, Password: a.password,
 		})
 	default:
 		return simpleapi.GatewayToken(a.key, simpleapi.GatewayLogin{User: a.user, Password: a.password,
-			Marketplace: a.marketplace})
+			Marketplace: a.Marketplace})
 	}
 }
 
-// showLimits prints what this API cannot do or does not report, and the consequences.
-func (a *commerceAPI) showLimits(out io.Writer, caps commerce.Capabilities, targets []commerce.Status) {
+// limitsOf says what an API cannot do or does not report, and the consequences; "" for nothing.
+func limitsOf(via string, caps commerce.Capabilities, targets []commerce.Status) string {
 	var notes []string
-	if a.via == viaBilling {
+	if via == viaBilling {
 		notes = append(notes, "cannot list orders, so only those of -ids are planned")
 	}
 	if !caps.Failure {
@@ -270,8 +246,7 @@ func (a *commerceAPI) showLimits(out io.Writer, caps commerce.Capabilities, targ
 			" are tried in turn until Commerce accepts one")
 	}
 	if len(notes) == 0 {
-		return
+		return ""
 	}
-	fmt.Fprintln(out)
-	page.Paragraph(out, "", "-via "+a.via+" "+strings.Join(notes, "; ")+".")
+	return "-via " + via + " " + strings.Join(notes, "; ") + "."
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,21 +15,26 @@ import (
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 )
 
-// through is live with the flags for one of the APIs.
-func through(t *testing.T, via string, more ...string) (w *sandbox.World, env map[string]string, flags []string) {
+// through is live with the flags for one of the APIs, and settings of it in JSON.
+func through(t *testing.T, via string, settings ...string) (w *sandbox.World, env map[string]string, flags []string) {
 	t.Helper()
 	w, env, flags = live(t)
 	urls := commercetest.URLsAt(w.CommerceURL)
-	delete(env, "COMMERCE_TOKEN")
 	switch via {
 	case viaBilling:
 		flags[1] = urls.Billing
+		delete(env, "COMMERCE_TOKEN")
 	case viaSimpleAPI:
 		flags[1] = urls.SimpleAPI
+		delete(env, "COMMERCE_TOKEN")
 		env["COMMERCE_KEY"], env["COMMERCE_USER"] = commercetest.DefaultSimpleKey, commercetest.DefaultSimpleUser
 		env["COMMERCE_PASSWORD"] = commercetest.DefaultSimplePassword
 	}
-	return w, env, append(append(flags, "-via", via), more...)
+	if len(settings) > 0 {
+		configure(t, stateOf(flags),
+			strings.TrimSuffix(fastSettings, "}")+`, "commerce": {`+strings.Join(settings, ", ")+"}}")
+	}
+	return w, env, with(flags, "-via", via)
 }
 
 func export(t *testing.T, w *sandbox.World) string {
@@ -44,40 +51,42 @@ func TestEachAPIPlansTheOrdersOfAFile(t *testing.T) {
 	urls := commercetest.URLsAt
 	for name, c := range map[string]struct {
 		via  string
-		more func(w *sandbox.World, env map[string]string) []string
+		more func(w *sandbox.World) string
 	}{
 		"Billing":    {viaBilling, nil},
 		"Simple API": {viaSimpleAPI, nil},
-		"Simple API through Keycloak": {viaSimpleAPI, func(w *sandbox.World, _ map[string]string) []string {
-			return []string{"-keycloak", urls(w.CommerceURL).Keycloak, "-realm", commercetest.DefaultRealm, "-client-id",
-				commercetest.DefaultClientID}
+		"Simple API through Keycloak": {viaSimpleAPI, func(w *sandbox.World) string {
+			return fmt.Sprintf(`"keycloak": {"url": %q, "realm": %q, "clientId": %q}`, urls(w.CommerceURL).Keycloak,
+				commercetest.DefaultRealm, commercetest.DefaultClientID)
 		}},
-		"Order Management with a token of Operations": {viaOrderManager,
-			func(w *sandbox.World, _ map[string]string) []string {
-				return []string{"-operations", urls(w.CommerceURL).Operations}
-			}},
+		"Order Management with a token of Operations": {viaOrderManager, func(w *sandbox.World) string {
+			return fmt.Sprintf(`"operations": %q`, urls(w.CommerceURL).Operations)
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, env, flags := through(t, c.via)
-			if c.via != viaOrderManager {
-				flags = append(flags, "-ids", export(t, w))
+			args := with(flags, "plan")
+			if c.via == viaOrderManager {
+				delete(env, "COMMERCE_TOKEN")
+			} else {
+				args = append(args, "-ids", export(t, w))
 			}
 			if c.more != nil {
-				flags = append(flags, c.more(w, env)...)
+				configure(t, stateOf(flags), strings.TrimSuffix(fastSettings, "}")+`, "commerce": {`+c.more(w)+"}}")
 			}
-			plan := filepath.Join(t.TempDir(), "plan.jsonl")
-			status, stdout, stderr := do(t, env, append(flags, "-plan", plan)...)
-			require.Equal(t, exitDone, status, stderr)
-			require.Contains(t, stdout, "dry run")
+			stdout, stderr := done(t, env, args...)
+			require.Contains(t, stdout, "Nothing was changed.")
 			require.Empty(t, w.Commerce.Pushes())
 			if c.via != viaOrderManager {
 				require.Contains(t, strings.Join(strings.Fields(stdout), " "), "does not report why orders failed")
 			}
-			kept, err := os.ReadFile(plan)
+			plans, err := filepath.Glob(filepath.Join(stateOf(flags), "runs", "*", "plan.jsonl"))
+			require.NoError(t, err)
+			kept, err := os.ReadFile(plans[0])
 			require.NoError(t, err)
 			for variable, secret := range env {
-				if variable != "COMMERCE_USER" && variable != "XDG_CONFIG_HOME" {
+				if variable != "COMMERCE_USER" && variable != "TZ" {
 					require.NotContains(t, stdout+stderr+string(kept), secret)
 				}
 			}
@@ -91,18 +100,17 @@ func TestIDsNamesOrdersThatAreNotInThePlan(t *testing.T) {
 	path := export(t, w)
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
-	done := ""
+	ended := ""
 	for _, o := range w.Commerce.Orders() {
 		if o.Status == "CP" {
-			done = o.Number
+			ended = o.Number
 			text = fmt.Appendf(text, "%s,%s,PF,\n", o.BillingID, o.Number)
 			break
 		}
 	}
 	require.NoError(t, os.WriteFile(path, text, 0o600))
-	status, stdout, stderr := do(t, env, append(flags, "-ids", path)...)
-	require.Equal(t, exitDone, status, stderr)
-	require.Contains(t, stdout, done)
+	stdout, _ := done(t, env, with(flags, "plan", "-ids", path)...)
+	require.Contains(t, stdout, ended)
 	require.Contains(t, stdout, "are not in the plan")
 }
 
@@ -115,12 +123,11 @@ func TestIDsReadsStandardInput(t *testing.T) {
 			id, number = o.BillingID, o.Number
 		}
 	}
-	var out, errs strings.Builder
-	status := run(t.Context(), append(flags, "-ids", "-", "-ignore-connect"),
-		func(name string) string { return env[name] }, strings.NewReader(id+"\n"), &out, &errs)
-	require.Equal(t, exitDone, status, errs.String())
-	require.Contains(t, out.String(), "Plan: 1 failed order\n")
-	require.Contains(t, out.String(), number)
+	status, stdout, stderr := call{env: env, stdin: id + "\n"}.run(t.Context(),
+		with(flags, "plan", "-ids", "-", "-ignore-connect")...)
+	require.Equal(t, exitDone, status, stderr)
+	require.Contains(t, stdout, "Plan: 1 failed order\n")
+	require.Contains(t, stdout, number)
 }
 
 func TestBillingHoldsOrdersWithoutSubscription(t *testing.T) {
@@ -132,83 +139,91 @@ func TestBillingHoldsOrdersWithoutSubscription(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, []byte(o.BillingID+"\n"), 0o600))
 		}
 	}
-	status, stdout, stderr := do(t, env, append(flags, "-ids", path)...)
-	require.Equal(t, exitDone, status, stderr)
+	stdout, _ := done(t, env, with(flags, "plan", "-ids", path)...)
 	require.Contains(t, stdout, "hold")
 	require.Contains(t, strings.Join(strings.Fields(stdout), " "), "has neither a subscription nor a tenant to look up")
 }
 
-func TestFlagsOfAPIsAreChecked(t *testing.T) {
+func TestSettingsOfAPIsAreChecked(t *testing.T) {
 	t.Parallel()
-	w, env, flags := through(t, viaBilling)
-	dir := t.TempDir()
-	file := func(name, content string) string {
-		path := filepath.Join(dir, name)
-		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
-		return path
-	}
-	with := func(changes ...string) map[string]string {
-		changed := map[string]string{"CONNECT_API_KEY": env["CONNECT_API_KEY"]}
-		for i := 0; i < len(changes); i += 2 {
-			changed[changes[i]] = changes[i+1]
-		}
-		return changed
-	}
-	at := func(via string, more ...string) []string { return append(append(flags[:6:6], "-via", via), more...) }
+	w, _, _ := through(t, viaBilling)
 	other := ""
 	for _, o := range w.Commerce.Orders() {
 		if sandbox.Cause(o) == sandbox.Transient {
 			other = o.BillingID + ",SO000000\n"
 		}
 	}
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		return path
+	}
+	simple := map[string]string{"COMMERCE_KEY": commercetest.DefaultSimpleKey,
+		"COMMERCE_USER":     commercetest.DefaultSimpleUser,
+		"COMMERCE_PASSWORD": commercetest.DefaultSimplePassword}
+	secrets := func(pairs ...string) map[string]string {
+		env := map[string]string{}
+		for i := 0; i < len(pairs); i += 2 {
+			env[pairs[i]] = pairs[i+1]
+		}
+		return env
+	}
 	for name, c := range map[string]struct {
-		env    map[string]string
-		args   []string
-		status int
-		says   string
+		via      string
+		env      map[string]string
+		settings string
+		args     []string
+		status   int
+		says     string
 	}{
-		"a way that is none": {env, at("soap"), exitUsage,
-			`-via "soap": give ordermanager, billing or simpleapi`},
-		"Billing without a file": {env, at(viaBilling), exitUsage, "-via billing needs -ids"},
-		"Billing without a file, to plan": {env, at(viaBilling, "-plan", filepath.Join(dir, "new.jsonl")), exitError,
-			"-via billing needs -ids"},
-		"a file for the Order Management": {with("COMMERCE_TOKEN", "s3cret"), at(viaOrderManager, "-ids", "x"), exitUsage,
-			"-ids needs -via billing"},
-		"a file that is not there": {env, at(viaBilling, "-ids", filepath.Join(dir, "nowhere.csv")), exitError,
+		"an API that is none":    {"soap", nil, "", nil, exitUsage, `-via "soap": give ordermanager, billing or simpleapi`},
+		"Billing without a file": {viaBilling, nil, "", nil, exitUsage, "-via billing needs -ids"},
+		"a file for the Order Management": {viaOrderManager, secrets("COMMERCE_TOKEN", "s3cret"), "", []string{"-ids", "x"},
+			exitUsage, "-ids needs -via billing"},
+		"a file that is not there": {viaBilling, nil, "", []string{"-ids", filepath.Join(dir, "nowhere.csv")}, exitError,
 			"nowhere.csv"},
-		"a file without orders": {env, at(viaBilling, "-ids", file("empty.csv", "Order ID\n")), exitError,
+		"a file without orders": {viaBilling, nil, "", []string{"-ids", file("empty.csv", "Order ID\n")}, exitError,
 			"the file names no order"},
-		"a file that is none": {env, at(viaBilling, "-ids", file("bad.csv", "hello\n")), exitError, "bad.csv:1"},
-		"an id that Billing does not know": {env, at(viaBilling, "-ids", file("unknown.csv", "7\n")), exitError,
+		"a file that is none": {viaBilling, nil, "", []string{"-ids", file("bad.csv", "hello\n")}, exitError, "bad.csv:1"},
+		"an id that Billing does not know": {viaBilling, nil, "", []string{"-ids", file("unknown.csv", "7\n")}, exitError,
 			"unknown.csv:1"},
-		"a number of another order": {env, at(viaBilling, "-ids", file("other.csv", other)), exitError,
+		"a number of another order": {viaBilling, nil, "", []string{"-ids", file("other.csv", other)}, exitError,
 			"are these the ids of orders?"},
-		"a number of another order, simple": {with("COMMERCE_KEY", commercetest.DefaultSimpleKey, "COMMERCE_USER",
-			commercetest.DefaultSimpleUser, "COMMERCE_PASSWORD", commercetest.DefaultSimplePassword),
-			append([]string{"-commerce", commercetest.URLsAt(w.CommerceURL).SimpleAPI},
-				at(viaSimpleAPI, "-ids", file("other2.csv", other))[2:]...), exitError, "are these the ids of orders?"},
-		"half a login": {with("COMMERCE_USER", "me"), at(viaBilling, "-ids", "x"), exitUsage,
+		"a number of another order, simple": {viaSimpleAPI, simple, "", []string{"-ids", file("other2.csv", other)},
+			exitError,
+			"are these the ids of orders?"},
+		"half a login": {viaBilling, secrets("COMMERCE_USER", "me"), "", []string{"-ids", "x"}, exitUsage,
 			"COMMERCE_PASSWORD"},
-		"members without a login": {env, at(viaBilling, "-login-in-call", "-ids", "x"), exitUsage, "-login-in-call"},
-		"no subscription key":     {with("COMMERCE_TOKEN", "s3cret"), at(viaSimpleAPI), exitUsage, "COMMERCE_KEY"},
-		"no token for Simple API": {with("COMMERCE_KEY", "s3cret"), at(viaSimpleAPI), exitUsage, "COMMERCE_TOKEN"},
-		"a Keycloak without realm": {with("COMMERCE_KEY", "s3cret", "COMMERCE_USER", "me", "COMMERCE_PASSWORD",
-			"s3cret"), at(viaSimpleAPI, "-keycloak", "https://x"), exitUsage, "-realm"},
-		"half a consumer": {with("COMMERCE_CONSUMER_KEY", "s3cret"), at(viaOrderManager), exitUsage,
+		"members without a login": {viaBilling, nil, `"loginInCall": true`, []string{"-ids", "x"}, exitUsage, "loginInCall"},
+		"no subscription key":     {viaSimpleAPI, secrets("COMMERCE_TOKEN", "s3cret"), "", nil, exitUsage, "COMMERCE_KEY"},
+		"no token for Simple API": {viaSimpleAPI, secrets("COMMERCE_KEY", "s3cret"), "", nil, exitUsage, "COMMERCE_TOKEN"},
+		"a Keycloak without realm": {viaSimpleAPI, secrets("COMMERCE_KEY", "s3cret", "COMMERCE_USER", "me",
+			"COMMERCE_PASSWORD", "s3cret"), `"keycloak": {"url": "https://x"}`, nil, exitUsage, "realm"},
+		"half a consumer": {viaOrderManager, secrets("COMMERCE_CONSUMER_KEY", "s3cret"), "", nil, exitUsage,
 			"COMMERCE_CONSUMER_SECRET"},
-		"two ways to sign in": {with("COMMERCE_TOKEN", "s3cret"),
-			at(viaOrderManager, "-operations", "https://x"), exitUsage, "to sign in to Order Management set one of"},
-		"a flag of another way": {env, at(viaBilling, "-ids", "x", "-realm", "r"), exitUsage,
-			"-realm needs -via simpleapi"},
-		"a way's flag on the test systems": {nil, []string{"-via", viaSimpleAPI, "-realm", "r"}, exitUsage,
-			"-realm is for real systems"},
-		"targets that cancel": {env, at(viaBilling, "-ids", "x", "-targets", "PD,CL"), exitUsage, "CL would cancel"},
-		"authorities that are none": {env, at(viaBilling, "-ids", file("one.txt", "1000001\n"), "-ca",
-			file("ca.pem", "hello")), exitError, "ca.pem"},
+		"two ways to sign in": {viaOrderManager, secrets("COMMERCE_TOKEN", "s3cret"), `"operations": "https://x"`, nil, exitUsage,
+			"to sign in to Order Management set one of"},
+		"a setting of another API": {viaBilling, nil, `"keycloak": {"realm": "r"}`, []string{"-ids", "x"}, exitUsage,
+			"commerce.keycloak of the configuration needs -via simpleapi"},
+		"authorities that are none": {viaBilling, nil, fmt.Sprintf(`"tls": {"authorities": %q}`, file("ca.pem", "hello")),
+			[]string{"-ids", file("one.txt", "1000001\n")}, exitError, "ca.pem"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			requireRejected(t, c.env, c.args, c.status, c.says)
+			w := w
+			if c.status == exitError { // it may use the state directory, of which each Commerce has one
+				w, _, _ = live(t)
+			}
+			urls := commercetest.URLsAt(w.CommerceURL)
+			url := map[string]string{viaBilling: urls.Billing, viaSimpleAPI: urls.SimpleAPI}[c.via]
+			state := filepath.Join(t.TempDir(), "state")
+			configure(t, state, strings.TrimSuffix(fastSettings, "}")+`, "windows": {"weekly": [{"id": "w", "weekday": "sunday",
+				"time": "02:00", "duration": "1h", "timezone": "UTC"}]}, "commerce": {`+c.settings+"}}")
+			env := map[string]string{"CONNECT_API_KEY": w.ConnectKey}
+			maps.Copy(env, c.env)
+			requireRejected(t, env, append([]string{"-state", state, "-via", c.via, "-commerce", cmp.Or(url, w.CommerceURL),
+				"-connect", w.ConnectURL, "plan"}, c.args...), c.status, c.says)
 		})
 	}
 }

@@ -2,14 +2,12 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -20,8 +18,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
-	"github.com/cloudblue-go/cloudblue/resubmit/audit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+	"github.com/cloudblue-go/cloudblue/resubmit/report"
 )
 
 // asProgram makes a copy of this test binary behave as the program itself.
@@ -46,7 +44,7 @@ func runTests(m *testing.M) int {
 		panic(err)
 	}
 	defer func() { _ = os.RemoveAll(config) }() // nothing depends on it
-	for _, name := range []string{"XDG_CONFIG_HOME", "HOME"} {
+	for _, name := range []string{"XDG_CONFIG_HOME", "HOME", "TMPDIR"} {
 		if err := os.Setenv(name, config); err != nil {
 			panic(err)
 		}
@@ -54,7 +52,8 @@ func runTests(m *testing.M) int {
 	return m.Run()
 }
 
-// settleDelay is so short that the orders which a kill left unknown are resolved at once, and long enough for the pushes
+// settleDelay is so short that the orders which a kill left unknown are resolved at once, and long enough for the
+// pushes
 // of a busy machine: they time out after half of it.
 const settleDelay = "1s"
 
@@ -64,10 +63,11 @@ type outage struct {
 	dir  string
 	left map[string]bool // the orders that no resubmission can help
 	env  []string
-	args []string // without the files of the run
+	args []string // without the command
 }
 
-// newOutage makes n orders fail because of the maintenance, many of them of the same subscription, and n/20 for a reason
+// newOutage makes n orders fail because of the maintenance, many of them of the same subscription, and n/20 for a
+// reason
 // that no resubmission can help.
 func newOutage(t *testing.T, n int) *outage {
 	t.Helper()
@@ -99,11 +99,10 @@ func newOutage(t *testing.T, n int) *outage {
 	require.NoError(t, os.WriteFile(windows, fmt.Appendf(nil, `{"windows":[{"id":"W","start":%q,"end":%q}]}`,
 		start.Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339Nano)), 0o600))
 	h.env = append(os.Environ(), asProgram+"=1", "COMMERCE_TOKEN="+w.CommerceToken, "CONNECT_API_KEY="+w.ConnectKey)
-	h.args = []string{
-		"-commerce", w.CommerceURL, "-connect", w.ConnectURL, "-windows", windows, "-apply", "-json",
-		"-settle-delay", settleDelay, "-verify-after", "20ms", "-concurrency", "4", "-spacing", "200ms",
-		"-journal", filepath.Join(h.dir, "journal"),
-	}
+	h.args = []string{"-commerce", w.CommerceURL, "-connect", w.ConnectURL, "-windows", windows, "-state",
+		filepath.Join(h.dir, "state"), "-json"}
+	configure(t, filepath.Join(h.dir, "state"), `{"policy": {"settleDelay": "`+settleDelay+`", "spacing": "200ms"},
+		"run": {"verifyAfter": "20ms", "concurrency": 4}}`)
 	return h
 }
 
@@ -185,29 +184,22 @@ func (h *outage) await(before int, m killTime, ended chan error) {
 	}
 }
 
-// plan makes the plan. At the rate of the processes that are killed, planning takes longer than maxIdle.
-func (h *outage) plan(t *testing.T, path string) {
+// plan makes a plan, whose orders do not wait. At the rate of the processes that are killed, planning takes longer than
+// maxIdle.
+func (h *outage) plan(t *testing.T, args ...string) {
 	t.Helper()
-	planner := *h
-	planner.args = slices.DeleteFunc(slices.Clone(h.args), func(arg string) bool { return arg == "-apply" })
-	var l *process
-	for range 60 { // the servers may fail, and the maintenance may just have ended
-		if l = planner.start(t, nil, "-rate", "10000", "-plan", path); l.status != exitDone {
-			continue
-		}
-		if l.summary(t).Plan.Wait == 0 {
+	for range 60 { // the maintenance has just ended
+		l := h.start(t, nil, append([]string{"plan", "-rate", "10000/s"}, args...)...)
+		if l.status == exitDone && l.document(t).Planned.Wait == 0 {
 			return
 		}
-		require.NoError(t, os.Remove(path))
 	}
-	require.Fail(t, "no plan", "%s", &l.stderr)
+	require.Fail(t, "no plan")
 }
 
-func (l *process) summary(t *testing.T) summary {
+func (l *process) document(t *testing.T) *report.Document {
 	t.Helper()
-	var s summary
-	require.NoError(t, json.Unmarshal(l.stdout.Bytes(), &s), "%s", &l.stderr)
-	return s
+	return decode(t, l.stdout.String())
 }
 
 // killRepeatedly kills the program at random times, restarts it with the same command, and finally lets it end.
@@ -232,9 +224,9 @@ func (h *outage) killRepeatedly(t *testing.T, random *rand.Rand, kills, orders i
 
 // finish completes the orders that are not moved because their pushes were killed twice, and those that they block, and
 // returns how many there are. They must be named, since nothing has changed since.
-func (h *outage) finish(t *testing.T, args ...string) (left int) {
+func (h *outage) finish(t *testing.T) (left int) {
 	t.Helper()
-	args = append([]string{"-rate", "600"}, args...)
+	args := []string{"run", "-rate", "600/s", "-wait-at-most", "30s", "-max-orders", "-1"}
 	for number := range h.in(commerce.StatusProvisioningFailed) {
 		if !h.left[number] {
 			left++
@@ -244,7 +236,7 @@ func (h *outage) finish(t *testing.T, args ...string) (left int) {
 	if left > 0 {
 		l := h.start(t, nil, args...)
 		require.Equal(t, exitDone, l.status, "%s", &l.stderr)
-		require.Equal(t, left, l.summary(t).Result.Completed, "%s", &l.stderr)
+		require.Equal(t, left, l.document(t).Outcomes.Completed, "%s", &l.stderr)
 	}
 	t.Logf("%d orders were completed by the next plan", left)
 	return left
@@ -278,11 +270,10 @@ func TestCrashWithFaults(t *testing.T) {
 	orders := kills * ordersPerKill
 	h := newOutage(t, orders)
 	require.NoError(t, h.AddFaults())
-	plan := filepath.Join(h.dir, "plan.jsonl")
-	h.plan(t, plan)
-	l := h.killRepeatedly(t, rand.New(rand.NewPCG(seed, 1)), kills, orders, "-rate", "600", "-plan", plan)
+	h.plan(t)
+	l := h.killRepeatedly(t, rand.New(rand.NewPCG(seed, 1)), kills, orders, "apply", "-yes", "-rate", "600/s")
 	require.Equal(t, exitDone, l.status, "%s", &l.stderr)
-	h.finish(t, "-unreviewed", "-plan", filepath.Join(h.dir, "next.jsonl"))
+	h.finish(t)
 	h.requireCompleted(t, orders)
 }
 
@@ -291,33 +282,54 @@ func TestCrashEndsLikeAnUndisturbedRun(t *testing.T) {
 	kills, seed := crashes(t)
 	orders := kills * ordersPerKill
 	h, twin := newOutage(t, orders), newOutage(t, orders)
-	plan, log := filepath.Join(h.dir, "plan.jsonl"), filepath.Join(h.dir, "audit.jsonl")
 	start := time.Now()
 	random := rand.New(rand.NewPCG(seed, 0))
 	planning := max(1, kills/20)
 	for range planning {
-		h.start(t, &killTime{delay: time.Duration(random.Int64N(int64(time.Second)))},
-			"-rate", "600", "-unreviewed", "-plan", plan)
+		h.start(t, &killTime{delay: time.Duration(random.Int64N(int64(time.Second)))}, "plan", "-rate", "600/s")
 	}
-	h.plan(t, plan)
-	l := h.killRepeatedly(t, random, kills-planning, orders, "-rate", "600", "-plan", plan, "-audit", log)
+	h.plan(t)
+	l := h.killRepeatedly(t, random, kills-planning, orders, "apply", "-yes", "-rate", "600/s")
 	t.Logf("%d kills with seed %d took %v", kills, seed, time.Since(start).Round(time.Second))
 
-	undisturbed := twin.start(t, nil, "-rate", "10000")
+	twin.plan(t)
+	undisturbed := twin.start(t, nil, "apply", "-yes", "-rate", "10000/s")
 	require.Equal(t, undisturbed.status, l.status, "%s", &l.stderr)
-	if h.finish(t, "-unreviewed", "-plan", filepath.Join(h.dir, "next.jsonl")) == 0 {
-		want := undisturbed.summary(t)
-		want.AuditHead = l.summary(t).AuditHead // the other has no log
-		require.Equal(t, want, l.summary(t), "%s", &l.stderr)
+	if h.finish(t) == 0 {
+		require.Equal(t, undisturbed.document(t).Outcomes, l.document(t).Outcomes, "%s", &l.stderr)
 	}
 	h.requireCompleted(t, orders)
 	twin.requireCompleted(t, orders)
 	require.Equal(t, twin.in(commerce.StatusCompleted), h.in(commerce.StatusCompleted))
+	h.requireIntact(t)
+}
 
-	_, err := journal.Check(filepath.Join(h.dir, "journal"))
+func TestKilledNightlyJobIsContinuedByTheSameCommand(t *testing.T) {
+	t.Parallel()
+	kills, seed := crashes(t)
+	kills = max(2, kills/4)
+	orders := kills * ordersPerKill
+	h := newOutage(t, orders)
+	h.plan(t) // so that no order waits any more; it needs an approval
+	require.Equal(t, exitDone, h.start(t, nil, "cancel", "-yes").status)
+	l := h.killRepeatedly(t, rand.New(rand.NewPCG(seed, 2)), kills, orders, "run", "-max-orders", "-1", "-rate", "600/s")
+	require.Equal(t, exitDone, l.status, "%s", &l.stderr)
+	for range 10 { // orders that were too early, or not moved
+		if h.finish(t) == 0 {
+			break
+		}
+	}
+	h.requireCompleted(t, orders)
+	h.requireIntact(t)
+}
+
+// requireIntact checks the files in the state directory.
+func (h *outage) requireIntact(t *testing.T) {
+	t.Helper()
+	dir := filepath.Join(h.dir, "state")
+	_, err := journal.Check(filepath.Join(dir, "journal"))
 	require.NoError(t, err)
-	_, err = audit.VerifyFile(log)
-	require.NoError(t, err)
+	done(t, nil, "-state", dir, "audit", "verify")
 }
 
 // requireCompleted checks the ledgers of the servers.

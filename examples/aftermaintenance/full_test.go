@@ -26,7 +26,7 @@ func init() {
 	}
 	signal.Ignore(syscall.SIGXFSZ) // an error, as on a full disk, instead of a signal
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
-		os.Exit(exitUsage)
+		os.Exit(exitUsage) // the test sees it
 	}
 	main()
 }
@@ -34,24 +34,25 @@ func init() {
 func TestFullDiskStopsTheRunBeforeThePush(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
-	plan := filepath.Join(t.TempDir(), "plan.jsonl")
-	flags = append(append(flags, fast...), "-plan", plan, "-spacing", "200ms", "-where",
-		"not(in(type,(CL,CF)))")
+	configure(t, stateOf(flags), `{"policy": {"settleDelay": "2s", "spacing": "200ms"},
+		"run": {"rate": 10000, "concurrency": 4, "verifyAfter": "150ms"}}`)
 	sure := transient(w) // without cancellations, whose second push waits for minutes
 	maps.DeleteFunc(sure, func(number string, _ bool) bool {
 		return strings.HasPrefix(number, "CL") || strings.HasPrefix(number, "CF")
 	})
-	line := errorLine(t, onSmallDisk(t, 4<<10, env, append(flags, "-plan", plan+".other")...))
+	plan := with(flags, "plan", "-where", "not(in(type,(CL,CF)))")
+	line := errorLine(t, onSmallDisk(t, 4<<10, env, plan...))
 	require.Contains(t, line, "file too large")
-	require.NoFileExists(t, plan+".other", "no incomplete plan")
+	plans, err := filepath.Glob(filepath.Join(stateOf(flags), "runs", "*", "plan.jsonl"))
+	require.NoError(t, err)
+	require.Empty(t, plans, "no incomplete plan")
 
-	_, _, stderr := do(t, env, flags...)
-	require.FileExists(t, plan, stderr)
-	flags = append(flags, "-apply")
-	line = errorLine(t, onSmallDisk(t, 48<<10, env, flags...))
-	require.Contains(t, line, ".journal: ")
+	done(t, env, plan...)
+	apply := with(flags, "apply", "-yes")
+	line = errorLine(t, onSmallDisk(t, 64<<10, env, apply...))
 	require.Contains(t, line, "file too large")
-	requireCompleted(t, w, sure, env, flags...)
+	done(t, env, apply...)
+	requireCompleted(t, w, sure)
 }
 
 // onSmallDisk runs the program with a limit of bytes per file.

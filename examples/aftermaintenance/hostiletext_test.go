@@ -1,7 +1,7 @@
 package main
 
 import (
-	"path/filepath"
+	"strings"
 	"testing"
 	"unicode"
 
@@ -27,19 +27,24 @@ func TestOutputHasNoControlCharacters(t *testing.T) {
 		}
 	}
 	flags[1] = changing(t, flags[1], hostile)
-	plan := []string{"-plan", filepath.Join(t.TempDir(), "plan.jsonl")}
 	for name, args := range map[string][]string{
-		"table": nil, "json": {"-json"}, "wrong order": {"-order", "SO1" + hostileText},
-		"wrong filter": {"-where", hostileText},
+		"list": {"list"}, "wide": {"list", "-o", "wide"}, "json": {"list", "-json"}, "csv": {"list", "-o", "csv"},
+		"name": {"list", "-o", "name"}, "wrong order": {"plan", "-order", "SO1" + hostileText},
+		"wrong filter": {"plan", "-where", hostileText}, "wrong command": {hostileText}, "wrong flag": {"-" + hostileText},
+		"wrong window": {"plan", "-window", hostileText}, "wrong reason": {"pause", "-reason", hostileText},
 	} {
-		_, stdout, stderr := do(t, env, append(append(flags[:len(flags):len(flags)], plan...), args...)...)
+		_, stdout, stderr := do(t, env, with(flags, args...)...)
 		require.NotEmpty(t, stdout+stderr, name)
-		requireShown(t, name, stdout)
+		requireShown(t, name, strings.ReplaceAll(stdout, "\r\n", "\n")) // the lines of CSV
 		requireShown(t, name, stderr)
-		plan = nil
+	}
+	done(t, env, with(flags, "plan")...)
+	for _, args := range [][]string{{"show"}, {"show", "-o", "wide"}, {"status"}, {"report"}} {
+		stdout, stderr := done(t, nil, stateOnly(flags, args...)...)
+		requireShown(t, args[0], stdout+stderr)
 	}
 	require.NoError(t, w.Commerce.AddFault(commercetest.Fault{Path: "*/orders", Kind: commercetest.FaultHTML}))
-	_, stdout, stderr := do(t, env, flags...)
+	_, stdout, stderr := do(t, env, with(flags, "plan")...)
 	requireShown(t, "HTML", stdout+stderr)
 	require.Empty(t, w.Commerce.Pushes())
 }

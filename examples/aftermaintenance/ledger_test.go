@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"maps"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,7 +11,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
+	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+	"github.com/cloudblue-go/cloudblue/resubmit/report"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
@@ -25,40 +26,36 @@ type runRecord struct {
 	outcome       map[string]protocol.Outcome
 }
 
-// record runs the program step by step and returns what the server recorded.
+// record plays the demo and returns what the server recorded.
 func record(t *testing.T, args ...string) *runRecord {
 	t.Helper()
-	var out strings.Builder
-	s, err := parseFlags(args, func(string) string { return "" }, &out)
-	require.NoError(t, err)
-	sys, err := open(t.Context(), s, &out)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, sys.close()) }()
-	b := &runRecord{
-		before: byNumber(sys.world), tried: map[string]int{}, accepted: map[string]int{},
-		planned: map[string]rules.Action{}, outcome: map[string]protocol.Outcome{},
+	r := &runRecord{tried: map[string]int{}, accepted: map[string]int{}, planned: map[string]rules.Action{},
+		outcome: map[string]protocol.Outcome{}}
+	observe := &observer{
+		planned: func(w *sandbox.World, d *report.Document) {
+			r.before = byNumber(w)
+			for _, i := range d.Items {
+				r.planned[i.Number] = i.Action
+			}
+		},
+		applied: func(w *sandbox.World, report *resubmit.Report) {
+			for _, item := range report.Items {
+				r.outcome[item.Number] = item.Outcome
+			}
+			r.after = byNumber(w)
+			for _, call := range w.Commerce.Pushes() {
+				r.tried[call.Number]++
+				if call.Accepted {
+					r.accepted[call.Number]++
+				}
+			}
+			require.Empty(t, w.Violations())
+		},
 	}
-	plan, err := makePlan(t.Context(), s, sys, &out, &out)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, plan.Close()) }()
-	for e, err := range plan.Entries() {
-		require.NoError(t, err)
-		b.planned[e.Number] = e.Decision.Action
-	}
-	report, err := apply(t.Context(), s, sys, plan, &out)
-	require.NoError(t, err)
-	for _, item := range report.Items {
-		b.outcome[item.Number] = item.Outcome
-	}
-	b.after = byNumber(sys.world)
-	for _, call := range sys.world.Commerce.Pushes() {
-		b.tried[call.Number]++
-		if call.Accepted {
-			b.accepted[call.Number]++
-		}
-	}
-	require.Empty(t, sys.world.Violations())
-	return b
+	status, _, stderr := call{client: func(p *program) { p.observer = observe }}.run(t.Context(), args...)
+	require.Equal(t, exitDone, status, stderr)
+	require.NotNil(t, r.after)
+	return r
 }
 
 func byNumber(w *sandbox.World) map[string]commercetest.Order {
@@ -69,7 +66,8 @@ func byNumber(w *sandbox.World) map[string]commercetest.Order {
 	return orders
 }
 
-// requireConsistent checks what holds with and without faults: no order is lost or pushed twice, no order that failed for
+// requireConsistent checks what holds with and without faults: no order is lost or pushed twice, no order that failed
+// for
 // another reason is touched, and the report agrees with the server.
 func (r *runRecord) requireConsistent(t *testing.T) {
 	t.Helper()

@@ -2,40 +2,44 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// planProgress shows the progress of planning: on a terminal by rewriting one line, otherwise by a line every 10 s.
-type planProgress struct {
-	out      io.Writer
-	terminal bool
-	shown    time.Time
-	drawn    bool // the line on the terminal
-}
+// progressInterval is the least time between two lines of progress without a terminal.
+const progressInterval = 10 * time.Second
 
-const planLineInterval = 10 * time.Second
+// planProgress shows the progress of planning: on a terminal by redrawing one line, otherwise by a line every 10 s.
+type planProgress struct{ shown time.Time }
 
-func newPlanProgress(out io.Writer) *planProgress {
-	return &planProgress{out: out, terminal: isTerminal(out), shown: time.Now()}
-}
-
-func (p *planProgress) show(now resubmit.PlanProgress) {
-	switch {
-	case p.terminal:
-		p.drawn = true
-		fmt.Fprintf(p.out, "\r\x1b[KPlanning: %s", now)
-	case time.Since(p.shown) >= planLineInterval:
-		p.shown = time.Now()
-		fmt.Fprintf(p.out, "Planning: %s\n", now)
+// to returns the function that shows the progress.
+func (s *planProgress) to(p *program) func(resubmit.PlanProgress) {
+	s.shown = time.Now()
+	return func(now resubmit.PlanProgress) {
+		switch {
+		case p.options.quiet:
+		case p.stderr.terminal:
+			p.stderr.show("Planning: " + now.String())
+		case time.Since(s.shown) >= progressInterval:
+			s.shown = time.Now()
+			fmt.Fprintf(p.stderr, "Planning: %s\n", now)
+		}
 	}
 }
 
-// end removes the line from the terminal.
-func (p *planProgress) end() {
-	if p.drawn {
-		fmt.Fprint(p.out, "\r\x1b[K")
+// connectProgress returns a function that shows that Connect is awaited.
+func (p *program) connectProgress() func(availability.WaitResult) {
+	began, shown := time.Now(), time.Now()
+	return func(availability.WaitResult) {
+		switch {
+		case p.options.quiet, time.Since(began) < time.Second: // it usually answers at once
+		case p.stderr.terminal:
+			p.stderr.show("Waiting for Connect since " + p.clock(began))
+		case time.Since(shown) >= progressInterval:
+			shown = time.Now()
+			fmt.Fprintf(p.stderr, "Waiting for Connect since %s\n", p.clock(began))
+		}
 	}
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -39,31 +37,3 @@ func findUnfinished(r *resubmit.Report) unfinished {
 }
 
 func (u unfinished) total() int { return u.stopped + u.unsent + u.unknown }
-
-// error returns nil if everything is done. early is the error that ended the run early, or nil.
-func (u unfinished) error(s *settings, early error) error {
-	var parts []string
-	if u.stopped > 0 {
-		parts = append(parts, fmt.Sprintf("%s not started, because %s: find the cause, then make a new plan",
-			number(u.stopped, "order"), strings.Join(u.stops, ", ")))
-	}
-	again := "run again, which makes a new plan"
-	if s.plan != "" {
-		again = "run the same command again to resume"
-	}
-	if u.unknown > 0 {
-		parts = append(parts, fmt.Sprintf("%s perhaps resubmitted, without proof: %s, or check them in Commerce",
-			number(u.unknown, "order"), again))
-	}
-	switch {
-	case early != nil:
-		parts = append(parts, fmt.Sprintf("%s not sent: %s", number(u.unsent, "order"), again))
-		return fmt.Errorf("the run ended early: %w; %s", early, strings.Join(parts, "; "))
-	case u.unsent > 0:
-		parts = append(parts, fmt.Sprintf("%s not sent, because they could not be read: %s", number(u.unsent, "order"),
-			again))
-	case parts == nil:
-		return nil
-	}
-	return errors.New("not everything is done: " + strings.Join(parts, "; "))
-}

@@ -259,7 +259,7 @@ func showTable(out io.Writer, orders iter.Seq2[*commerce.Order, error]) error {
 	if err != nil {
 		return err
 	}
-	t.Print(out)
+	page.Page{Out: out}.Print(&t)
 	showGroups(out, groups)
 	_, err = fmt.Fprintf(out, "\n%d orders\n", len(t.Rows))
 	return err
@@ -278,7 +278,7 @@ func showGroups(out io.Writer, groups *failure.Grouping) {
 		}
 		t.Add(g.Count, g.Class, clock(g.First), clock(g.Last), g.Example, reason)
 	}
-	t.Print(out)
+	page.Page{Out: out}.Print(&t)
 	if groups.Ungrouped > 0 {
 		fmt.Fprintf(out, "%d more orders have other reasons\n", groups.Ungrouped)
 	}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+)
+
+// Every setting is in the README, and its example can be read.
+func TestREADMEDescribesTheConfiguration(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(readme), "### Configuration\n")
+	require.True(t, found)
+	section, _, _ = strings.Cut(section, "\n## ")
+	_, example, _ := strings.Cut(section, "```json\n")
+	example, _, _ = strings.Cut(example, "```")
+	c, err := configFormat.Read(strings.NewReader(example))
+	require.NoError(t, err)
+	require.NotZero(t, c.Policy.SettleDelay)
+	_, err = c.limits()
+	require.NoError(t, err)
+	for _, key := range keysOf(reflect.TypeFor[config]()) {
+		require.Regexp(t, "[`\"]"+key+"[`\"]", section)
+	}
+	for _, block := range regexp.MustCompile("(?s)<<'END'\n(.*?)END\n").FindAllStringSubmatch(string(readme), -1) {
+		_, err := configFormat.Read(strings.NewReader(block[1]))
+		require.NoError(t, err, block[1])
+	}
+}
+
+// keysOf returns the keys of a struct and of those in it.
+func keysOf(typ reflect.Type) (keys []string) {
+	if typ.Kind() == reflect.Slice {
+		typ = typ.Elem()
+	}
+	if typ.Kind() != reflect.Struct || typ == reflect.TypeFor[maintenance.Weekly]() {
+		return nil
+	}
+	for _, f := range reflect.VisibleFields(typ) {
+		if key := f.Tag.Get("json"); key != "" {
+			keys = append(append(keys, key), keysOf(f.Type)...)
+		}
+	}
+	return keys
+}
+
+func TestConfigurationErrors(t *testing.T) {
+	t.Parallel()
+	w, env, _ := live(t)
+	for name, c := range map[string]struct{ settings, says string }{
+		"an unknown key":     {`{"comerce": {}}`, `config.json: line 1: unknown key "comerce" (did you mean "commerce"?)`},
+		"a secret":           {`{"commerce": {"token": "s3cret"}}`, `unknown key "token"`},
+		"a duration":         {`{"policy": {"settleDelay": "4 minutes"}}`, `"4 minutes" is not a duration`},
+		"a number":           {`{"policy": {"settleDelay": 4}}`, "policy.settleDelay"},
+		"a zone":             {`{"timeZone": "Mars/Base"}`, `timeZone: there is no time zone "Mars/Base"`},
+		"money":              {`{"limits": {"maxMoney": ["much"]}}`, `"much" is not an amount`},
+		"rules":              {`{"rules": ["nowhere.json"]}`, "nowhere.json"},
+		"patterns":           {`{"patterns": ["nowhere.json"]}`, "nowhere.json"},
+		"views":              {`{"views": "nowhere.json"}`, "nowhere.json"},
+		"a view":             {`{"view": "mine"}`, `there is no view "mine"`},
+		"a signature":        {`{"require": true}`, `"require" needs "approvers"`},
+		"a calendar":         {`{"windows": {"calendars": [{"name": "x"}]}}`, "windows.calendars[0]: give either url or file"},
+		"a secret calendar":  {`{"windows": {"calendars": [{"url": "$FEED"}]}}`, "the environment variable FEED is empty"},
+		"a status page":      {`{"windows": {"statusPages": [{"url": "ftp://x"}]}}`, "windows.statusPages[0]"},
+		"a message":          {`{"notify": {"url": "http://x"}}`, "-notify: give an https:// URL"},
+		"an unsigned one":    {`{"notify": {"url": "https://x"}}`, "NOTIFY_SECRET"},
+		"a secret in a file": {`{"secretFiles": {"CONNECT_API_KEY": "nowhere"}}`, "CONNECT_API_KEY"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "state")
+			configure(t, dir, c.settings)
+			windows := filepath.Join(dir, "windows.json")
+			require.NoError(t, os.WriteFile(windows, []byte(`{"windows": []}`), 0o600))
+			status, stdout, stderr := do(t, env, "-state", dir, "-commerce", w.CommerceURL, "-connect", w.ConnectURL, "-windows",
+				windows, "run", "-wait-at-most", "0s", "-from", "1m ago")
+			require.Contains(t, []int{exitError, exitUsage}, status, stderr)
+			require.Empty(t, stdout)
+			require.Contains(t, errorLine(t, stderr), c.says)
+			require.NotContains(t, stderr, "s3cret")
+			require.NoFileExists(t, filepath.Join(dir, "journal"))
+		})
+	}
+}
+
+func TestSecretsInFiles(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	file := func(name string) string {
+		path := filepath.Join(t.TempDir(), name)
+		require.NoError(t, os.WriteFile(path, []byte(env[name]+"\n"), 0o600))
+		return path
+	}
+	files := map[string]string{"COMMERCE_TOKEN_FILE": file("COMMERCE_TOKEN")}
+	configure(t, stateOf(flags), strings.TrimSuffix(fastSettings, "}")+`, "secretFiles": {"CONNECT_API_KEY": "`+
+		file("CONNECT_API_KEY")+`"}}`)
+	done(t, files, with(flags, "list")...)
+	files["COMMERCE_TOKEN"] = "twice"
+	requireRejected(t, files, with(flags, "list"), exitUsage, "COMMERCE_TOKEN is given more than once")
+	require.Empty(t, w.Commerce.Pushes())
+}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/cloudblue-go/cloudblue/examples/internal/page"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+)
+
+// program is one call of the program. Its environment is passed to it.
+type program struct {
+	stdin   io.Reader
+	stdout  io.Writer
+	stderr  *screen
+	getenv  func(string) string
+	options options
+
+	location *time.Location // of the times that people read
+	next     string         // the next command, which is printed at the end
+	said     bool           // what ended the program was printed
+	left     bool           // something needs a person
+	work     bool           // there are orders to resubmit
+
+	notifyClient *http.Client // replaced by tests
+	observer     *observer    // of tests; nil
+}
+
+// run runs the command that the arguments name, and returns the exit status.
+func (p *program) run(ctx context.Context, args []string) int {
+	root := &cli.Command{
+		Name: "aftermaintenance", Usage: "resubmit the orders that failed during a maintenance of Connect",
+		ArgsUsage: "[command]", Flags: rootFlags(&p.options), Commands: commands(p),
+		Writer: p.stdout, ErrWriter: io.Discard, HideVersion: true, HideHelpCommand: true, EnableShellCompletion: true,
+		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // by finish
+		Action:         func(ctx context.Context, cmd *cli.Command) error { return p.demo(ctx, cmd) },
+		ConfigureShellCompletionCommand: func(c *cli.Command) {
+			c.Hidden, c.Usage = false, "print the completion script of a shell: bash, zsh, fish or pwsh"
+		},
+	}
+	wrongCall := ""
+	prepare(root, func(cmd *cli.Command) { wrongCall = cmd.FullName() })
+	err := root.Run(ctx, append([]string{root.Name}, args...))
+	status := p.finish(ctx, err)
+	if status == exitUsage {
+		fmt.Fprintf(p.stderr, "Run %s -help to see what can be given.\n", strings.TrimSpace(wrongCall))
+	}
+	return status
+}
+
+// prepare makes errors in the call of a command, and of those below it, usage errors. called is told which command was
+// called.
+func prepare(cmd *cli.Command, called func(*cli.Command)) {
+	cmd.DisableSliceFlagSeparator = true // paths may have commas
+	cmd.OnUsageError = func(_ context.Context, cmd *cli.Command, err error, _ bool) error {
+		called(cmd)
+		return usageError{friendly(cmd, err)}
+	}
+	if action := cmd.Action; action != nil {
+		cmd.Action = func(ctx context.Context, cmd *cli.Command) error {
+			called(cmd)
+			if err := checkArguments(cmd); err != nil {
+				return err
+			}
+			return action(ctx, cmd)
+		}
+	} else {
+		cmd.Action = func(_ context.Context, cmd *cli.Command) error {
+			called(cmd)
+			return unknownCommand(cmd)
+		}
+	}
+	for _, sub := range cmd.Commands {
+		prepare(sub, called)
+	}
+}
+
+// friendly returns an error of parsing flags with the nearest name.
+func friendly(cmd *cli.Command, err error) error {
+	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if !unknown {
+		return err
+	}
+	var names []string
+	for _, c := range cmd.Lineage() {
+		for _, f := range c.Flags {
+			names = append(names, f.Names()...)
+		}
+	}
+	return fmt.Errorf("there is no flag -%s%s", name, strings.ReplaceAll(text.DidYouMean(name, names), `"`, ""))
+}
+
+// checkArguments rejects arguments that a command does not take, and flags with empty values: those usually come from
+// an unset variable of a shell, and must not mean the same as no flag.
+func checkArguments(cmd *cli.Command) error {
+	if len(cmd.Commands) > 0 && cmd.Args().Present() {
+		return unknownCommand(cmd)
+	}
+	least, most := 0, 0
+	for word := range strings.FieldsSeq(cmd.ArgsUsage) {
+		if most++; !strings.HasPrefix(word, "[") {
+			least++
+		}
+		if strings.Contains(word, "...") {
+			most = 1000
+		}
+	}
+	switch n := cmd.Args().Len(); {
+	case len(cmd.Commands) > 0: // the root, without a command
+	case n > most && most == 0:
+		return usagef("%s takes no arguments, but %q is given", cmd.Name, cmd.Args().First())
+	case n > most || n < least:
+		return usagef("%s takes %s, but %s given", cmd.Name, cmd.ArgsUsage, countOf(n, "argument is", "arguments are"))
+	}
+	for _, c := range cmd.Lineage() {
+		for _, f := range c.Flags {
+			if f.IsSet() && isBlank(f.Get()) {
+				return usagef("-%s is empty: give a value or leave out the flag", f.Names()[0])
+			}
+		}
+	}
+	return nil
+}
+
+func isBlank(value any) bool {
+	switch v := value.(type) {
+	case string:
+		return strings.TrimSpace(v) == ""
+	case []string:
+		return slices.ContainsFunc(v, func(s string) bool { return strings.TrimSpace(s) == "" })
+	default:
+		return false
+	}
+}
+
+// unknownCommand says that there is no such command.
+func unknownCommand(cmd *cli.Command) error {
+	var names []string
+	for _, c := range cmd.Commands {
+		if !c.Hidden {
+			names = append(names, c.Name)
+		}
+	}
+	if !cmd.Args().Present() {
+		return usagef("give a command: %s", strings.Join(names, ", "))
+	}
+	word := cmd.Args().First()
+	return usagef("there is no command %q%s", text.Short(word), text.DidYouMean(word, names))
+}
+
+// countOf is a number with its noun.
+func countOf(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// number is "1 order" or "2 orders".
+func number(n int, noun string) string { return countOf(n, noun, noun+"s") }
+
+// page returns the page that results are printed on.
+func (p *program) page() page.Page { return page.Page{Out: plainWriter{p.stdout}, Width: p.width()} }
+
+// notes returns the page for everything that is no result.
+func (p *program) notes() page.Page {
+	if p.options.quiet {
+		return page.Page{Out: io.Discard, Width: p.width()}
+	}
+	return page.Page{Out: p.stderr, Width: p.width()}
+}
+
+// out returns where tables go: to standard output, unless that is for a machine.
+func (p *program) out() page.Page {
+	if p.options.format != formatText {
+		return p.notes()
+	}
+	return p.page()
+}
+
+// command returns the start of a command that the user can type.
+func (p *program) command(words ...string) string {
+	start := []string{"aftermaintenance", "-state", shellWord(p.options.state)}
+	if p.options.config != "" {
+		start = append(start, "-config", shellWord(p.options.config))
+	}
+	return strings.Join(append(start, words...), " ")
+}
+
+// shellWord quotes a word for a shell, if necessary.
+func shellWord(s string) string {
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("-_./:,=@%+", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// exists reports whether there is a file.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+var errNoState = errors.New("give -state DIR: the directory with everything about your Commerce; " +
+	"without -state only the demo runs, which takes no command")
+
+// notesAlways returns the page for what a person must read.
+func (p *program) notesAlways() page.Page { return page.Page{Out: p.stderr, Width: p.width()} }

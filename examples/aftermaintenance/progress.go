@@ -1,0 +1,146 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/internal/wait"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
+)
+
+// follow shows the progress of the run that a call works on, until stop is called.
+func (s *site) follow(ctx context.Context, o *state.OnceOptions) (stop func()) {
+	if s.options.quiet {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	began := make(chan struct{}, 1)
+	o.Applying = func(*state.Run) {
+		select {
+		case began <- struct{}{}:
+		default:
+		}
+	}
+	go func() {
+		defer close(done)
+		select {
+		case <-began:
+			s.watch(ctx, func(*state.Run) bool { return false })
+		case <-ctx.Done():
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+		s.stderr.clear()
+	}
+}
+
+// watchInterval is the time between two looks at a run. It is written once per second.
+const watchInterval = 500 * time.Millisecond
+
+// watch shows the progress of the newest run until ctx ends, or over says that it is over.
+func (s *site) watch(ctx context.Context, over func(*state.Run) bool) {
+	v := progressView{site: s}
+	for {
+		now, err := s.dir.Status()
+		if err == nil && now.Run != nil {
+			if over(now.Run) {
+				return
+			}
+			v.show(now.Run, time.Now())
+		}
+		if wait.For(ctx, watchInterval, nil) != nil {
+			return
+		}
+	}
+}
+
+// progressView shows a run: on a terminal by redrawing one line, otherwise by a line every 10 s and when the state
+// changes.
+type progressView struct {
+	*site
+	eta   estimate
+	shown time.Time
+	state string
+}
+
+func (v *progressView) show(run *state.Run, now time.Time) {
+	if run.Live == nil {
+		return
+	}
+	live := run.Live
+	v.eta.add(now, live)
+	if v.stderr.terminal {
+		v.stderr.show(progressLine(live, v.waits(live), v.eta.text(now, live, v.site), v.width()-1))
+		return
+	}
+	key := string(live.State) + live.Gate
+	if key == v.state && now.Sub(v.shown) < progressInterval {
+		return
+	}
+	v.state, v.shown = key, now
+	fmt.Fprintln(v.stderr, v.plainLine(run, now))
+}
+
+// waits says what a run waits for; "" for nothing.
+func (v *progressView) waits(live *resubmit.Status) string {
+	switch {
+	case live.Gate != "" && !live.Until.IsZero():
+		return live.Gate + " until " + v.clock(live.Until)
+	case live.Gate != "":
+		return live.Gate
+	case live.Breaker != "" && live.Breaker != resubmit.BreakerClosed:
+		return "the circuit breaker is " + string(live.Breaker)
+	case live.Slowed != "":
+		return "slower: " + live.Slowed
+	default:
+		return ""
+	}
+}
+
+// progressLine is one line of at most width characters. Fields are left out from the right, never the count.
+func progressLine(live *resubmit.Status, waits, eta string, width int) string {
+	parts := []string{
+		fmt.Sprintf("%d/%d done", live.Done, live.Total),
+		fmt.Sprintf("%d verified", live.Result.Completed),
+		fmt.Sprintf("%d failed again", live.Result.FailedAgain),
+		fmt.Sprintf("%d in flight", live.Open),
+	}
+	if live.Rate > 0 {
+		parts = append(parts, "limit "+rateText(live.Rate)+"/s")
+	}
+	if end := cmp.Or(waits, eta); end != "" {
+		parts = append(parts, text.OneLine(end))
+	}
+	for len(parts) > 1 {
+		if line := strings.Join(parts, "  "); len([]rune(line)) <= width {
+			return line
+		}
+		parts = parts[:len(parts)-1]
+	}
+	return parts[0]
+}
+
+// plainLine is a line for logs.
+func (v *progressView) plainLine(run *state.Run, now time.Time) string {
+	live := run.Live
+	rest := "-"
+	if waits := v.waits(live); waits != "" {
+		rest = fmt.Sprintf("%q", waits)
+	}
+	eta := "-"
+	if end := v.eta.end(now, live); !end.IsZero() {
+		eta = end.In(v.location).Format("15:04")
+	}
+	return fmt.Sprintf("%s run=%s state=%s done=%d total=%d verified=%d failed_again=%d in_flight=%d limit=%s eta=%s "+
+		"waiting=%s",
+		now.In(v.location).Format(time.RFC3339), short(run.Digest), cmp.Or(string(live.State), "idle"), live.Done, live.Total,
+		live.Result.Completed, live.Result.FailedAgain, live.Open, rateText(live.Rate), eta, rest)
+}

@@ -1,0 +1,266 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/availability"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
+)
+
+const programName = "aftermaintenance"
+
+// site is what a command works on: the configuration, the state directory and, for commands that call the systems, the
+// clients and the selected orders.
+type site struct {
+	*program
+	cfg *config
+	dir *state.Dir
+
+	windows   *windowSources
+	commerce  commerceClient
+	connect   *connect.Client
+	systems   resubmit.Systems
+	selection selection
+	planning  planProgress
+	temporary bool // the directory is removed at the end
+}
+
+// openDir opens the state directory for a command that calls no system.
+func (p *program) openDir(ctx context.Context) (*site, error) {
+	s, err := p.begin()
+	if err != nil {
+		return nil, err
+	}
+	if s.systems, err = s.installation(); err != nil {
+		return nil, err
+	}
+	s.selection.filter = filter.Everything()
+	cfg, err := s.stateConfig()
+	if err == nil {
+		s.dir, err = state.Open(ctx, p.options.state, cfg)
+	}
+	return s, err
+}
+
+// begin checks the flags of every command and reads the configuration.
+func (p *program) begin() (*site, error) {
+	if err := p.setUp(); err != nil {
+		return nil, err
+	}
+	if p.options.state == "" {
+		return nil, usageError{errNoState}
+	}
+	cfg, err := p.loadConfig()
+	return &site{program: p, cfg: cfg}, err
+}
+
+// installation returns the names of the installation: those in the journal of the directory, or else those of
+// -commerce.
+// It has no clients that commands would call.
+func (s *site) installation() (resubmit.Systems, error) {
+	used, err := journal.Check(filepath.Join(s.options.state, "journal"))
+	if err == nil && used.System != "" {
+		return resubmit.Systems{
+			Name: used.System, BaseURL: used.BaseURL, Capabilities: commerce.Capabilities{IDSpace: used.IDSpace},
+		}, nil
+	}
+	if s.cfg.Commerce.URL != "" {
+		api, err := s.api(s.cfg)
+		if err != nil {
+			return resubmit.Systems{}, err
+		}
+		client, err := api.open(nil)
+		if err != nil {
+			return resubmit.Systems{}, flagged("-commerce and its credentials", err)
+		}
+		return resubmit.SystemsOf(client, client), nil
+	}
+	if err == nil {
+		err = errors.New("the journal was not used yet")
+	}
+	return resubmit.Systems{}, fmt.Errorf("-state %s has no journal that names the system, so give -via and -commerce "+
+		"too, or configure them: %w", s.options.state, err)
+}
+
+// openSystems opens the state directory for a command that calls the systems.
+func (p *program) openSystems(ctx context.Context) (*site, error) {
+	s, err := p.begin()
+	if err != nil {
+		return nil, err
+	}
+	if s.cfg.Commerce.URL == "" {
+		return nil, usagef("the address of Commerce is not known: give -commerce URL, or commerce.url in %s",
+			filepath.Join(p.options.state, "config.json"))
+	}
+	if err := s.openClients(ctx); err != nil {
+		return nil, err
+	}
+	cfg, err := s.stateConfig()
+	if err == nil {
+		s.dir, err = state.Open(ctx, p.options.state, cfg)
+	}
+	return s, err
+}
+
+// openReading is openDir with a client that reads orders, if its address and credentials are known.
+func (p *program) openReading(ctx context.Context) (*site, error) {
+	s, err := p.openDir(ctx)
+	if err != nil || s.cfg.Commerce.URL == "" {
+		return s, err
+	}
+	api, err := s.api(s.cfg)
+	if err != nil {
+		return nil, err
+	}
+	client, err := api.open(nil)
+	if err != nil {
+		return nil, flagged("-commerce and its credentials", err)
+	}
+	s.systems = resubmit.SystemsOf(client, client)
+	cfg, err := s.stateConfig()
+	if err == nil {
+		s.dir, err = state.Open(ctx, p.options.state, cfg)
+	}
+	return s, err
+}
+
+// openClients reads the windows and opens the clients. It calls no system.
+func (s *site) openClients(ctx context.Context) error {
+	api, err := s.api(s.cfg)
+	if err != nil {
+		return err
+	}
+	key, err := s.secret(s.cfg, "CONNECT_API_KEY")
+	if err != nil {
+		return err
+	}
+	if key == "" {
+		return usagef("the environment variable CONNECT_API_KEY is empty: set it to the API key of Connect (SU-…:…)")
+	}
+	if s.windows, err = s.openWindows(s.cfg); err != nil {
+		return err
+	}
+	if err := s.windows.load(ctx); err != nil {
+		return err
+	}
+	classifier, err := s.cfg.classifier()
+	if err != nil {
+		return err
+	}
+	calendar := s.windows.calendar()
+	if s.selection, err = s.program.selection(s.cfg, calendar, s.cfg.attributor(calendar, classifier)); err != nil {
+		return err
+	}
+	if s.commerce, err = api.open(s.selection.refs); err != nil {
+		return flagged("-commerce and its credentials", err)
+	}
+	if err := s.openConnect(key); err != nil {
+		return err
+	}
+	s.systems = resubmit.SystemsOf(s.commerce, s.commerce)
+	s.systems.Requests, s.systems.Prober = s.connect, s.connect
+	if s.cfg.SortLists {
+		s.systems.Lister = resubmit.Sorted(s.systems.Lister)
+	}
+	return nil
+}
+
+func (s *site) openConnect(key string) (err error) {
+	c := s.cfg.Connect
+	opts := []connect.Option{connect.WithLogger(s.logger())}
+	if c.PlainHTTP {
+		opts = append(opts, connect.WithPlainHTTP())
+	}
+	if c.TLS != (tlsConfig{}) {
+		opts = append(opts, connect.WithTLSFiles(s.cfg.path(c.TLS.Certificate), s.cfg.path(c.TLS.Key),
+			s.cfg.path(c.TLS.Authorities)))
+	}
+	s.connect, err = connect.New(c.URL, connect.APIKey(key), opts...)
+	return flagged("-connect and CONNECT_API_KEY", err)
+}
+
+// flagged adds the flags that an error is about.
+func flagged(flags string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", flags, err)
+}
+
+// probing limits how long Connect may take to answer at the start.
+const probing = 5 * time.Second
+
+// checkConnect returns an error if Connect is not up, or rejects the key. It waits until a deadline, or a few seconds.
+func (s *site) checkConnect(ctx context.Context, deadline time.Time) error {
+	patience := max(time.Until(deadline), probing)
+	// Before the key is sent. A single probe would not survive one lost packet.
+	_, err := availability.WaitUntilUp(ctx, s.connect, availability.WaitConfig{
+		Threshold: 1, MaintenanceTimeout: patience, OtherTimeout: patience, MaxDelay: time.Minute,
+		Progress: s.connectProgress(),
+	})
+	s.stderr.clear()
+	if err != nil {
+		return fmt.Errorf("connect is not up, or -connect is wrong: %w", err)
+	}
+	if err := s.connect.CheckAccess(ctx); err != nil {
+		return flagged("-connect and CONNECT_API_KEY", err)
+	}
+	return s.pause(ctx)
+}
+
+// pause waits between calls that have rate limits of their own, so that together they keep the rate.
+func (s *site) pause(ctx context.Context) error {
+	const calls = 4 // one more than the first check of Connect makes
+	rate := resubmit.Config{RateLimit: s.cfg.Run.Rate}.WithDefaults().RateLimit
+	if rate < 0 {
+		return nil
+	}
+	select {
+	case <-time.After(time.Duration(calls / rate * float64(time.Second))):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// stateConfig returns the configuration of the state directory.
+func (s *site) stateConfig() (state.Config, error) {
+	classifier, err1 := s.cfg.classifier()
+	own, err2 := s.cfg.rules()
+	view, err3 := s.cfg.view()
+	limits, err4 := s.cfg.limits()
+	approvers, err5 := s.cfg.approvers()
+	if err := cmp.Or(err1, err2, err3, err4, err5); err != nil {
+		return state.Config{}, err
+	}
+	ids, numbers := names(s.selection.refs)
+	c := state.Config{
+		Systems: s.systems, Policy: s.cfg.policy(classifier), Runner: s.cfg.runner(), Limits: limits,
+		Plan: resubmit.PlanConfig{
+			IgnoreConnect: s.cfg.IgnoreConnect, View: view, Filter: s.selection.filter, Margins: s.cfg.margins(), Rules: own,
+			Override: s.selection.numbers, OverrideIfFound: slices.Concat(ids, numbers), RateLimit: s.cfg.Run.Rate,
+			Progress: s.planning.to(s.program),
+		},
+		Approvers: approvers, Retention: time.Duration(s.cfg.Retention), Program: programName, Command: s.command(),
+		Logger: s.logger(),
+	}
+	if s.cfg.Require {
+		c.Runner.Require = approvers
+	}
+	if s.windows != nil {
+		c.Plan.Calendar, c.Calendar = s.windows.calendar(), s.windows.calendar
+		s.selection.warn(s.program, view, s.cfg.Policy.Targets)
+	}
+	return c, nil
+}
