@@ -47,6 +47,10 @@ type Config struct {
 	// Approvers are the keys of which one must sign a plan beyond Limits, see [Dir.Approve]. Empty: Runner.Require, and
 	// if that is empty too, a key of this user beside the anchor of Anchor nil.
 	Approvers []ed25519.PublicKey
+	// Observed returns when Connect was seen down, for reports. Nil: that is not known.
+	Observed func() []maintenance.Window
+	// Location is the time zone of reports. Nil: UTC.
+	Location *time.Location
 	// Audit are options of the audit logs, such as [audit.WithAnchor] and [audit.WithKey]. Optional.
 	Audit []audit.Option
 	// Retention is how long ended runs are kept. Default 400 days; -1 forever.

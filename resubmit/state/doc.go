@@ -19,7 +19,7 @@
 //	journal                 what was done to each order, see package journal
 //	journal.lock, lock      who uses the journal, and who plans or applies
 //	control/                commands that were not obeyed yet, see Command
-//	runs/<time>-<digest>/   one plan: plan.jsonl, plan.jsonl.sig, run.json, audit.jsonl, report.json
+//	runs/<time>-<digest>/   one plan: plan.jsonl, plan.jsonl.sig, run.json, audit.jsonl, report.json, .csv, .html
 //	overview.jsonl, .json   the failed orders as read by Dir.Read, and when that was or why it failed
 //
 // # Life cycle

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/callback"
-	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/internal/wait"
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -198,9 +197,8 @@ func (s *session) apply(ctx context.Context, run *Run, p *plan.Plan, applying fu
 		}
 	}
 	cfg.RateLimit = cmp.Or(run.Rate, cfg.RateLimit)
-	if run.StartedAt.IsZero() {
-		run.StartedAt = now()
-	}
+	run.AppliedAt = now()
+	run.StartedAt = cmp.Or(run.StartedAt, run.AppliedAt)
 	if err := s.runs.save(run); err != nil {
 		return err
 	}
@@ -213,6 +211,8 @@ func (s *session) apply(ctx context.Context, run *Run, p *plan.Plan, applying fu
 	}
 	s.auditLog = log
 	defer func() { s.auditLog = nil; _ = log.Close() }() // a second time, except after an error
+	var events marks
+	cfg.Audit = events.record(cfg.Audit)
 	r, err := s.newRunner(log.Wrap(cfg))
 	if err != nil {
 		return err
@@ -226,7 +226,7 @@ func (s *session) apply(ctx context.Context, run *Run, p *plan.Plan, applying fu
 	report, err := r.Apply(ctx, p)
 	err = cmp.Or(stop(), err, failed("close the audit log", log.Close()))
 	run.Report = report
-	if err := s.report(run); err != nil {
+	if err := s.report(run, p, events.since(s.runs.file(run, reportFile)), log.Head()); err != nil {
 		return err
 	}
 	return s.finish(run, err)
@@ -272,27 +272,6 @@ func (s *session) attend(ctx context.Context, cancel context.CancelCauseFunc, ru
 		all.Wait()
 		return first
 	}
-}
-
-// report writes the report of a run.
-func (s *session) report(run *Run) error {
-	if run.Report == nil {
-		return nil
-	}
-	run.Result = run.Report.Result
-	err := s.runs.step("write " + reportFile)
-	if err != nil {
-		return failed("write "+reportFile, err)
-	}
-	f, err := durable.Create(s.runs.file(run, reportFile), 0o600)
-	if err != nil {
-		return failed("write "+reportFile, err)
-	}
-	defer f.Abort()
-	if err := run.Report.WriteJSON(f); err != nil {
-		return failed("write "+reportFile, err)
-	}
-	return failed("write "+reportFile, f.Commit())
 }
 
 // finish records how applying ended. After other errors than these the run is to be continued.

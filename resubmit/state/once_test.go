@@ -3,9 +3,9 @@ package state
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -32,14 +32,14 @@ func TestOnce(t *testing.T) {
 		require.Nil(t, r.Previous)
 
 		d := w.open()
-		for _, file := range []string{planFile, runFile, reportFile} {
+		for _, file := range []string{planFile, runFile, reportFile, csvFile, htmlFile} {
 			info, err := os.Stat(d.Path(run, file))
 			require.NoError(t, err)
 			require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), file)
 		}
-		report, err := os.ReadFile(d.Path(run, reportFile))
+		doc, err := d.Document(run)
 		require.NoError(t, err)
-		require.Equal(t, 4, strings.Count(string(report), "\n"), "the report and its items")
+		require.Equal(t, 3, doc.Outcomes.Completed)
 		runs, err := d.Runs()
 		require.NoError(t, err)
 		require.Len(t, runs, 1)
@@ -264,7 +264,9 @@ func TestTooEarly(t *testing.T) {
 
 func TestDiskErrors(t *testing.T) {
 	t.Parallel()
-	for _, step := range []string{"write " + planFile, "write " + runFile, "add the run", "write " + reportFile} {
+	for _, step := range []string{
+		"write " + planFile, "write " + runFile, "add the run", "write " + htmlFile, "write " + reportFile,
+	} {
 		for name, cause := range map[string]error{
 			"free space on the disk":         syscall.ENOSPC,
 			"make it writable for this user": syscall.EROFS,
@@ -282,7 +284,7 @@ func TestDiskErrors(t *testing.T) {
 				oneLine(t, err)
 				require.ErrorIs(t, err, cause)
 				require.ErrorContains(t, err, name)
-				if step != "write "+reportFile {
+				if step != "write "+reportFile && step != "write "+htmlFile {
 					require.Empty(t, w.sends())
 				}
 				w.step = func(string) error { return nil }
@@ -316,4 +318,39 @@ func requireTooEarly(t *testing.T, err error) {
 	t.Helper()
 	_, ok := errors.AsType[*resubmit.TooEarlyError](err)
 	require.True(t, ok, "%v", err)
+}
+
+// The chart shows what the canary and the circuit breaker did, also before the process was restarted.
+func TestReportHasTheMarksOfAllAttempts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, someOrders(2)...)
+	accident, seen := errors.New("an accident"), 0
+	w.cfg.Runner.Audit = func(resubmit.Event) error { seen++; return nil }
+	w.beforePush = func(_ context.Context, r *fakeRunner, e *plan.Entry) error {
+		if e.Number == "SO2" {
+			return accident
+		}
+		return r.cfg.Audit(resubmit.CanaryChange{CanaryStatus: resubmit.CanaryStatus{Group: "Acme", Good: 2, Bad: 1}})
+	}
+	_, err := w.once()
+	require.ErrorIs(t, err, accident)
+	w.beforePush = func(_ context.Context, r *fakeRunner, _ *plan.Entry) error {
+		return errors.Join(
+			r.cfg.Audit(resubmit.CanaryChange{CanaryStatus: resubmit.CanaryStatus{Group: "Acme", Stopped: "too many"}}),
+			r.cfg.Audit(resubmit.BreakerChange{State: resubmit.BreakerOpen, Why: "Connect is down"}))
+	}
+	r, err := w.once()
+	require.NoError(t, err)
+	require.Equal(t, 3, seen, "the function of the configuration is called too")
+	doc, err := w.open().Document(r.Runs[0])
+	require.NoError(t, err)
+	var texts []string
+	for _, m := range doc.Marks {
+		require.WithinDuration(t, time.Now(), m.At, time.Minute)
+		texts = append(texts, fmt.Sprintf("%s %v", m.Text, m.Stopped))
+	}
+	require.Equal(t, []string{
+		"canary of Acme: 2 of 3 verified orders succeeded false", "canary of Acme stopped: too many true",
+		"circuit breaker open: Connect is down true",
+	}, texts)
 }

@@ -38,6 +38,8 @@ type Run struct {
 	Due time.Time `json:"due,omitzero"`
 	// StartedAt is when the plan was first applied; zero if it was not.
 	StartedAt time.Time `json:"startedAt,omitzero"`
+	// AppliedAt is when a process began to apply the plan the last time; zero if it was not applied.
+	AppliedAt time.Time `json:"appliedAt,omitzero"`
 	// Owner names the last process that worked on the run.
 	Owner string `json:"owner"`
 	// EndedAt is when the run ended, and End how; zero while it is to be continued. Why is the reason, for people.
@@ -79,10 +81,9 @@ const (
 )
 
 const (
-	planFile   = "plan.jsonl"
-	runFile    = "run.json"
-	auditFile  = "audit.jsonl"
-	reportFile = "report.json"
+	planFile  = "plan.jsonl"
+	runFile   = "run.json"
+	auditFile = "audit.jsonl"
 
 	hidden = "." // starts the names of directories in runs/ that are not complete
 )

@@ -56,6 +56,9 @@ func New(ctx context.Context, cfg Config) (*Watcher, error) {
 		},
 	}
 	cfg.State.Calendar = w.Calendar
+	if cfg.State.Observed == nil && cfg.Outages != nil {
+		cfg.State.Observed = w.windows.observed
+	}
 	w.cfg = cfg
 	w.dir, err = callback.Call(func() (*state.Dir, error) { return state.Open(ctx, cfg.Dir, cfg.State) })
 	if err != nil {

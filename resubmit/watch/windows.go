@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -78,6 +79,16 @@ func (s *windowStore) current() *maintenance.Calendar {
 	return s.announced
 }
 
+// observed returns the observed outages. An unreachable Connect may be a network failure on this side.
+func (s *windowStore) observed() (windows []maintenance.Window) {
+	for _, o := range s.outages.Outages() {
+		if !o.Unreachable {
+			windows = append(windows, o.Window())
+		}
+	}
+	return windows
+}
+
 // calendar returns all known maintenance, without outages that ended before from. The
 // result is cached, because the runner calls this before every push.
 func (s *windowStore) calendar(from, now time.Time) (*maintenance.Calendar, error) {
@@ -99,13 +110,10 @@ func (s *windowStore) calendar(from, now time.Time) (*maintenance.Calendar, erro
 	if fresh && merged != nil {
 		return merged, nil
 	}
-	var observed []maintenance.Window
-	for _, o := range s.outages.Outages() {
-		// An unreachable Connect may be a network failure on this side.
-		if !o.Unreachable && (o.Ongoing() || o.End.After(from)) {
-			observed = append(observed, o.Window())
-		}
-	}
+	observed := slices.DeleteFunc(s.observed(), func(w maintenance.Window) bool {
+		end := w.Span().End
+		return !end.IsZero() && !end.After(from)
+	})
 	outages, err := maintenance.NewCalendar(observed)
 	if err != nil {
 		return announced, fmt.Errorf("the observed outages are invalid: %w", err)

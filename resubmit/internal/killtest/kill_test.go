@@ -21,9 +21,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
-	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+	"github.com/cloudblue-go/cloudblue/resubmit/report"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
 
@@ -374,29 +375,25 @@ func (p *process) records() (records []protocol.Record) {
 	return records
 }
 
-// reports returns the items of the reports of all runs.
-func (p *process) reports() (reports [][]resubmit.Item) {
+// reports returns the orders of the reports of all runs that were to be resubmitted.
+func (p *process) reports() (reports [][]report.Item) {
 	d, _, err := p.program.open(context.Background())
 	require.NoError(p.t, err)
 	for _, run := range p.runs() {
-		text, err := os.ReadFile(d.Path(&run, "report.json"))
-		if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(d.Path(&run, "report.json")); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
+		doc, err := d.Document(&run)
 		require.NoError(p.t, err)
-		lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
-		items := make([]resubmit.Item, len(lines)-1) // the first line is the report itself
-		for i := range items {
-			require.NoError(p.t, json.Unmarshal(lines[i+1], &items[i]))
-		}
-		reports = append(reports, items)
+		others := func(i report.Item) bool { return i.Action != rules.Resubmit }
+		reports = append(reports, slices.DeleteFunc(doc.Items, others))
 	}
 	return reports
 }
 
 // last returns the last outcome of each order, by number.
-func (p *process) last() map[string]*resubmit.Item {
-	last := make(map[string]*resubmit.Item)
+func (p *process) last() map[string]*report.Item {
+	last := make(map[string]*report.Item)
 	for _, items := range p.reports() {
 		for i := range items {
 			last[items[i].Number] = &items[i]

@@ -1,0 +1,121 @@
+package resubmit
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+)
+
+// recall reads how far earlier runs of the plan got.
+func (x *run) recall() error {
+	index := x.scheduler.index
+	for r, err := range x.cfg.Journal.Records(x.ctx) {
+		if err != nil {
+			return fmt.Errorf("resubmit: the journal: read its records: %w", err)
+		}
+		if r.Kind != protocol.KindOrder || r.Order == nil || r.Order.Run != x.digest {
+			continue
+		}
+		place, ok := index.Find(r.ID)
+		if !ok {
+			continue
+		}
+		if err := x.recallOrder(int32(place), &r); err != nil { //nolint:gosec // a plan has fewer orders
+			return err
+		}
+	}
+	x.scheduler.recounted()
+	return x.ctx.Err()
+}
+
+func (x *run) recallOrder(place int32, r *protocol.Record) error {
+	rec := r.Order
+	switch rec.Phase {
+	case protocol.Claimed, protocol.Unanswered:
+		x.scheduler.mark(place, inFlight)
+		return nil
+	case protocol.Pushed:
+		x.scheduler.mark(place, accepted)
+		return nil
+	case protocol.Open:
+		return nil
+	case protocol.Ended:
+	}
+	x.scheduler.mark(place, finished)
+	switch rec.Outcome {
+	case protocol.Completed:
+		x.scheduler.recount(place, good)
+	case protocol.FailedAgain, protocol.FalseSuccess:
+		x.scheduler.recount(place, bad)
+	case protocol.Skipped:
+		if rec.Refused {
+			x.scheduler.recount(place, bad)
+		}
+	default:
+	}
+	if !x.tally.items {
+		group := x.scheduler.index.ReportGroups()[x.scheduler.index.ReportGroup(int(place))]
+		x.tally.addUnseen(group, rec.Outcome, true)
+		return nil
+	}
+	e, err := x.scheduler.index.Entry(int(place))
+	if err != nil {
+		return fmt.Errorf("resubmit: read the plan: %w", err)
+	}
+	item := recalledItem(e, r)
+	x.tally.add(&item)
+	return nil
+}
+
+// recalledItem returns the item of an order that an earlier run has recorded.
+func recalledItem(e *plan.Entry, r *protocol.Record) Item {
+	rec, item := r.Order, newItem(e)
+	item.Outcome, item.Why, item.Attempts, item.Target = rec.Outcome, rec.Why, rec.Attempts, rec.Target
+	item.After.Status, item.PushedAt = rec.Status, rec.SentAt
+	item.DoneAt, item.Earlier = r.At, true
+	return item
+}
+
+// Recall returns what a journal says about the orders of a plan, while another process applies it or after its process
+// was killed: a report without FinishedAt. Orders that were pushed are progressing or unknown until their outcome is
+// recorded; those that were skipped, blocked or not started are not known. It is nil if the plan was not applied.
+func Recall(ctx context.Context, j Journal, p *plan.Plan) (*Report, error) {
+	begun, err := j.Get(ctx, protocol.RunKey(p.Digest()))
+	if err != nil {
+		return nil, fmt.Errorf("resubmit: the journal: %w", err)
+	}
+	if begun.Run == nil {
+		return nil, nil //nolint:nilnil // documented
+	}
+	report := &Report{PlanDigest: p.Digest(), StartedAt: begun.Run.Started, Plan: p.Counts()}
+	for r, err := range j.Records(ctx) {
+		if err != nil {
+			return nil, fmt.Errorf("resubmit: the journal: read its records: %w", err)
+		}
+		if r.Order == nil || r.Order.Run != p.Digest() || r.Order.Phase == protocol.Open {
+			continue
+		}
+		place, ok := p.Index().Find(r.ID)
+		if !ok {
+			continue
+		}
+		e, err := p.Index().Entry(place)
+		if err != nil {
+			return nil, fmt.Errorf("resubmit: read the plan: %w", err)
+		}
+		item := recalledItem(e, &r)
+		switch r.Order.Phase {
+		case protocol.Pushed:
+			item.Outcome, item.Why = protocol.Progressing, "its push was accepted, and is not verified yet"
+		case protocol.Claimed, protocol.Unanswered:
+			item.Outcome, item.Why = protocol.Unknown, "its push has no known answer yet"
+		}
+		report.Items = append(report.Items, item)
+		report.Result.add(item.Outcome)
+	}
+	slices.SortFunc(report.Items, func(a, b Item) int { return a.DoneAt.Compare(b.DoneAt) })
+	return report, nil
+}
