@@ -52,7 +52,8 @@ func TestSVGStacks(t *testing.T) {
 	heights := regexp.MustCompile(`class="chart-(\w+)" x="[\d.]+" y="([\d.]+)" width="[\d.]+" height="([\d.]+)"`).
 		FindAllStringSubmatch(bars[0], -1)
 	want := [][]string{{"transient", "170", "60"}, {"permanent", "140", "29"}, {"alreadyProvisioned", "110", "29"}}
-	require.Equal(t, want, [][]string{heights[0][1:], heights[1][1:], heights[2][1:]}, "from the base line up, with a gap of one")
+	got := [][]string{heights[0][1:], heights[1][1:], heights[2][1:]}
+	require.Equal(t, want, got, "from the base line up, with a gap of one")
 	require.Contains(t, bars[0], `fill="url(#chart-dots)"`)
 }
 

@@ -85,7 +85,7 @@ func were(n int) string {
 func (a Actor) who() string {
 	switch a {
 	case ActorRun:
-		return "the run: apply the same plan again"
+		return "a run of this plan"
 	case ActorPlan:
 		return "a later plan"
 	case ActorVendor:
