@@ -137,7 +137,9 @@ func (s *site) apply(by string) error {
 		return nil
 	}
 	_, err := s.tasks.start(applying, by, func(ctx context.Context, _ *task) (string, error) {
-		return "run", s.cfg.Apply(ctx)
+		err := s.cfg.Apply(ctx)
+		s.cfg.Logger.Info("applying ended", "by", by, "error", err)
+		return "run", err
 	})
 	return err
 }

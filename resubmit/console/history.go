@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/internal/text"
-	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/report"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
@@ -89,7 +87,7 @@ func (s *site) history(year int) (runs []state.Run, years []int, err error) {
 }
 
 func (s *site) historyRow(run *state.Run) historyRow {
-	row := historyRow{Run: run, Name: runName(run), Approved: approvedBy(s.dir.Path(run, signatureFile))}
+	row := historyRow{Run: run, Name: runName(run), Approved: s.approver(run)}
 	row.Result = "not applied"
 	switch {
 	case run.Ended():
@@ -102,20 +100,6 @@ func (s *site) historyRow(run *state.Run) historyRow {
 		row.Reports = true
 	}
 	return row
-}
-
-// approvedBy returns who signed a plan; "" if nobody did.
-func approvedBy(path string) string {
-	f, err := os.Open(path) //nolint:gosec // a file of the state directory
-	if err != nil {
-		return ""
-	}
-	defer func() { _ = f.Close() }() // only read
-	s, err := plan.ReadSignature(f)
-	if err != nil {
-		return ""
-	}
-	return text.Short(s.Signer)
 }
 
 var errEnough = errors.New("enough was read")

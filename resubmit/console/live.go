@@ -1,6 +1,8 @@
 package console
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -97,10 +99,18 @@ func (s *site) stateOf(run *state.Run, status *state.Status) (name, why string) 
 		return "Ended", endWords(run)
 	case run.Paused != nil:
 		return "Paused", shown(fmt.Sprintf("by %s: %s", run.Paused.By, orNone(run.Paused.Why)))
+	case run.StartedAt.IsZero() && s.approver(run) == "":
+		return "Not approved", "nothing is sent before a person approves the plan"
+	case run.StartedAt.IsZero() && !(current && status.Busy):
+		return "Approved", "by " + shown(s.approver(run)) + "; the next process that applies plans begins"
 	case run.StartedAt.IsZero():
-		return "Not started", "the plan was not applied yet"
+		return "Starting", "the plan is approved by " + shown(s.approver(run))
 	case !current || !status.Busy:
-		return "Interrupted", "no process works on it; the journal is intact. " + shown(run.Why)
+		why := "no process works on it; the journal is intact."
+		if cause := cmp.Or(run.Why, s.applyError()); cause != "" {
+			why += " It stopped because: " + shown(cause)
+		}
+		return "Interrupted", why
 	case run.Live == nil:
 		return "Starting", "its process has just begun"
 	case run.Live.State == resubmit.StateDraining:
@@ -129,4 +139,24 @@ func rateWords(s *resubmit.Status) string {
 		rate += ", slowed: " + shown(s.Slowed)
 	}
 	return rate
+}
+
+// applyError returns why applying failed last; "" if it did not, or if the state of the run says it.
+func (s *site) applyError() string {
+	k := s.tasks.newest()
+	if k == nil || k.Name != applying || !k.Done() {
+		return ""
+	}
+	_, err := k.outcome()
+	for _, known := range []error{
+		state.ErrPaused, state.ErrApprovalRequired, resubmit.ErrDrained, resubmit.ErrCancelled,
+	} {
+		if errors.Is(err, known) {
+			return ""
+		}
+	}
+	if err == nil {
+		return ""
+	}
+	return shown(err.Error())
 }

@@ -33,7 +33,7 @@ func override(v *visit) error {
 	}
 	cfg := v.site.dir.Config().Plan
 	cfg.Override = []string{name}
-	by := v.by()
+	by := v.user
 	k, err := v.site.tasks.start("Making a plan", by, func(ctx context.Context, k *task) (string, error) {
 		cfg.Progress = func(p resubmit.PlanProgress) { k.setProgress("Making a plan: " + p.String() + ".") }
 		run, err := v.site.dir.Plan(ctx, &cfg, state.PlanOptions{By: by, For: v.field("why")})

@@ -138,7 +138,7 @@ func makePlan(v *visit) error {
 	if err != nil {
 		return v.showOverview(err)
 	}
-	by := v.by()
+	by := v.user
 	k, err := v.site.tasks.start("Making a plan for "+what, by, func(ctx context.Context, k *task) (string, error) {
 		cfg.Progress = func(p resubmit.PlanProgress) { k.setProgress("Making a plan: " + p.String() + ".") }
 		run, err := v.site.dir.Plan(ctx, cfg, state.PlanOptions{By: by})

@@ -79,7 +79,7 @@ func planPage(v *visit) error {
 	body.Approve = step{v.denied(Approve, "approve", run)}
 	body.Discard = step{v.denied(Control, "discard", run)}
 	body.Revoke = step{v.denied(Approve, "revoke", run)}
-	body.Approved = approvedBy(v.site.dir.Path(run, signatureFile))
+	body.Approved = v.site.approver(run)
 	if body.Previous, err = v.site.previous(run); err != nil {
 		return err
 	}

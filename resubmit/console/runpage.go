@@ -69,7 +69,7 @@ func (v *visit) showRun(run *state.Run, failed error) error {
 		body.Holder = fmt.Sprintf("%s, process %d on %s", shown(status.Holder.Program), status.Holder.PID,
 			shown(status.Holder.Host))
 	}
-	body.Controls = s.controlsOf(run, current, status.Busy)
+	body.Controls = s.controlsOf(run, current, status.Busy, s.approver(run))
 	if run.Live != nil {
 		body.Canary = run.Live.Canary
 	}
@@ -77,7 +77,7 @@ func (v *visit) showRun(run *state.Run, failed error) error {
 		return err
 	}
 	h := head{Title: "Run " + body.Name, Page: "run", Body: body}
-	if current && !run.Ended() && !run.StartedAt.IsZero() {
+	if current && !run.Ended() {
 		h.Events = query("events", "run", run.ID, "after", body.Last)
 	}
 	if h.Problem = problemOf(failed); h.Problem != nil {
@@ -90,39 +90,20 @@ func (v *visit) showRun(run *state.Run, failed error) error {
 }
 
 // controlsOf returns the controls of a run.
-func (s *site) controlsOf(run *state.Run, current, busy bool) controlButtons {
+func (s *site) controlsOf(run *state.Run, current, busy bool, approver string) controlButtons {
 	cfg := s.dir.Config()
 	open := current && !run.Ended()
 	begun := open && !run.StartedAt.IsZero()
 	b := controlButtons{
 		Pause: open && run.Paused == nil, Resume: open && run.Paused != nil, Limit: open, End: begun,
-		Continue: begun && !busy && run.Paused == nil && s.cfg.Apply != nil, Approve: open && !begun,
-		Rate: run.Rate, MaxRate: cfg.Limits.MaxRate,
+		Approve: open && !begun && approver == "",
+		Rate:    run.Rate, MaxRate: cfg.Limits.MaxRate,
 	}
+	b.Continue = open && !busy && !b.Approve && run.Paused == nil && s.cfg.Apply != nil
 	if b.Rate == 0 {
 		b.Rate = resubmit.Config{RateLimit: cfg.Runner.RateLimit}.WithDefaults().RateLimit
 	}
 	return b
-}
-
-// applyError returns why applying failed last; "" if it did not, or if the state of the run says it.
-func (s *site) applyError() string {
-	k := s.tasks.newest()
-	if k == nil || k.Name != applying || !k.Done() {
-		return ""
-	}
-	_, err := k.outcome()
-	for _, known := range []error{
-		state.ErrPaused, state.ErrApprovalRequired, resubmit.ErrDrained, resubmit.ErrCancelled,
-	} {
-		if errors.Is(err, known) {
-			return ""
-		}
-	}
-	if err == nil {
-		return ""
-	}
-	return shown(err.Error())
 }
 
 // fillRun adds the report and the last events.

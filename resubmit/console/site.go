@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
 
@@ -57,6 +59,8 @@ type head struct {
 // link is a link to a page.
 type link struct{ Text, Href string }
 
+var overviewLink = link{"Look at the failed orders", "./"}
+
 // show renders a page.
 func (v *visit) show(name string, h head) error { return v.showStatus(http.StatusOK, name, h) }
 
@@ -93,7 +97,9 @@ func (v *visit) complete(h *head) error {
 	if k := s.tasks.newest(); k != nil && !k.Done() {
 		h.Task = k
 	}
-	h.State, h.Next = s.sentence(&status, h.Task)
+	if h.State, h.Next = s.sentence(&status, h.Task); h.Page == "overview" && h.Next == overviewLink {
+		h.Next = link{}
+	}
 	return nil
 }
 
@@ -104,16 +110,19 @@ func (s *site) sentence(status *state.Status, k *task) (string, link) {
 	case k != nil && k.Name != applying:
 		return cmp.Or(k.Progress(), k.Name+"."), link{"Show the progress", query("task", "id", k.ID)}
 	case run == nil:
-		return "There is no plan and no run yet.", link{"Look at the failed orders", "./"}
+		return "There is no plan and no run yet.", overviewLink
 	}
 	name, n := runName(run), run.Counts.Resubmit
 	switch {
 	case run.Ended() && run.StartedAt.IsZero():
 		return fmt.Sprintf("Plan %s ended without being applied: %s.", name, endWords(run)),
-			link{"Look at the failed orders", "./"}
+			overviewLink
 	case run.Ended():
 		return fmt.Sprintf("Run %s ended: %s of %s verified.", name, count(run.Result.Completed), plural(n, "order")),
 			link{"Show the result", query("run", "run", run.ID)}
+	case run.StartedAt.IsZero() && s.approver(run) != "":
+		return fmt.Sprintf("Plan %s is approved, and was not begun yet: %s to resubmit.", name, plural(n, "order")),
+			link{"Show the run", query("run", "run", run.ID)}
 	case run.StartedAt.IsZero():
 		return fmt.Sprintf("Plan %s would resubmit %s. Nothing is sent before it is approved.", name, plural(n, "order")),
 			link{"Review the plan", query("plan", "run", run.ID)}
@@ -165,6 +174,20 @@ const (
 
 var errScanning = &problem{
 	status: http.StatusTooManyRequests, text: "another search of yours is not finished; wait for it",
+}
+
+// approver returns who signed the plan of a run; "" if nobody did.
+func (s *site) approver(run *state.Run) string {
+	f, err := os.Open(s.dir.Path(run, signatureFile)) //nolint:gosec // a file of the state directory
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = f.Close() }() // only read
+	signature, err := plan.ReadSignature(f)
+	if err != nil {
+		return ""
+	}
+	return text.Short(signature.Signer)
 }
 
 // search returns the orders of a selection. A user may have one search at a time that reads a whole plan.

@@ -105,14 +105,26 @@ func (b *tab) open(url string) {
 // click clicks on what a CSS selector finds, and waits for the page that follows.
 func (b *tab) click(selector string) {
 	b.t.Helper()
-	b.do(chromedp.Click(chromedp.CSS(selector)), chromedp.WaitReady(chromedp.CSS("footer")))
+	b.follow(chromedp.Click(chromedp.CSS(selector)))
 }
 
-// press clicks on a button or link by its text.
+// press clicks on a button or link by the start of its text.
 func (b *tab) press(text string) {
 	b.t.Helper()
-	b.do(chromedp.Click(chromedp.Search(fmt.Sprintf(`//main//*[self::a or self::button][contains(normalize-space(.), %q)]`, text))),
-		chromedp.WaitReady(chromedp.CSS("footer")))
+	const query = `//main//*[self::a or self::button][starts-with(normalize-space(.), %q)]`
+	b.follow(chromedp.Click(chromedp.Search(fmt.Sprintf(query, text))))
+}
+
+// follow does what loads another page, and waits for it.
+func (b *tab) follow(step chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	b.do(chromedp.Evaluate[chromedp.Void](`window.before = true`), step)
+	b.waitFor(`!window.before && document.readyState === "complete" && !!document.querySelector("footer")`)
+}
+
+func (b *tab) fill(selector, text string) {
+	b.t.Helper()
+	b.do(chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
 func (b *tab) text(selector string) string {
@@ -125,8 +137,10 @@ func (b *tab) text(selector string) string {
 // waitFor waits until a selector's text satisfies a condition in JavaScript.
 func (b *tab) waitFor(expression string) {
 	b.t.Helper()
-	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(time.Minute)))
-	require.NoError(b.t, err, expression)
+	require.Eventually(b.t, func() bool { // a poll in the page would end with the page
+		done, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](expression))
+		return err == nil && done
+	}, 20*time.Second, 20*time.Millisecond, expression)
 }
 
 func (b *tab) size(width, height int64) {
