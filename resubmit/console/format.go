@@ -39,6 +39,7 @@ func funcs(loc *time.Location) template.FuncMap {
 		"sizes":      func() []int { return pageSizes },
 		"grouprql":   groupFilter,
 		"eventwords": eventWords,
+		"eventname":  eventName,
 	}
 }
 

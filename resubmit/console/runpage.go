@@ -133,7 +133,7 @@ const (
 
 // shownEvents are the lines of the log that say something to people.
 var shownEvents = []string{
-	audit.EventRecovered, audit.EventAct, audit.EventPlanStarted, audit.EventPush, audit.EventPaused, audit.EventResumed,
+	audit.EventRecovered, audit.EventAct, audit.EventPlanStarted, audit.EventPaused, audit.EventResumed,
 	audit.EventRateLimit, audit.EventControl, audit.EventBreaker, audit.EventCanary, audit.EventOutcome,
 	audit.EventRunFinished,
 }
@@ -143,7 +143,8 @@ func lastEvents(path string, n int) (events []audit.Line, err error) {
 	lines, err := lastLines(path, maxEventBytes)
 	for _, line := range slices.Backward(lines) {
 		var e audit.Line
-		if len(events) < n && number.Unmarshal(line, &e) == nil && slices.Contains(shownEvents, e.Event) {
+		if len(events) < n && number.Unmarshal(line, &e) == nil &&
+			(e.Error != "" || slices.Contains(shownEvents, e.Event)) {
 			events = append(events, e)
 		}
 	}

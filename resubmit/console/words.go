@@ -32,6 +32,17 @@ func endWords(run *state.Run) string {
 	return shown(how)
 }
 
+// eventNames are events in the words of the pages.
+var eventNames = map[string]string{
+	audit.EventRecovered: "log repaired", audit.EventAct: "action", audit.EventPlanStarted: "begun",
+	audit.EventPaused: "wait", audit.EventResumed: "sending again", audit.EventRateLimit: "rate limit",
+	audit.EventControl: "control", audit.EventBreaker: "circuit breaker", audit.EventCanary: "canary",
+	audit.EventOutcome: "outcome", audit.EventRunFinished: "ended", audit.EventAnswer: "no answer",
+}
+
+// eventName returns the name of an event.
+func eventName(event string) string { return shown(cmp.Or(eventNames[event], event)) }
+
 // eventWords says what an event is about.
 func eventWords(e audit.Line) string {
 	var parts []string

@@ -1,0 +1,340 @@
+package console_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/resubmit/console"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
+)
+
+func TestFromFailedOrdersToAVerifiedRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 20)
+		require.Contains(t, s.page(""), "The failed orders were not read yet.")
+		require.Equal(t, "./", s.see("read"))
+		require.Contains(t, s.page(""), "<strong>20 orders</strong> of <strong>20 customers</strong> failed")
+		run := s.plan()
+		require.Equal(t, "mrossi", run.PlannedBy)
+		require.Contains(t, s.page("plan"), "Review and approve 16 orders")
+		body := s.page("approve?plan=" + url.QueryEscape(run.Digest))
+		require.Contains(t, body, "Commerce will send <strong>16 orders</strong> of <strong>16 customers</strong> to "+
+			"<strong>2 vendors</strong>")
+		require.Contains(t, body, "This cannot be undone.")
+		require.Contains(t, body, ">Resubmit 16 orders</button>")
+		require.Equal(t, "run?run="+run.ID, s.see("approve", "plan", run.Digest))
+		s.wait()
+		require.Equal(t, 16, s.shop.sent())
+		require.Equal(t, 16, s.run().Result.Completed)
+		body = s.page("run")
+		require.Contains(t, body, "Ended</strong>")
+		require.Contains(t, body, `<span class="n" data-text="n-completed">16</span> verified`)
+		require.Contains(t, body, "mrossi (approve) from 10.0.0.7:4711", "the audit log has the approval")
+		require.Contains(t, s.page("history"), "mrossi (approve)")
+	})
+}
+
+func TestApprovalsOfWhatWasNotShownAreRejected(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 20)
+		old := s.plan()
+		run := s.plan()
+		require.NotEqual(t, old.Digest, run.Digest)
+		for name, form := range map[string][]string{
+			"approve a replaced plan":  {"approve", "plan", old.Digest},
+			"discard a replaced plan":  {"discard", "plan", old.Digest},
+			"continue a replaced plan": {"continue", "plan", old.Digest},
+			"revoke a replaced plan":   {"revoke", "plan", old.Digest},
+			"pause a replaced plan":    {"control", "run", old.Digest, "action", "pause"},
+			"cancel a replaced plan":   {"control", "run", old.Digest, "action", "cancel"},
+		} {
+			status, body := read(t, s.post(form[0], form[1:]...))
+			require.Equal(t, http.StatusConflict, status, name)
+			require.Contains(t, body, `role="alert"`, name)
+		}
+		status, body := s.get("approve?plan=" + url.QueryEscape(old.Digest))
+		require.Equal(t, http.StatusConflict, status)
+		require.Contains(t, body, "Nothing was sent.")
+		require.Contains(t, body, "see what has changed")
+		for _, form := range [][]string{{"approve"}, {"control", "action", "pause"}, {"control", "run", run.Digest}} {
+			status, _ := read(t, s.post(form[0], form[1:]...))
+			require.Equal(t, http.StatusBadRequest, status, form)
+		}
+		require.Zero(t, s.shop.sent())
+		require.Equal(t, run, s.run())
+	})
+}
+
+func TestTheSameApprovalTwiceIsOneRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 20)
+		run := s.plan()
+		first := s.see("approve", "plan", run.Digest)
+		require.Equal(t, first, s.see("approve", "plan", run.Digest), "while it is applied")
+		s.wait()
+		require.Equal(t, first, s.see("approve", "plan", run.Digest), "when it has ended")
+		for id, n := range s.shop.pushes {
+			require.Equal(t, 1, n, id)
+		}
+		runs, err := s.dir.Runs()
+		require.NoError(t, err)
+		require.Len(t, runs, 1)
+	})
+}
+
+func TestTheNumberMustBeTypedForManyOrders(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 200)
+		run := s.plan()
+		require.Contains(t, s.page("approve"), "Type 160 to confirm")
+		for _, typed := range []string{"", "16", "yes", "200"} {
+			status, body := read(t, s.post("approve", "plan", run.Digest, "typed", typed))
+			require.Equal(t, http.StatusUnprocessableEntity, status)
+			require.Contains(t, body, "Type 160 to confirm. Nothing was sent.")
+			require.Contains(t, body, `value="`+typed+`"`, "the input is kept")
+		}
+		require.Zero(t, s.shop.sent())
+		s.see("approve", "plan", run.Digest, "typed", " 160 ")
+		s.wait()
+		require.Equal(t, 160, s.shop.sent())
+	})
+}
+
+func TestPauseResumeLimitAndCancel(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 40)
+		s.shop.hold = make(chan struct{})
+		run := s.plan()
+		s.see("approve", "plan", run.Digest)
+		time.Sleep(3 * time.Second)
+		require.Contains(t, s.page("run"), "Sending")
+		require.Contains(t, s.page("run"), "nightly, process")
+
+		s.see("control", "run", run.Digest, "action", "pause", "why", "vendor asked")
+		time.Sleep(3 * time.Second)
+		body := s.page("run")
+		require.Contains(t, body, "Paused")
+		require.Contains(t, body, ">Resume</button>")
+
+		status, body := read(t, s.post("control", "run", run.Digest, "action", "rate", "rate", "5000"))
+		require.Equal(t, http.StatusUnprocessableEntity, status)
+		require.Contains(t, body, "up to 1000")
+		s.see("control", "run", run.Digest, "action", "rate", "rate", "250")
+		s.see("control", "run", run.Digest, "action", "resume")
+		time.Sleep(3 * time.Second)
+		require.Contains(t, s.page("run"), "at most 250 calls/s")
+
+		require.Contains(t, s.page("confirm?action=cancel"), "Sent orders cannot be called back.")
+		require.Contains(t, s.page("confirm?action=drain"), "Send nothing more")
+		s.see("control", "run", run.Digest, "action", "drain")
+		time.Sleep(3 * time.Second)
+		close(s.shop.hold)
+		s.wait()
+		require.Equal(t, state.EndDrained, s.run().End)
+		require.Contains(t, s.page("run"), "drained")
+		require.Contains(t, s.page("run"), "pause, by mrossi (control) from 10.0.0.7:4711, vendor asked")
+	})
+}
+
+func TestAResumedRunIsContinuedByThisProcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 20)
+		run := s.plan()
+		s.see("control", "run", run.Digest, "action", "pause")
+		time.Sleep(time.Second)
+		s.see("approve", "plan", run.Digest)
+		time.Sleep(time.Second)
+		require.Zero(t, s.shop.sent(), "it is paused")
+		s.see("control", "run", run.Digest, "action", "resume")
+		s.wait()
+		require.Equal(t, 16, s.shop.sent())
+	})
+}
+
+func TestWithoutApplyAnotherProcessApplies(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 20)
+		s.mount(func(c *console.Config) { c.Apply = nil })
+		run := s.plan()
+		require.Contains(t, s.page("approve"), "The next run of the nightly job applies it.")
+		s.see("approve", "plan", run.Digest)
+		time.Sleep(time.Minute)
+		require.Zero(t, s.shop.sent())
+		body := s.page("run")
+		require.Contains(t, body, "Approved")
+		require.NotContains(t, body, ">Continue</button>")
+		_, err := s.dir.Once(t.Context(), state.OnceOptions{Continue: true})
+		require.NoError(t, err)
+		require.Equal(t, 16, s.shop.sent())
+	})
+}
+
+func TestAnErrorOfApplyingIsShownAndTheRunCanBeContinued(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 20)
+		fail := true
+		s.mount(func(c *console.Config) {
+			apply := c.Apply
+			c.Apply = func(ctx context.Context) error {
+				if fail {
+					return errors.New("the disk is full")
+				}
+				return apply(ctx)
+			}
+		})
+		run := s.plan()
+		s.see("approve", "plan", run.Digest)
+		time.Sleep(time.Second)
+		body := s.page("run")
+		require.Contains(t, body, "the disk is full")
+		require.Contains(t, body, ">Continue</button>")
+		fail = false
+		s.see("continue", "plan", run.Digest)
+		s.wait()
+		require.Equal(t, 16, s.shop.sent())
+	})
+}
+
+func TestAnApprovalCanBeWithdrawnAndAPlanDiscarded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 20)
+		apply := make(chan struct{})
+		s.mount(func(c *console.Config) {
+			once := c.Apply
+			c.Apply = func(ctx context.Context) error { <-apply; return once(ctx) }
+		})
+		run := s.plan()
+		s.see("approve", "plan", run.Digest)
+		require.Contains(t, s.page("plan"), "Approved by mrossi")
+		s.see("revoke", "plan", run.Digest, "why", "too early")
+		require.Contains(t, s.page("plan"), "Review and approve")
+		close(apply)
+		time.Sleep(time.Second)
+		require.Zero(t, s.shop.sent())
+		require.Equal(t, "plan", s.see("discard", "plan", run.Digest))
+		require.Equal(t, state.EndCancelled, s.run().End)
+		require.Contains(t, s.page("plan"), "ended without being applied: cancelled")
+	})
+}
+
+func TestSelectionsBecomeFiltersOfThePlan(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 20)
+		s.see("read")
+		digest := strings.Split(strings.Split(s.page(""), `name="read" value="`)[1], `"`)[0]
+		for name, c := range map[string]struct {
+			form   []string
+			orders int
+		}{
+			"a group":            {[]string{"group", "0", "read", digest}, 16},
+			"two groups":         {[]string{"group", "1", "group", "2", "read", digest}, 4},
+			"a vendor":           {[]string{"vendor", "1000101"}, 10},
+			"a group of vendors": {[]string{"group", "0", "read", digest, "vendor", "1000101"}, 10},
+			"a type":             {[]string{"type", "SO"}, 20},
+			"a filter":           {[]string{"q", "ilike(reason,*customer*)"}, 2},
+			"numbers":            {[]string{"numbers", "SO000001, SO000002\nid-3"}, 3},
+			"all":                {[]string{"all", "1", "vendor", "1"}, 20},
+		} {
+			s.see("plan", c.form...)
+			require.Equal(t, c.orders, s.run().Counts.Total, name)
+		}
+		last := s.run()
+		for name, c := range map[string]struct {
+			form   []string
+			status int
+			text   string
+		}{
+			"nothing":          {nil, http.StatusUnprocessableEntity, "Nothing is selected."},
+			"a wrong filter":   {[]string{"q", "eq(color,red)"}, http.StatusUnprocessableEntity, "unknown property"},
+			"no such group":    {[]string{"group", "99", "read", digest}, http.StatusUnprocessableEntity, "no such group"},
+			"groups of before": {[]string{"group", "0", "read", "sha256:0"}, http.StatusConflict, "read again"},
+		} {
+			status, body := read(t, s.post("plan", c.form...))
+			require.Equal(t, c.status, status, name)
+			require.Contains(t, body, c.text, name)
+		}
+		require.Equal(t, last, s.run())
+	})
+}
+
+func TestChangesOfAPlan(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 20)
+		run := s.plan()
+		status, _ := s.get("changes?run=" + run.ID)
+		require.Equal(t, http.StatusNotFound, status)
+		s.shop.orders = s.shop.orders[1:]
+		s.plan()
+		body := s.page("changes")
+		require.Contains(t, body, "0 new, 1 gone, 0 changed, 19 the same.")
+		require.Contains(t, body, ">SO000001</a>")
+		s.see("plan", "vendor", "1")
+		require.Contains(t, s.page("changes"), "different filters")
+	})
+}
+
+func TestDownloads(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 20)
+		run := s.plan()
+		res := s.serve(s.request(http.MethodGet, "plan.csv?tab=hold", nil))
+		_, body := read(t, res)
+		require.Equal(t, `attachment; filename="plan-`+run.Digest[7:14]+`.csv"`, res.Header.Get("Content-Disposition"))
+		require.Equal(t, 3, strings.Count(body, "\r\n"), body)
+		s.see("approve", "plan", run.Digest)
+		s.wait()
+		for _, format := range []string{"html", "csv", "json"} {
+			res := s.serve(s.request(http.MethodGet, "report?format="+format, nil))
+			status, body := read(t, res)
+			require.Equal(t, http.StatusOK, status)
+			require.Contains(t, res.Header.Get("Content-Disposition"), "attachment; filename=")
+			require.Contains(t, body, "SO000001")
+		}
+		require.Equal(t, 2, strings.Count(s.page("history.csv"), "\r\n"))
+	})
+}
+
+func TestOneTaskAtATime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 20)
+		s.shop.hold = make(chan struct{})
+		run := s.plan()
+		s.see("approve", "plan", run.Digest)
+		time.Sleep(time.Second)
+		for _, action := range []string{"read", "plan"} {
+			status, body := read(t, s.post(action, "all", "1"))
+			require.Equal(t, http.StatusConflict, status, action)
+			require.Contains(t, body, "Applying the plan since", action)
+		}
+		s.console.Close() // interrupts the run
+		require.False(t, s.run().Ended())
+		status, _ := read(t, s.post("read"))
+		require.Equal(t, http.StatusConflict, status, "it is closed")
+		close(s.shop.hold)
+		s.mount()
+		s.see("continue", "plan", run.Digest)
+		s.wait()
+		require.Equal(t, 16, s.shop.sent())
+	})
+}
