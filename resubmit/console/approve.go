@@ -116,6 +116,24 @@ func approve(v *visit) error {
 	return v.see(query("run", "run", run.ID))
 }
 
+// revoke withdraws the approval of a plan that was not begun.
+func revoke(v *visit) error {
+	run, err := v.run()
+	if err != nil {
+		return err
+	}
+	if v.field("plan") == "" {
+		return badRequest("the digest of the plan is missing; open the plan and repeat the action there")
+	}
+	if err := v.allow("revoke", run); err != nil {
+		return err
+	}
+	if err := v.site.dir.Revoke(run.Digest, v.by(), v.field("why")); err != nil {
+		return err
+	}
+	return v.see(query("plan", "run", run.ID))
+}
+
 // checkTyped returns an error unless the number that the page asks for was typed.
 func (v *visit) checkTyped(run *state.Run) error {
 	p, leave, err := v.site.open(run)

@@ -2,10 +2,12 @@ package console
 
 import (
 	"context"
+	"strings"
 
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
 
@@ -45,5 +47,21 @@ func override(v *visit) error {
 	return v.started(k, err)
 }
 
-func revoke(v *visit) error  { return nil }
-func resolve(v *visit) error { return nil }
+// resolve settles an unknown order by hand.
+func resolve(v *visit) error {
+	name, why := v.field("order"), strings.TrimSpace(v.field("why"))
+	outcome := protocol.Outcome(v.field("outcome"))
+	switch {
+	case name == "":
+		return badRequest("the order is missing; open the order and settle it there")
+	case why == "":
+		return v.showOrder(wrongField("resolve-why", "Say how the outcome is known. Nothing was done."))
+	case outcome != protocol.Completed && outcome != protocol.NotMoved:
+		return v.showOrder(wrongField("resolve-why", "Choose what became of the order. Nothing was done."))
+	}
+	err := v.site.dir.Resolve(v.r.Context(), state.Resolution{Order: name, Outcome: outcome, By: v.by(), Why: why})
+	if err != nil {
+		return v.showOrder(err)
+	}
+	return v.see(query("order", "order", name, "did", "resolve"))
+}

@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
 
@@ -51,7 +53,8 @@ func problemOf(err error) *problem {
 		return p
 	}
 	if _, ok := errors.AsType[*state.LockedError](err); ok || errors.Is(err, state.ErrNoRun) ||
-		errors.Is(err, state.ErrUnfinished) || errors.Is(err, errBusy) {
+		errors.Is(err, state.ErrUnfinished) || errors.Is(err, errBusy) || errors.Is(err, plan.ErrUnsigned) ||
+		errors.Is(err, protocol.ErrUnresolvable) {
 		return &problem{status: http.StatusConflict, text: text.Sentence(err.Error())}
 	}
 	return nil

@@ -49,10 +49,11 @@ func newShop(n int) *shop {
 		case 8:
 			reason = "Script check returned 3"
 		}
+		at := start.Add(time.Duration(i) * time.Hour / time.Duration(n))
 		s.orders = append(s.orders, &commerce.Order{
 			ID: fmt.Sprintf("id-%d", i+1), Number: fmt.Sprintf("SO%06d", i+1), Type: commerce.TypeSales,
-			Status: commerce.StatusProvisioningFailed, PlacedAt: start.Add(time.Duration(i) * time.Minute),
-			FailedAt:        start.Add(time.Duration(i)*time.Minute + 20*time.Second),
+			Status: commerce.StatusProvisioningFailed, PlacedAt: at,
+			FailedAt:        at.Add(10 * time.Second),
 			VendorAccountID: []string{"1", "1000101"}[i%2], Channel: commerce.ChannelDirect,
 			CustomerID: fmt.Sprint(500 + i), CustomerName: fmt.Sprintf("Customer %d", i+1),
 			SubscriptionIDs: []string{fmt.Sprint(1000001 + i)},
@@ -157,7 +158,7 @@ func (s *shop) open(t *testing.T, more ...func(*state.Config)) *state.Dir {
 		Runner:   resubmit.Config{RateLimit: 1000},
 		Calendar: func() *maintenance.Calendar { return calendar },
 		Anchor:   state.FileAnchor(filepath.Join(t.TempDir(), "anchor")), Program: "nightly", Command: "aftermaintenance",
-		Policy: resubmit.Policy{SettleDelay: time.Second},
+		Policy: resubmit.Policy{SettleDelay: time.Second, PushTimeout: time.Hour},
 	}
 	for _, f := range more {
 		f(&cfg)
@@ -272,6 +273,7 @@ func (s *site) run() *state.Run {
 // plan makes a plan of all orders.
 func (s *site) plan() *state.Run {
 	s.t.Helper()
+	time.Sleep(time.Second) // in a bubble; so that each plan is another one
 	require.Contains(s.t, s.see("plan", "all", "1"), "plan?run=")
 	return s.run()
 }
