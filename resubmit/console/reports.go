@@ -80,7 +80,7 @@ func (s *site) documentOf(run *state.Run) (*report.Document, error) {
 		key += " ended"
 	}
 	return s.documents.get(key, run.Ended(), func() (*report.Document, error) {
-		doc, err := documentOfRun(s.dir, run)
+		doc, err := s.dir.Document(run)
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +129,7 @@ func (s *site) reportOf(run *state.Run, format string) (write func(io.Writer) er
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return nil, nil, err
 	}
-	doc, err := documentOfRun(s.dir, run)
+	doc, err := s.dir.Document(run)
 	if err != nil {
 		return nil, nil, err
 	}

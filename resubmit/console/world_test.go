@@ -158,7 +158,7 @@ func (s *shop) open(t *testing.T, more ...func(*state.Config)) *state.Dir {
 		Runner:   resubmit.Config{RateLimit: 1000},
 		Calendar: func() *maintenance.Calendar { return calendar },
 		Anchor:   state.FileAnchor(filepath.Join(t.TempDir(), "anchor")), Program: "nightly", Command: "aftermaintenance",
-		Policy: resubmit.Policy{SettleDelay: time.Second, PushTimeout: time.Hour},
+		Policy: resubmit.Policy{SettleDelay: 2 * time.Minute, PushTimeout: time.Minute},
 	}
 	for _, f := range more {
 		f(&cfg)

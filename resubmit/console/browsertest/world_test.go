@@ -94,7 +94,6 @@ func newWorld(t *testing.T, n int, more ...func(*state.Config)) *world {
 		Calendar: func() *maintenance.Calendar { return calendar },
 		Anchor:   state.FileAnchor(filepath.Join(t.TempDir(), "anchor")),
 		Program:  "browsertest", Command: "aftermaintenance",
-		Policy: resubmit.Policy{SettleDelay: 100 * time.Millisecond},
 	}
 	for _, f := range more {
 		f(&cfg)
