@@ -21,8 +21,8 @@
 // its lanes), and writes all or none. The versions are conditions of the statements too. Calls that wait at the same
 // time share a transaction. Deferred records are written as Durable ones are.
 //
-// After an error or a lost connection, a transaction is repeated for three quarters of a lease: until its commit,
-// nothing was written. If the commit itself got no answer, the next transaction, which has to wait until the lost one
+// After an error or a lost connection, a transaction is repeated for three quarters of a lease, as Get, Begin and Flush
+// are: until its commit, nothing was written. If the commit itself got no answer, the next transaction, which has to wait until the lost one
 // is over, reads whether it was written; if that cannot be found out in this time either, Put returns an error that
 // says so.
 //

@@ -154,15 +154,18 @@ func scanHeader(row *sql.Row, more ...any) (h header, err error) {
 const hashOf = "(SELECT hash FROM {positions} WHERE sequence = ?)"
 
 // read returns the header, after checks that the database is safe and that the journal was at a position.
-func (j *Journal) read(ctx context.Context, after plan.Position) (header, error) {
+func (j *Journal) read(ctx context.Context, after plan.Position) (h header, err error) {
 	seen := j.lastSeen()
-	var unsafe string
-	var hash, afterHash sql.NullString
 	query := j.tables.sql("SELECT j.*, {unsafe}, " + hashOf + ", " + hashOf + " FROM (" + selectHeader + ") j")
-	h, err := scanHeader(j.db.QueryRowContext(ctx, query, seen.Sequence, after.Sequence), &unsafe, &hash, &afterHash)
-	if err == nil {
-		err = cmp.Or(checkSafe(unsafe), h.recognize(seen, hash.String), h.recognize(after, afterHash.String))
-	}
+	err = j.retry(ctx, func(ctx context.Context) (err error) {
+		var unsafe string
+		var hash, afterHash sql.NullString
+		row := j.db.QueryRowContext(ctx, query, seen.Sequence, after.Sequence)
+		if h, err = scanHeader(row, &unsafe, &hash, &afterHash); err != nil {
+			return err
+		}
+		return cmp.Or(checkSafe(unsafe), h.recognize(seen, hash.String), h.recognize(after, afterHash.String))
+	})
 	if err == nil {
 		j.see(h.at)
 	}

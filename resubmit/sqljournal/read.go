@@ -12,9 +12,11 @@ import (
 // Get implements [resubmit.Journal].
 func (j *Journal) Get(ctx context.Context, k protocol.Key) (found protocol.Record, err error) {
 	key := keyHash(k)
-	err = j.tables.eachRow(ctx, j.db, " WHERE key_hash = ?", []any{key[:]}, func(row row) (err error) {
-		found, err = row.decode()
-		return err
+	err = j.retry(ctx, func(ctx context.Context) error {
+		return j.tables.eachRow(ctx, j.db, " WHERE key_hash = ?", []any{key[:]}, func(row row) (err error) {
+			found, err = row.decode()
+			return err
+		})
 	})
 	if err != nil {
 		return protocol.Record{}, j.errorf(err)

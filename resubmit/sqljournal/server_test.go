@@ -1,3 +1,5 @@
+//go:build unix
+
 package sqljournal_test
 
 import (
@@ -25,6 +27,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if settings := os.Getenv(programVariable); settings != "" {
+		os.Exit(runProgram(settings))
+	}
 	status := m.Run()
 	for _, s := range servers {
 		s.remove()
@@ -205,6 +210,32 @@ func (s *server) launch() error {
 	}
 }
 
+// kill ends the process as a crash does.
+func (s *server) kill(t testing.TB) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	signal := syscall.SIGKILL
+	if s.dialect == sqljournal.PostgreSQL {
+		signal = syscall.SIGQUIT // its children end too, without a checkpoint
+	}
+	require.NoError(t, s.process.Process.Signal(signal))
+	_ = s.process.Wait()
+	s.process = nil
+}
+
+// own starts a server that only this test uses.
+func (s *server) own(t *testing.T) *server {
+	t.Helper()
+	o := &server{
+		dialect: s.dialect, driver: s.driver, account: s.account, pkg: s.pkg,
+		init: s.init, run: s.run, dsn: s.dsn, root: s.root,
+	}
+	t.Cleanup(o.remove)
+	o.start(t)
+	return o
+}
+
 func (s *server) remove() {
 	if s.process != nil {
 		_ = s.process.Process.Signal(syscall.SIGQUIT)
@@ -226,7 +257,7 @@ func (p place) open(t testing.TB) *sql.DB {
 	t.Helper()
 	db, err := sql.Open(p.Driver, p.DSN)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	t.Cleanup(func() { _ = db.Close() }) // its server may have been killed
 	return db
 }
 

@@ -30,29 +30,34 @@ type transaction struct {
 	now   int64 // by the clock of the database, when it had the lock
 }
 
-// transact calls work in a transaction, until it succeeds, for three quarters of a lease. It is repeated after any
-// error but a final one: until the commit, nothing is written. After a commit without an answer, the next
-// attempt finds out whether it was written; it has the lock, so the commit is over. Each attempt calls work anew.
-func (j *Journal) transact(ctx context.Context, work func(context.Context, *transaction) error) error {
+// retry repeats an attempt until it succeeds, after any error but a final one, for three quarters of a lease.
+func (j *Journal) retry(ctx context.Context, attempt func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, j.lease*3/4)
 	defer cancel()
-	var unanswered plan.Position // of the last commit, if it got no answer
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		err := j.attempt(ctx, &unanswered, work)
+		err := attempt(ctx)
 		if err == nil {
 			return nil
 		}
-		p, final := errors.AsType[permanent](err)
-		if final {
-			err = p.error
+		if p, ok := errors.AsType[permanent](err); ok {
+			return p.error
 		}
-		if final || j.tables.final.MatchString(err.Error()) || !sleep(ctx, pause/2+mathrand.N(pause)) {
-			if unanswered != (plan.Position{}) {
-				err = fmt.Errorf("%w: %w", errOutcome, err)
-			}
+		if j.tables.final.MatchString(err.Error()) || !sleep(ctx, pause/2+mathrand.N(pause)) {
 			return err
 		}
 	}
+}
+
+// transact calls work in a transaction, until it succeeds. It may be repeated after any error: until the commit, nothing
+// is written. After a commit without an answer, the next attempt finds out whether it was written; it has the lock, so
+// the commit is over. Each attempt calls work anew.
+func (j *Journal) transact(ctx context.Context, work func(context.Context, *transaction) error) error {
+	var unanswered plan.Position // of the last commit, if it got no answer
+	err := j.retry(ctx, func(ctx context.Context) error { return j.attempt(ctx, &unanswered, work) })
+	if err != nil && unanswered != (plan.Position{}) {
+		err = fmt.Errorf("%w: %w", errOutcome, err)
+	}
+	return err
 }
 
 // sleep reports whether ctx lasted so long.
