@@ -3,14 +3,12 @@ package resubmit
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
@@ -137,11 +135,6 @@ type Report struct {
 	PlanDigest string    `json:"plan"`
 	StartedAt  time.Time `json:"startedAt"`
 	FinishedAt time.Time `json:"finishedAt"`
-	// WindowClosedAt is the end of the last window of the plan that is over; zero if there
-	// is none. CloseToVerified is the time from then until the last order was verified; 0 if an
-	// order was not completed, if this run completed none, or if there is no such window.
-	WindowClosedAt  time.Time     `json:"windowClosedAt,omitzero"`
-	CloseToVerified time.Duration `json:"closeToVerifiedNs,omitempty"`
 	// ConnectAsked reports whether the results were looked up in Connect.
 	ConnectAsked bool `json:"connectAsked"`
 	// Plan counts the orders of the plan by action.
@@ -149,8 +142,6 @@ type Report struct {
 	Result OutcomeCounts     `json:"result"`
 	// Earlier counts the orders in Result whose outcome an earlier run of the same plan has recorded.
 	Earlier int `json:"earlier,omitempty"`
-	// Next says what to do now, in sentences; nil if there is nothing to do.
-	Next []string `json:"next,omitempty"`
 	// CommerceOnly counts the completed orders that only Commerce confirms.
 	CommerceOnly int `json:"commerceOnly"`
 	// Blockers are the orders that block others, those that block the most first.
@@ -194,9 +185,8 @@ func newItem(e *plan.Entry) Item {
 // report returns the report of a run that has ended.
 func (x *run) report(cause error) *Report {
 	t := x.tally.close()
-	now := time.Now()
 	r := &Report{
-		PlanDigest: x.digest, StartedAt: x.started, FinishedAt: now, ConnectAsked: x.cfg.Requests != nil,
+		PlanDigest: x.digest, StartedAt: x.started, FinishedAt: time.Now(), ConnectAsked: x.cfg.Requests != nil,
 		Plan: x.plan.Counts(), Result: t.counts, Earlier: t.earlier, CommerceOnly: t.commerceOnly,
 		Canary: x.scheduler.canaryView(), Blockers: t.blockerList(), Groups: groupList(t.groups), Items: t.list,
 	}
@@ -206,14 +196,6 @@ func (x *run) report(cause error) *Report {
 	if cause != nil {
 		r.Err = cause.Error()
 	}
-	if w, ok := x.planned.Last(now); ok {
-		r.WindowClosedAt = w.Span().End
-	}
-	if !r.WindowClosedAt.IsZero() && r.Err == "" && r.Result.Completed == r.Plan.Resubmit &&
-		r.Result.Completed > t.earlier {
-		r.CloseToVerified = now.Sub(r.WindowClosedAt)
-	}
-	r.Next = r.next()
 	return r
 }
 
@@ -221,42 +203,6 @@ func (x *run) report(cause error) *Report {
 // run did not end early.
 func (r *Report) OK() bool {
 	return r.Err == "" && r.Result.Completed == r.Plan.Resubmit && r.Plan.Wait == 0
-}
-
-// next returns what to do now.
-func (r *Report) next() []string {
-	var next []string
-	add := func(n int, format string) {
-		if n > 0 {
-			next = append(next, text.Orders(n)+" "+format)
-		}
-	}
-	c := &r.Result
-	add(c.NotStarted, "not started: apply the same plan again")
-	add(c.Progressing, "in progress: apply the same plan again to verify them, or wait for those who must act")
-	add(c.Unknown, "perhaps pushed, and a proof is missing: apply the same plan again, or look at them in Commerce")
-	add(c.NotMoved, "pushed without an answer, and proven unchanged: a new plan may resubmit them")
-	add(c.FailedAgain, "failed again: look at the reasons before you make a new plan")
-	add(c.FalseSuccess, "done in Commerce, but not in Connect: ask the vendor")
-	add(c.Skipped, "skipped, because they changed or were refused: a new plan decides again")
-	add(c.Blocked, "blocked by an older order of the same subscription: resolve that one, then make a new plan")
-	add(c.ClaimedElsewhere, "claimed by another run: see its report")
-	add(r.Plan.Wait, "waiting: make a new plan when they are due")
-	return next
-}
-
-// WriteJSON writes the report as JSON lines: first the report, then each of its items.
-func (r *Report) WriteJSON(w io.Writer) error {
-	enc := text.JSONEncoder(w)
-	if err := enc.Encode(r); err != nil {
-		return fmt.Errorf("resubmit: write report: %w", err)
-	}
-	for i := range r.Items {
-		if err := enc.Encode(&r.Items[i]); err != nil {
-			return fmt.Errorf("resubmit: write report: order %s: %w", text.Short(r.Items[i].Number), err)
-		}
-	}
-	return nil
 }
 
 // String returns the counts that are not zero, such as "12 completed, 1 failed again".

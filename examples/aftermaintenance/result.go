@@ -66,10 +66,9 @@ func resultSentence(s *site, run *state.Run, d *report.Document) string {
 	if n.Total() == 1 {
 		line = "The order is verified in " + where
 	}
-	if run.Report.CloseToVerified > 0 {
-		end := run.Report.WindowClosedAt
-		line += fmt.Sprintf(", %s after the end of the maintenance (%s → %s)", span(run.Report.CloseToVerified), s.clock(end),
-			s.clock(end.Add(run.Report.CloseToVerified)))
+	if seconds := d.Times.CloseToVerifiedSeconds; seconds > 0 {
+		line += fmt.Sprintf(", %s after the end of the maintenance (%s → %s)",
+			span(time.Duration(seconds*float64(time.Second))), s.clock(d.Times.WindowClosedAt), s.clock(d.Times.LastVerifiedAt))
 	}
 	return line + "."
 }

@@ -31,7 +31,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
-	"github.com/cloudblue-go/cloudblue/resubmit/report"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
@@ -74,8 +73,8 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	defer stop()
 	watcher, tracker, err := newWatcher(ctx, dir, newTicketSystem(start), client, approver, consoleHandler{printer},
 		func(_ watch.Episode, run *state.Run) {
-			if run != nil && run.Report != nil {
-				printer.Print(report.Text(run.Report))
+			if run != nil {
+				printer.Print(run)
 			}
 			stop() // a service would continue
 		})
