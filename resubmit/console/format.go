@@ -35,6 +35,7 @@ func funcs(loc *time.Location) template.FuncMap {
 		"lasted":     lasted,
 		"query":      query,
 		"percent":    percent,
+		"runname":    runName,
 		"ended":      endWords,
 		"sizes":      func() []int { return pageSizes },
 		"grouprql":   groupFilter,

@@ -101,7 +101,7 @@ func (s *site) stateOf(run *state.Run, status *state.Status) (name, why string) 
 		return "Paused", shown(fmt.Sprintf("by %s: %s", run.Paused.By, orNone(run.Paused.Why)))
 	case run.StartedAt.IsZero() && s.approver(run) == "":
 		return "Not approved", "nothing is sent before a person approves the plan"
-	case run.StartedAt.IsZero() && !(current && status.Busy):
+	case run.StartedAt.IsZero() && (!current || !status.Busy):
 		return "Approved", "by " + shown(s.approver(run)) + "; the next process that applies plans begins"
 	case run.StartedAt.IsZero():
 		return "Starting", "the plan is approved by " + shown(s.approver(run))

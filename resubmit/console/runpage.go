@@ -29,6 +29,7 @@ type runBody struct {
 	Pending  []state.Command
 	Canary   []resubmit.CanaryStatus
 	Doc      *report.Document // of a run that has begun; nil otherwise
+	Chart    any              // template.HTML; nil until the run has ended
 	Events   []audit.Line     // the newest ones first
 	Last     int              // the number of the newest one
 	Denied   string           // why the user may not control the run
@@ -120,7 +121,9 @@ func (s *site) fillRun(body *runBody) error {
 	if body.Run.StartedAt.IsZero() {
 		return nil
 	}
-	body.Doc, err = s.documentOf(body.Run)
+	if body.Doc, err = s.documentOf(body.Run); err == nil && body.Run.Ended() {
+		body.Chart = body.Doc.Chart().SVG(report.ChartOptions{})
+	}
 	return err
 }
 

@@ -210,7 +210,8 @@ func TestLargeFormsAndFiltersAreRejected(t *testing.T) {
 func TestTextsOfOthersAreHarmless(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(2)>` + "\u202e\x1b[2J\x00\u200b=cmd|' /C calc'!A0"
+		const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(2)>` + "\u202e\x1b[2J\x00\u200b" +
+			"=cmd|' /C calc'!A0"
 		s := newSite(t, 10)
 		for i, o := range s.shop.orders {
 			o.Number, o.CustomerName, o.VendorAccountID = hostile+o.Number, hostile, hostile

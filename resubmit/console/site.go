@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -97,8 +98,9 @@ func (v *visit) complete(h *head) error {
 	if k := s.tasks.newest(); k != nil && !k.Done() {
 		h.Task = k
 	}
-	if h.State, h.Next = s.sentence(&status, h.Task); h.Page == "overview" && h.Next == overviewLink {
-		h.Next = link{}
+	h.State, h.Next = s.sentence(&status, h.Task)
+	if page, _, _ := strings.Cut(h.Next.Href, "?"); page == h.Page || h.Page == "overview" && h.Next == overviewLink {
+		h.Next = link{} // the page itself
 	}
 	return nil
 }
@@ -178,7 +180,7 @@ var errScanning = &problem{
 
 // approver returns who signed the plan of a run; "" if nobody did.
 func (s *site) approver(run *state.Run) string {
-	f, err := os.Open(s.dir.Path(run, signatureFile)) //nolint:gosec // a file of the state directory
+	f, err := os.Open(s.dir.Path(run, signatureFile))
 	if err != nil {
 		return ""
 	}

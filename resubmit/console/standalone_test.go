@@ -76,7 +76,9 @@ func TestTheLinkOpensOneSession(t *testing.T) {
 		require.True(t, found)
 		require.GreaterOrEqual(t, len(s.console.session.link), 52, "256 bits")
 
-		for _, target := range []string{"/", "/plan", "/events", "/login", "/login?token=", "/login?token=x", "/history.csv"} {
+		for _, target := range []string{
+			"/", "/plan", "/events", "/login", "/login?token=", "/login?token=x", "/history.csv",
+		} {
 			require.Equal(t, http.StatusUnauthorized, browse(t, s, http.MethodGet, target, nil, nil).StatusCode, target)
 		}
 		res := browse(t, s, http.MethodGet, link, nil, nil)
