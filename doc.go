@@ -37,7 +37,7 @@
 //   - resubmit/protocol: decides what may follow what when one order is resubmitted.
 //   - resubmit/journal: the journal on disk, the memory of all plans and runs.
 //   - resubmit/audit: a tamper-evident audit log.
-//   - resubmit/report: the report of a run as text.
+//   - resubmit/report: the report as text, JSON, CSV and HTML with a chart.
 //   - resubmit/state: the state directory of one Commerce, and the nightly job: limits, approvals, control, history.
 //   - resubmit/watch: a watcher that resubmits after each maintenance, for months, inside a service.
 //   - resubmit/resubmittest: conformance suites for your own adapters and journals, and a simulator.

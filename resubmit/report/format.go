@@ -14,6 +14,14 @@ import (
 // zone returns the time zone for people.
 func (d *Document) zone() *time.Location { return cmp.Or(d.location, time.UTC) }
 
+// ZoneName returns the name of the time zone for people: that of the place, or of the zone if the place is not known.
+func (d *Document) ZoneName() string {
+	if d.Zone == time.Local.String() {
+		return d.MadeAt.In(d.zone()).Format("MST")
+	}
+	return text.Short(d.Zone)
+}
+
 const (
 	dayForm   = "2006-01-02"
 	clockForm = "15:04"

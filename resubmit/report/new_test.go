@@ -284,3 +284,12 @@ func TestPageSaysWhatItLeavesOut(t *testing.T) {
 	require.Contains(t, b.String(), "These are the first 200 of 300. The CSV file lists all.")
 	require.Contains(t, b.String(), "These are the first 50 of 300. The JSON file has all.")
 }
+
+func TestZoneName(t *testing.T) {
+	t.Parallel()
+	p := planOf(t, plan.Header{}, toResubmit(1)...)
+	require.Equal(t, "UTC", documentOf(t, report.Input{Plan: p}).ZoneName())
+	require.Equal(t, "Europe/Warsaw", documentOf(t, report.Input{Plan: p, Location: warsaw(t)}).ZoneName())
+	d := documentOf(t, report.Input{Plan: p, Location: time.Local, Now: at("04:00:00")})
+	require.Equal(t, at("04:00:00").Local().Format("MST"), d.ZoneName())
+}
