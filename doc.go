@@ -17,6 +17,7 @@
 //   - commerce/ordermanager: client for the Order Management REST interface, the default.
 //   - commerce/billing: client for Billing XML-RPC.
 //   - commerce/simpleapi: client for Simple API, for resellers.
+//   - commerce/orderlist: orders from a CSV file or an SQL query.
 //   - commerce/commercetest: an in-process Commerce for tests.
 //
 // Connect, where vendors fulfill the orders:
@@ -36,6 +37,7 @@
 //   - resubmit/plan: the plan file: write, open, sign, compare.
 //   - resubmit/protocol: decides what may follow what when one order is resubmitted.
 //   - resubmit/journal: the journal on disk, the memory of all plans and runs.
+//   - resubmit/sqljournal: the journal in a database, for several machines; a module of its own.
 //   - resubmit/audit: a tamper-evident audit log.
 //   - resubmit/report: the report as text, JSON, CSV and HTML with a chart.
 //   - resubmit/state: the state directory of one Commerce, and the nightly job: limits, approvals, control, history.

@@ -22,9 +22,9 @@
 // time share a transaction. Deferred records are written as Durable ones are.
 //
 // After an error or a lost connection, a transaction is repeated for three quarters of a lease, as Get, Begin and Flush
-// are: until its commit, nothing was written. If the commit itself got no answer, the next transaction, which has to wait until the lost one
-// is over, reads whether it was written; if that cannot be found out in this time either, Put returns an error that
-// says so.
+// are: until its commit, nothing was written. If the commit itself got no answer, the next transaction, which has to
+// wait until the lost one is over, reads whether it was written; if that cannot be found out in this time either, Put
+// returns an error that says so.
 //
 // The end of a lease is computed by the clock of the database. Get and Records give it by the clock of the machine that
 // reads it. The clocks may differ.

@@ -23,24 +23,35 @@ type fault func(execute func() error, late *sync.WaitGroup) error
 // faulty returns a database whose driver consults intercept before each statement without rows.
 func faulty(t *testing.T, p place, intercept func(query string) fault) *sql.DB {
 	t.Helper()
-	plain, err := sql.Open(p.Driver, p.DSN)
-	require.NoError(t, err)
-	defer plain.Close()
-	db := sql.OpenDB(faultyConnector{plain.Driver(), p.DSN, intercept})
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db := sql.OpenDB(faultyConnector{connectorOf(p), intercept})
+	t.Cleanup(func() { _ = db.Close() })
 	return db
 }
 
+// connector connects to a place.
+type connector struct{ place }
+
+func connectorOf(p place) driver.Connector { return connector{p} }
+
+func (c connector) Driver() driver.Driver {
+	db, err := sql.Open(c.place.Driver, c.DSN)
+	if err != nil {
+		return nil
+	}
+	defer db.Close()
+	return db.Driver()
+}
+
+func (c connector) Connect(context.Context) (driver.Conn, error) { return c.Driver().Open(c.DSN) }
+
 type faultyConnector struct {
-	driver    driver.Driver
-	dsn       string
+	driver.Connector
+
 	intercept func(query string) fault
 }
 
-func (c faultyConnector) Driver() driver.Driver { return c.driver }
-
-func (c faultyConnector) Connect(context.Context) (driver.Conn, error) {
-	conn, err := c.driver.Open(c.dsn)
+func (c faultyConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
 	return faultyConn{conn, c.intercept, new(sync.WaitGroup)}, err
 }
 

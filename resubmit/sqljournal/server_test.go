@@ -60,7 +60,7 @@ var servers = map[sqljournal.Dialect]*server{
 		dialect: sqljournal.PostgreSQL, driver: "pgx", account: "postgres", pkg: "postgresql",
 		init: func(dir, _ string) *exec.Cmd {
 			return exec.Command(postgres("initdb"), "-A", "trust", "-U", "postgres", "--no-sync", "--locale=C.UTF-8",
-				"-E", "UTF8", "-D", filepath.Join(dir, "data"))
+				"-E", "UTF8", "--wal-segsize=1", "-D", filepath.Join(dir, "data"))
 		},
 		run: func(dir, _ string) *exec.Cmd {
 			return exec.Command(postgres("postgres"), "-D", filepath.Join(dir, "data"), "-k", dir, "-c", "listen_addresses=",
@@ -74,13 +74,13 @@ var servers = map[sqljournal.Dialect]*server{
 	sqljournal.MariaDB: {
 		dialect: sqljournal.MariaDB, driver: "mysql", account: "mysql", pkg: "mariadb-server",
 		init: func(dir, account string) *exec.Cmd {
-			return exec.Command("mariadb-install-db", "--no-defaults", "--skip-test-db",
+			return exec.Command("mariadb-install-db", "--no-defaults", "--skip-test-db", "--innodb-log-file-size=8M",
 				"--auth-root-authentication-method=normal", "--user="+account, "--datadir="+filepath.Join(dir, "data"))
 		},
 		run: func(dir, account string) *exec.Cmd {
 			return exec.Command(mariadbd, "--no-defaults", "--skip-networking", "--user="+account,
 				"--datadir="+filepath.Join(dir, "data"), "--socket="+filepath.Join(dir, "socket"), "--max-connections=300",
-				"--innodb-buffer-pool-size=64M")
+				"--innodb-buffer-pool-size=64M", "--innodb-log-file-size=8M")
 		},
 		dsn: func(dir, user, database string) string {
 			return fmt.Sprintf("%s@unix(%s)/%s?timeout=5s&readTimeout=10s&writeTimeout=10s&interpolateParams=true",

@@ -48,9 +48,9 @@ func (j *Journal) retry(ctx context.Context, attempt func(context.Context) error
 	}
 }
 
-// transact calls work in a transaction, until it succeeds. It may be repeated after any error: until the commit, nothing
-// is written. After a commit without an answer, the next attempt finds out whether it was written; it has the lock, so
-// the commit is over. Each attempt calls work anew.
+// transact calls work in a transaction, until it succeeds. It may be repeated after any error: until the commit,
+// nothing is written. After a commit without an answer, the next attempt finds out whether it was written; it has the
+// lock, so the commit is over. Each attempt calls work anew.
 func (j *Journal) transact(ctx context.Context, work func(context.Context, *transaction) error) error {
 	var unanswered plan.Position // of the last commit, if it got no answer
 	err := j.retry(ctx, func(ctx context.Context) error { return j.attempt(ctx, &unanswered, work) })
