@@ -61,8 +61,21 @@ func (m Money) amount() string {
 
 // MarshalJSON writes the amount as text with all of its decimal places: {"amount":"12.50","currency":"USD"}.
 func (m Money) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Amount   string `json:"amount"`
-		Currency string `json:"currency"`
-	}{m.amount(), m.Currency})
+	b := text.AppendJSON([]byte(`{"amount":`), m.amount())
+	return append(text.AppendJSON(append(b, `,"currency":`...), m.Currency), '}'), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. It rejects an amount of more than 64 characters: one with a large
+// exponent would exhaust memory when it is written out.
+func (m *Money) UnmarshalJSON(data []byte) error {
+	type plain Money
+	var p plain
+	if err := json.Unmarshal(data, &p); err != nil {
+		return err
+	}
+	if err := number.CheckDecimal(p.Amount); err != nil {
+		return err
+	}
+	*m = Money(p)
+	return nil
 }

@@ -45,4 +45,10 @@ func TestMoneyKeepsItsDecimalPlacesInJSON(t *testing.T) {
 		require.NoError(t, json.Unmarshal(data, &again))
 		require.Equal(t, text, again.String())
 	}
+	data, err := json.Marshal(commerce.Money{Currency: "<&>\u202e"})
+	require.NoError(t, err)
+	require.JSONEq(t, `{"amount":"0","currency":"<&>\u202e"}`, string(data))
+	for _, amount := range []string{`"1e999999999"`, `1e-999999999`, `"` + strings.Repeat("9", 65) + `"`} {
+		require.Error(t, json.Unmarshal([]byte(`{"amount":`+amount+`,"currency":"EUR"}`), new(commerce.Money)), amount)
+	}
 }

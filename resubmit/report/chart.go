@@ -169,6 +169,16 @@ func (c *Chart) missing(t *Timeline) string {
 	if t.Undated > 0 {
 		parts = append(parts, fmt.Sprintf("%s without a usable time %s not drawn.", text.Orders(t.Undated), are(t.Undated)))
 	}
+	hidden := 0
+	for i := range c.doc.Windows {
+		if c.hidden(&c.doc.Windows[i]) {
+			hidden++
+		}
+	}
+	if hidden > 0 {
+		parts = append(parts, fmt.Sprintf("%s without orders %s not drawn.", count(hidden, "maintenance window"),
+			are(hidden)))
+	}
 	return strings.Join(parts, " ")
 }
 

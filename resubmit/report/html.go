@@ -237,7 +237,7 @@ func (d *Document) funcs() template.FuncMap {
 		"customers": customersText,
 		"vendors":   vendorsText,
 		"causes":    causesText,
-		"unmatched": func(w Window) bool { return w.Inside == 0 && w.Attributed == 0 && w.Observed == nil },
+		"unmatched": func(w Window) bool { return w.unmatched() },
 		"at":        d.atText,
 		"result":    resultText,
 		"key":       func(class any) string { return keyOf(fmt.Sprint(class)) },

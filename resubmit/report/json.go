@@ -60,21 +60,37 @@ func (d *Document) writeJSON(w io.Writer) error {
 	return err
 }
 
-// Read reads a document that [Document.WriteJSON] wrote. It rejects other files and later versions.
+// Read reads a document that [Document.WriteJSON] wrote. It rejects other files, later versions, and a document that
+// was edited so that it cannot be shown.
 func Read(r io.Reader) (*Document, error) {
 	d := new(Document)
 	err := json.NewDecoder(r).Decode(d)
-	switch {
-	case err != nil:
-	case d.Kind != kind:
-		err = fmt.Errorf("this is not a report: it has no \"kind\":%q", kind)
-	case d.Version != version:
-		err = fmt.Errorf("the report has version %d, this library reads version %d; make it again", d.Version, version)
-	default:
+	if err == nil {
+		err = d.check()
+	}
+	if err == nil {
 		d.location, err = time.LoadLocation(d.Zone)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("report: read: %w", err)
 	}
 	return d, nil
+}
+
+func (d *Document) check() error {
+	switch {
+	case d.Kind != kind:
+		return fmt.Errorf("this is not a report: it has no \"kind\":%q", kind)
+	case d.Version != version:
+		return fmt.Errorf("the report has version %d, this library reads version %d; make it again", d.Version, version)
+	}
+	for i := range d.Windows {
+		if w := &d.Windows[i]; w.Announced == nil && w.Observed == nil {
+			return fmt.Errorf("windows[%d]: it is neither announced nor observed; make the report again", i)
+		}
+	}
+	if err := d.Timeline.check(); err != nil {
+		return fmt.Errorf("timeline: %w; make the report again", err)
+	}
+	return nil
 }

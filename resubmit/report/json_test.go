@@ -40,12 +40,19 @@ func TestReadWhatWasWritten(t *testing.T) {
 
 func TestReadRejectsOtherFiles(t *testing.T) {
 	t.Parallel()
+	const head = `{"kind":"cloudblue-resubmit-report","version":1,`
 	for data, want := range map[string]string{
 		"":                 "EOF",
 		"{}":               `it has no "kind":"cloudblue-resubmit-report"`,
 		`{"kind":"other"}`: `it has no "kind":"cloudblue-resubmit-report"`,
-		`{"kind":"cloudblue-resubmit-report","version":2}`:                        "the report has version 2, this library reads version 1",
-		`{"kind":"cloudblue-resubmit-report","version":1,"zone":"Nowhere/Atall"}`: "Nowhere/Atall",
+		`{"kind":"cloudblue-resubmit-report","version":2}`: "the report has version 2, this library reads version 1",
+		head + `"zone":"Nowhere/Atall"}`:                   "Nowhere/Atall",
+		head + `"windows":[{"id":"a"}]}`:                   "windows[0]: it is neither announced nor observed",
+		head + `"timeline":{"from":"2026-11-21T00:00:00Z","to":"2026-11-21T01:00:00Z"}}`: "timeline: it does not have " +
+			"between 1 and 60 bins; make the report again",
+		head + `"timeline":{"from":"2026-11-21T00:00:00Z","to":"2026-11-23T00:00:00Z","binMinutes":1}}`: "between 1 and 60",
+		head + `"timeline":{"from":"2026-11-21T00:00:00Z","to":"2026-11-21T01:00:00Z","binMinutes":1,"bins":[` +
+			`{"start":"2026-11-21T01:00:00Z","transient":1}]}}`: "the bin of 2026-11-21T01:00:00Z is negative or outside",
 	} {
 		_, err := report.Read(strings.NewReader(data))
 		require.ErrorContains(t, err, "report: read: ", data)
@@ -88,4 +95,28 @@ func TestWriteReportsErrors(t *testing.T) {
 		require.ErrorIs(t, d.WriteHTML(&fullDisk{min(room, 40_000)}), errDiskFull)
 		require.ErrorIs(t, d.WriteCSV(&fullDisk{min(room, 30_000)}), errDiskFull)
 	}
+}
+
+func FuzzRead(f *testing.F) {
+	for _, d := range []*report.Document{sample(f, false), hostileDocument(f, "<b>")} {
+		var b bytes.Buffer
+		d.Items, d.People = d.Items[:1], d.People[:1]
+		require.NoError(f, d.WriteJSON(&b))
+		f.Add(b.Bytes())
+	}
+	f.Add([]byte(`{"kind":"cloudblue-resubmit-report","version":1}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, err := report.Read(bytes.NewReader(data))
+		if err != nil {
+			require.NotContains(t, err.Error(), "\n")
+			return
+		}
+		_ = d.Text()
+		_ = d.Chart().Line(80, true)
+		require.NoError(t, d.WriteHTML(io.Discard))
+		if err := d.WriteCSV(io.Discard); err != nil {
+			require.ErrorIs(t, err, report.ErrNoItems)
+		}
+		_ = d.WriteJSON(io.Discard) // fails for years beyond 9999
+	})
 }

@@ -304,6 +304,9 @@ func (c *Chart) bands(link func(id string) string) (bands []svgBand) {
 	taken := map[string]float64{} // where the last label of a lane ends
 	for i := range c.doc.Windows {
 		w := &c.doc.Windows[i]
+		if c.hidden(w) {
+			continue
+		}
 		for _, one := range []struct {
 			class string
 			span  *maintenance.Span
@@ -326,6 +329,11 @@ func (c *Chart) bands(link func(id string) string) (bands []svgBand) {
 	}
 	return bands
 }
+
+// maxWindows is from how many windows on those without orders are not drawn.
+const maxWindows = 20
+
+func (c *Chart) hidden(w *Window) bool { return len(c.doc.Windows) > maxWindows && w.unmatched() }
 
 // windowLabel returns the times of a window without the date.
 func (c *Chart) windowLabel(s *maintenance.Span) string {

@@ -11,7 +11,7 @@ import (
 // How many blocking orders and groups Text names.
 const (
 	maxTextBlockers = 10
-	maxTextGroups   = 5
+	maxTextGroups   = 5 // and windows
 )
 
 // Text returns the document in a few lines for people, without the single orders and without the chart, see
@@ -40,11 +40,7 @@ func (d *Document) Text() string {
 	if rest := len(d.FailedAgain) - maxTextGroups; rest > 0 {
 		line("  and for %s more", count(rest, "other reason"))
 	}
-	for _, w := range d.Windows {
-		if w.Inside == 0 && w.Attributed == 0 && w.Observed == nil {
-			line("warning: no order fits the window %s. Are its times and its time zone right?", d.windowText(&w))
-		}
-	}
+	d.textWindows(line)
 	if d.Waiting.Orders > 0 && d.State != StatePlanned {
 		line("waiting: %s", d.Waiting)
 	}
@@ -54,6 +50,22 @@ func (d *Document) Text() string {
 		}
 	}
 	return b.String()
+}
+
+// textWindows warns about windows that match no order.
+func (d *Document) textWindows(line func(string, ...any)) {
+	n := 0
+	for i := range d.Windows {
+		if !d.Windows[i].unmatched() {
+			continue
+		}
+		if n++; n <= maxTextGroups {
+			line("warning: no order fits the window %s. Are its times and its time zone right?", d.windowText(&d.Windows[i]))
+		}
+	}
+	if n > maxTextGroups {
+		line("warning: no order fits %s more", count(n-maxTextGroups, "window"))
+	}
 }
 
 // textRun writes what concerns the whole run.

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"sort"
 	"time"
@@ -154,6 +156,24 @@ func (t *Timeline) set(from, to time.Time, zone *time.Location) {
 		}
 	}
 	t.From = t.To.Add(-maxBins * t.bin())
+}
+
+// check returns an error for a timeline that cannot be drawn.
+func (t *Timeline) check() error {
+	if t.From.IsZero() {
+		return nil
+	}
+	if length := t.To.Sub(t.From); t.BinMinutes < 1 || t.BinMinutes > binMinutes[len(binMinutes)-1] ||
+		length < t.bin() || length > maxBins*t.bin() {
+		return errors.New("it does not have between 1 and 60 bins")
+	}
+	for _, b := range t.Bins {
+		least := min(b.Transient, b.Unclassified, b.Permanent, b.AlreadyProvisioned)
+		if least < 0 || b.Start.Before(t.From) || !b.Start.Before(t.To) {
+			return fmt.Errorf("the bin of %s is negative or outside", b.Start.Format(time.RFC3339))
+		}
+	}
+	return nil
 }
 
 // bin returns the length of a bin.

@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"slices"
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
@@ -24,13 +23,14 @@ func (b *builder) windows() error {
 	if first.IsZero() {
 		first = last
 	}
-	unmatched := b.use.Unmatched(&h)
+	unmatched := make(map[string]bool)
+	for _, w := range b.use.Unmatched(&h) {
+		unmatched[w.ID] = true
+	}
 	for w := range calendar.OverlappingSeq(first, last.Add(1)) {
-		wanted := func(u maintenance.Window) bool { return u.ID == w.ID }
 		out := b.window(w)
 		out.Inside, out.Attributed = b.times.orders.inside(out.span()), b.attributed[w.ID]
-		if out.Inside > 0 || out.Attributed > 0 || out.Observed != nil || w.Span().Contains(last) ||
-			slices.ContainsFunc(unmatched, wanted) {
+		if out.Inside > 0 || out.Attributed > 0 || out.Observed != nil || w.Span().Contains(last) || unmatched[w.ID] {
 			d.Windows = append(d.Windows, out)
 		}
 	}
@@ -64,6 +64,9 @@ func (b *builder) window(w maintenance.Window) Window {
 	out.Observed = &span
 	return out
 }
+
+// unmatched reports whether the window should match an order and does not, so that its times may be wrong.
+func (w *Window) unmatched() bool { return w.Inside == 0 && w.Attributed == 0 && w.Observed == nil }
 
 // span returns when the window was in effect. Its end is zero if it is not over.
 func (w *Window) span() maintenance.Span {
