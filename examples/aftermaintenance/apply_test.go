@@ -57,7 +57,7 @@ func TestApplyIsDoneWhenNothingIsLeft(t *testing.T) {
 		}
 	}
 	stdout, _ := done(t, env, with(flags, "apply", "-yes", "-detailed-exitcode")...)
-	require.NotContains(t, stdout, "Left for a person")
+	require.NotContains(t, stdout, "Left:")
 	require.Contains(t, stdout, "The order is verified in Commerce and Connect")
 }
 
@@ -73,7 +73,7 @@ func TestApplyReportsOrdersThatFailedAgain(t *testing.T) {
 			require.Equal(t, 1, decode(t, stdout).Outcomes.FailedAgain)
 		} else {
 			require.Contains(t, stdout, "failedAgain, 1: ")
-			require.Contains(t, stdout, "1 not completed")
+			require.Contains(t, stdout, "  1 order failed again: look at the reasons")
 		}
 		require.Contains(t, stderr, "show "+number+"\n")
 		require.Len(t, w.Commerce.Pushes(), 1)
@@ -91,7 +91,7 @@ func TestApplyStoppedByTheCanary(t *testing.T) {
 	status, stdout, stderr := do(t, env, with(flags, "apply", "-yes", "-detailed-exitcode")...)
 	require.Equal(t, exitStopped, status, stdout)
 	require.Contains(t, errorLine(t, stderr), "4 orders were not started, because the canary of")
-	require.Contains(t, stdout, "    2 not completed: listed above", "the other four are not left for a person")
+	require.Contains(t, stdout, "  2 orders failed again: look at the reasons", "the other four are not left for a person")
 	require.Len(t, w.Commerce.Pushes(), 2)
 }
 

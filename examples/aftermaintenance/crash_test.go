@@ -106,6 +106,9 @@ func newOutage(t *testing.T, n int) *outage {
 	return h
 }
 
+// flags are args for people.
+func (h *outage) flags() []string { return h.args[: len(h.args)-1 : len(h.args)-1] }
+
 // in returns the numbers of the orders in a status.
 func (h *outage) in(s commerce.Status) map[string]bool {
 	numbers := make(map[string]bool)
@@ -144,12 +147,20 @@ type killTime struct {
 // maxIdle is how long the program may run without a push before it is killed.
 const maxIdle = 3 * time.Second
 
+// command returns the program as a command.
+func (h *outage) command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], append(h.args[:len(h.args):len(h.args)], args...)...)
+	cmd.Env = h.env
+	return cmd
+}
+
 // start runs the program to its end, or kills it at the given time.
 func (h *outage) start(t *testing.T, kill *killTime, args ...string) *process {
 	t.Helper()
 	l := new(process)
-	cmd := exec.CommandContext(t.Context(), os.Args[0], append(h.args[:len(h.args):len(h.args)], args...)...)
-	cmd.Env, cmd.Stdout, cmd.Stderr = h.env, &l.stdout, &l.stderr
+	cmd := h.command(t, args...)
+	cmd.Stdout, cmd.Stderr = &l.stdout, &l.stderr
 	before := len(h.Commerce.Pushes())
 	require.NoError(t, cmd.Start())
 	ended := make(chan error, 1)

@@ -67,8 +67,8 @@ func TestDemoShowsWhatIsLeft(t *testing.T) {
 	for flag, want := range map[string]int{"-json=false": exitDone, "-detailed-exitcode": exitLeft} {
 		status, stdout, stderr := do(t, nil, "-orders", "60", flag)
 		require.Equal(t, want, status, stderr)
-		require.Contains(t, stdout, "Left for a person:\n")
-		require.Contains(t, stdout, "to complete by hand in Commerce: their service exists")
+		require.Contains(t, stdout, "Left:\n")
+		require.Contains(t, stdout, "to be completed by hand in Commerce: the service exists")
 		require.Regexp(t, `(?m)^Report: .*report\.html$`, stdout)
 		require.Regexp(t, `Next: aftermaintenance -help .*\n$`, stderr)
 	}

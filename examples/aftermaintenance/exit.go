@@ -106,6 +106,9 @@ func is[E error](err error) bool {
 
 // finish prints what ended the program and the next command, and returns the exit status.
 func (p *program) finish(ctx context.Context, err error) int {
+	if errors.Is(err, syscall.EPIPE) {
+		err = nil // a reader such as head has enough
+	}
 	status := statusOf(ctx, err)
 	p.stderr.clear()
 	switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
@@ -41,9 +42,8 @@ func (p *program) list(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.next = p.command("plan")
-	if d.All.Orders == 0 {
-		p.next = ""
+	if d.All.Orders > 0 {
+		p.next = p.command(append([]string{"plan"}, p.selectionWords()...)...)
 	}
 	return s.showList(d)
 }
@@ -71,11 +71,25 @@ func (s *site) snapshot(ctx context.Context) (*plan.Plan, error) {
 	return s.dir.Overview()
 }
 
-// selects reports whether flags select orders.
-func (p *program) selects() bool {
+// selectionWords are the flags that select orders, for the next command.
+func (p *program) selectionWords() (words []string) {
 	o := &p.options
-	return o.where != "" || o.from != "" || o.to != "" || o.window != "" || o.caused || len(o.orders) > 0 || o.ids != ""
+	for _, f := range []struct{ flag, value string }{
+		{"-where", o.where}, {"-from", o.from}, {"-to", o.to}, {"-window", o.window}, {"-ids", o.ids},
+		{"-order", strings.Join(o.orders, ",")},
+	} {
+		if f.value != "" {
+			words = append(words, f.flag, shellWord(f.value))
+		}
+	}
+	if o.caused {
+		words = append(words, "-caused")
+	}
+	return words
 }
+
+// selects reports whether flags select orders.
+func (p *program) selects() bool { return len(p.selectionWords()) > 0 }
 
 // showList shows the groups, or the orders of one, in the form of -o.
 func (s *site) showList(d *report.Document) error {

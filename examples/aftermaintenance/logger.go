@@ -2,11 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 
-	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 )
 
 // logger returns the logger of the library, to standard error: lines for people on a terminal, and for machines
@@ -20,14 +19,14 @@ func (p *program) logger() *slog.Logger {
 		level = slog.LevelError
 	}
 	if p.stderr.terminal {
-		return slog.New(&peopleHandler{to: p.stderr, level: level})
+		return slog.New(&peopleHandler{to: p.notesAlways(), level: level})
 	}
 	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
 }
 
 // peopleHandler writes records as "aftermaintenance: warning: a message (key value, key value)".
 type peopleHandler struct {
-	to    *screen
+	to    page.Page
 	level slog.Level
 	attrs []slog.Attr
 }
@@ -57,8 +56,8 @@ func (h *peopleHandler) Handle(_ context.Context, r slog.Record) error {
 	if len(parts) > 0 {
 		line += " (" + strings.Join(parts, ", ") + ")"
 	}
-	_, err := fmt.Fprintln(h.to, text.OneLine(line))
-	return err
+	h.to.Paragraph("", line)
+	return nil
 }
 
 // WithAttrs returns a handler that adds attributes to each record.

@@ -80,8 +80,7 @@ func (s *site) question(n sending) string {
 			span(time.Duration(float64(n.Orders)*callsPerOrder/rate*float64(time.Second))))
 	}
 	if n.others > 0 {
-		q += fmt.Sprintf(" %s of the plan as %s.", countOf(n.others, "other order", "other orders"),
-			countOf(n.others, "stays it is", "stay they are")[len(strconv.Itoa(n.others))+1:])
+		q += fmt.Sprintf(" %s.", countOf(n.others, "other order stays as it is", "other orders stay as they are"))
 	}
 	return q
 }
@@ -111,6 +110,7 @@ func (s *site) confirm(ctx context.Context, run *state.Run, p *plan.Plan) error 
 	answer, err := s.readLine(ctx)
 	if err != nil {
 		fmt.Fprintln(s.stderr)
+		s.next = s.command("apply", short(run.Digest))
 		return err
 	}
 	for _, a := range accepted {

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/resubmit/report"
 )
 
@@ -34,7 +37,7 @@ func (p *program) report(ctx context.Context, name string) error {
 	}
 	write, ok := map[string]func(*report.Document, io.Writer) error{
 		"html": (*report.Document).WriteHTML, "csv": (*report.Document).WriteCSV, "json": (*report.Document).WriteJSON,
-		"text": writeText, "": writeText,
+		"text": p.writeText, "": p.writeText,
 	}[kind]
 	if !ok {
 		return usagef("-format %q: give text, html, csv or json", kind)
@@ -43,7 +46,7 @@ func (p *program) report(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	d, err := s.documentOf(run)
+	d, err := s.dir.Document(run)
 	if err != nil {
 		return err
 	}
@@ -56,7 +59,17 @@ func (p *program) report(ctx context.Context, name string) error {
 	return nil
 }
 
-func writeText(d *report.Document, w io.Writer) error {
-	_, err := io.WriteString(plainWriter{w}, d.Text())
-	return err
+// writeText writes the text of a document, wrapped to the width of the terminal.
+func (p *program) writeText(d *report.Document, w io.Writer) error {
+	out := page.Page{Out: plainWriter{w}, Width: p.width()}
+	for line := range strings.Lines(d.Text()) {
+		rest := strings.TrimLeft(line, " ")
+		indent := line[:len(line)-len(rest)]
+		if utf8.RuneCountInString(line) <= out.Width || strings.HasPrefix(rest, programName+" ") {
+			fmt.Fprint(out.Out, line)
+			continue
+		}
+		out.Paragraph(indent, rest)
+	}
+	return nil
 }

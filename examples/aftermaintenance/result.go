@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -19,58 +18,54 @@ import (
 // showResult shows the result of a run that was applied, and returns the error for the exit status.
 func (s *site) showResult(ctx context.Context, run *state.Run, d *report.Document, err error) error {
 	out := s.out()
+	if interrupted(ctx, err) {
+		s.showFiles(out, run)
+		return s.showInterrupted(run, err)
+	}
+	if run.Report.Earlier == run.Report.Result.Total() && run.Report.Earlier > 0 {
+		fmt.Fprintln(out.Out, "Nothing was sent now: an earlier run of this plan has ended.")
+	}
 	color := green
 	if run.Result.Completed < run.Result.Total() || err != nil {
 		color = red
 	}
-	for _, line := range page.Wrap(resultSentence(s, run, d), out.Width) {
+	for _, line := range page.Wrap(d.Sentence(), out.Width) {
 		fmt.Fprintln(out.Out, s.paint(s.stdout, color, line))
 	}
 	s.showOpen(out, run.Report.Items)
-	s.showLeft(out, d)
-	if !run.Ended() || run.End == state.EndFinished {
-		s.showChart(out, d)
-	}
+	s.showSteps(out, d)
+	s.showChart(out, d)
 	s.showFiles(out, run)
+	if len(d.Next) > 0 {
+		s.next = d.Next[0].Command
+	}
 	unfinished := findUnfinished(run.Report)
 	switch {
-	case interrupted(ctx, err):
-		return s.showInterrupted(run, err)
 	case err != nil:
 		return s.endedEarly(run, unfinished, err)
 	case unfinished.stopped > 0:
-		s.next = s.command("show", short(run.Digest))
 		return stoppedError{fmt.Errorf("%s not started, because %s: find the cause, then make a new plan",
 			countOf(unfinished.stopped, "order was", "orders were"), strings.Join(unfinished.stops, ", "))}
 	case unfinished.total() > 0:
 		return s.notDone(unfinished)
+	case s.next == "":
+		s.next = s.command("report", short(run.Digest), "-format", "html")
 	}
-	s.nextAfterRun(run, d)
 	return nil
 }
 
-// resultSentence says what a run achieved.
-func resultSentence(s *site, run *state.Run, d *report.Document) string {
-	n := run.Report.Result
-	switch {
-	case run.Report.Earlier == n.Total() && n.Total() > 0:
-		return fmt.Sprintf("Nothing was sent now: an earlier run of this plan has ended. Its result: %s.", n)
-	case n.Completed < n.Total():
-		return fmt.Sprintf("%d of %s verified. Result: %s.", n.Completed, countOf(n.Total(), "order is", "orders are"), n)
+// showSteps says what is left, and for whom.
+func (s *site) showSteps(out page.Page, d *report.Document) {
+	if len(d.Next) == 0 {
+		return
 	}
-	where := "Commerce and Connect"
-	if d.CommerceOnly > 0 || !d.ConnectAsked {
-		where = "Commerce"
+	fmt.Fprintln(out.Out, "\nLeft:")
+	for _, step := range d.Next {
+		out.Paragraph("  ", step.Text)
 	}
-	line := fmt.Sprintf("All %s verified in %s", countOf(n.Total(), "order is", "orders are"), where)
-	if n.Total() == 1 {
-		line = "The order is verified in " + where
+	if d.Waiting.Orders > 0 {
+		out.Paragraph("", "Waiting: "+tally(d.Waiting)+".")
 	}
-	if seconds := d.Times.CloseToVerifiedSeconds; seconds > 0 {
-		line += fmt.Sprintf(", %s after the end of the maintenance (%s → %s)",
-			span(time.Duration(seconds*float64(time.Second))), s.clock(d.Times.WindowClosedAt), s.clock(d.Times.LastVerifiedAt))
-	}
-	return line + "."
 }
 
 // maxReasons is for how many reasons the orders that were not completed are listed.
@@ -115,37 +110,6 @@ func (s *site) showOpen(out page.Page, items []resubmit.Item) {
 	}
 }
 
-// showLeft says what needs a person.
-func (s *site) showLeft(out page.Page, d *report.Document) {
-	p := d.Planned
-	failed := d.Outcomes.FailedAgain + d.Outcomes.FalseSuccess + d.Outcomes.NotMoved
-	first := true
-	for _, c := range []struct {
-		n          int
-		what, next string
-	}{
-		{failed, "not completed", "listed above with the reasons"},
-		{p.Wait, "that cannot be resubmitted yet", "plan again later"},
-		{p.Hold, "to decide about", "if resubmitting helps, plan with -order NUMBER"},
-		{p.Complete, "to complete by hand in Commerce", "their service exists"},
-		{p.Manual, "to handle by hand", "the plan says why"},
-		{p.Mismatched, "to check, since Commerce listed them although they do not match the query", "the plan names them"},
-		{p.Quarantine, "that need a new order or support", "resubmitting does not help"},
-	} {
-		if c.n == 0 {
-			continue
-		}
-		if first {
-			fmt.Fprintln(out.Out, "\nLeft for a person:")
-			first = false
-		}
-		out.Paragraph("    ", fmt.Sprintf("%d %s: %s", c.n, c.what, c.next))
-	}
-	if d.Waiting.Orders > 0 {
-		out.Paragraph("", "Waiting: "+tally(d.Waiting)+".")
-	}
-}
-
 // showFiles says where the report is.
 func (s *site) showFiles(out page.Page, run *state.Run) {
 	if s.temporary {
@@ -157,34 +121,6 @@ func (s *site) showFiles(out page.Page, run *state.Run) {
 			return
 		}
 	}
-}
-
-// nextAfterRun says what to do after a run that has ended well.
-func (s *site) nextAfterRun(run *state.Run, d *report.Document) {
-	n := run.Counts
-	switch {
-	case run.Result.FailedAgain > 0:
-		s.next = s.command("show", firstWith(run.Report, protocol.FailedAgain))
-	case n.Wait > 0 && !run.Due.IsZero() && run.Due.After(time.Now()):
-		s.next = s.command("plan") + "   # after " + s.clock(run.Due)
-	case n.Wait > 0:
-		s.next = s.command("plan")
-	case s.left:
-		s.next = s.command("show", short(run.Digest))
-	default:
-		s.next = s.command("report", "-format", "html")
-	}
-	_ = d
-}
-
-// firstWith returns the number of the first order with an outcome.
-func firstWith(r *resubmit.Report, o protocol.Outcome) string {
-	for _, i := range r.Items {
-		if i.Outcome == o {
-			return i.Number
-		}
-	}
-	return ""
 }
 
 // showInterrupted says what is under way after a signal.

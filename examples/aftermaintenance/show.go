@@ -35,7 +35,7 @@ func (p *program) show(ctx context.Context, what string) error {
 	if err != nil {
 		return err
 	}
-	d, err := s.documentOf(run)
+	d, err := s.dir.Document(run)
 	if err != nil {
 		return err
 	}

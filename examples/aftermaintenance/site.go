@@ -253,7 +253,7 @@ func (s *site) stateConfig() (state.Config, error) {
 			Progress: s.planning.to(s.program),
 		},
 		Approvers: approvers, Retention: time.Duration(s.cfg.Retention), Program: programName, Command: s.command(),
-		Logger: s.logger(),
+		Logger: s.logger(), Location: s.location,
 	}
 	if s.cfg.Require {
 		c.Runner.Require = approvers

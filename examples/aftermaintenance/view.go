@@ -169,9 +169,16 @@ func rank(a rules.Action) int {
 
 // showItems prints single orders.
 func (s *site) showItems(out page.Page, items []report.Item) {
+	if out.Width < 110 {
+		t := page.Table{Head: []string{"ORDER", "CUSTOMER", "VENDOR", "MONEY", "CLASS", "ACTION", "REASON"}, Below: true}
+		for _, i := range items {
+			t.Add(i.Number, i.Customer, i.Vendor, i.Total, i.Class, i.Action, i.Reason)
+		}
+		out.Print(&t)
+		return
+	}
 	t := page.Table{Head: []string{"ORDER", "TYPE", "CUSTOMER", "VENDOR", "MONEY", "PLACED", "CLASS", "MAINTENANCE",
-		"ACTION",
-		"REASON"}, Below: out.Width < 160}
+		"ACTION", "REASON"}, Below: out.Width < 160}
 	for _, i := range items {
 		t.Add(i.Number, i.Type, i.Customer, i.Vendor, i.Total, s.clock(i.At()), i.Class, i.Cause, i.Action, i.Reason)
 	}

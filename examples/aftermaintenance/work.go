@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/report"
@@ -46,23 +47,13 @@ func (s *site) work(ctx context.Context, o state.OnceOptions) error {
 // documents returns the documents of the runs of a call, nil for those without a plan.
 func (s *site) documents(result *state.Result) (docs []*report.Document, err error) {
 	for _, run := range result.Runs {
-		d, err := s.documentOf(run)
+		d, err := s.dir.Document(run)
 		if err != nil {
 			return nil, err
 		}
 		docs = append(docs, d)
 	}
 	return docs, nil
-}
-
-// documentOf returns the document of a run.
-func (s *site) documentOf(run *state.Run) (*report.Document, error) {
-	p, err := s.dir.OpenPlan(run)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = p.Close() }() // only read
-	return report.New(report.Input{Plan: p, Report: run.Report, Location: s.location, Command: s.command()})
 }
 
 // conclude shows what a call did, and what to do now.
@@ -72,7 +63,7 @@ func (s *site) conclude(ctx context.Context, result *state.Result, docs []*repor
 	}
 	run, d := result.Runs[len(result.Runs)-1], docs[len(docs)-1]
 	if s.options.format != formatText && s.options.format != formatWide {
-		if written := s.writeDocument(d); written != nil {
+		if written := s.writeDocument(d); written != nil && !errors.Is(written, syscall.EPIPE) {
 			err = errors.Join(err, written)
 		}
 	}
