@@ -171,7 +171,7 @@ func (c *Chart) missing(t *Timeline) string {
 	}
 	hidden := 0
 	for i := range c.doc.Windows {
-		if c.hidden(&c.doc.Windows[i]) {
+		if c.doc.hidden(&c.doc.Windows[i]) {
 			hidden++
 		}
 	}

@@ -36,7 +36,7 @@ func (c *Chart) SVG(o ChartOptions) template.HTML {
 	if c.doc.Timeline.From.IsZero() {
 		return ""
 	}
-	return render("svg", c.view(o))
+	return render("svg", drawing{c}.view(o))
 }
 
 // Figure returns the chart as an HTML figure, with its description and the table of its bins.
@@ -56,6 +56,9 @@ func render(name string, data any) template.HTML {
 	}
 	return template.HTML(b.String()) //nolint:gosec // of html/template
 }
+
+// drawing draws a chart as SVG.
+type drawing struct{ *Chart }
 
 // svgView is what the template of the chart draws. All numbers are formatted.
 type svgView struct {
@@ -111,13 +114,13 @@ func num(v float64) string {
 }
 
 // x returns the place of a time, within the time axis.
-func (c *Chart) x(at time.Time) float64 {
+func (c drawing) x(at time.Time) float64 {
 	t := &c.doc.Timeline
 	share := at.Sub(t.From).Seconds() / t.To.Sub(t.From).Seconds()
 	return left + max(0, min(1, share))*(right-left)
 }
 
-func (c *Chart) view(o ChartOptions) *svgView {
+func (c drawing) view(o ChartOptions) *svgView {
 	v := &svgView{ID: o.ID, Role: "img", Title: c.Title(), Description: c.Description(), Height: 268}
 	if v.ID == "" {
 		v.ID = "chart"
@@ -148,7 +151,7 @@ func (c *Chart) view(o ChartOptions) *svgView {
 type scale struct{ max, step int }
 
 // scale returns the axis: from 0 to a step of 1, 2 or 5 times a power of ten above the largest bin, with 3 to 5 steps.
-func (c *Chart) scale() scale {
+func (c drawing) scale() scale {
 	largest := 1
 	for _, b := range c.doc.Timeline.Bins {
 		largest = max(largest, b.Total())
@@ -167,7 +170,7 @@ func (s scale) y(n int) float64 {
 }
 
 // bar returns a bin, with the most frequent class at the base line and gaps of one unit between the classes.
-func (c *Chart) bar(b Bin, top scale) svgBar {
+func (c drawing) bar(b Bin, top scale) svgBar {
 	t := &c.doc.Timeline
 	from, to := c.x(b.Start)+1, c.x(b.Start.Add(t.bin()))-1
 	bar := svgBar{Title: c.binTitle(b)}
@@ -204,7 +207,7 @@ func pattern(class failure.Class) string {
 }
 
 // binTitle describes a bin.
-func (c *Chart) binTitle(b Bin) string {
+func (c drawing) binTitle(b Bin) string {
 	var parts []string
 	for _, class := range classes() {
 		if n := *b.of(class); n > 0 {
@@ -214,7 +217,7 @@ func (c *Chart) binTitle(b Bin) string {
 	return fmt.Sprintf("%s: %s", c.doc.span(b.Start, b.Start.Add(c.doc.Timeline.bin())), strings.Join(parts, ", "))
 }
 
-func (c *Chart) legend(link func(failure.Class) string) (list []svgLegend) {
+func (c drawing) legend(link func(failure.Class) string) (list []svgLegend) {
 	x := float64(left)
 	for _, one := range c.doc.byClass() {
 		l := svgLegend{
@@ -240,7 +243,7 @@ const maxTicks = 8
 
 // ticks returns the labels of the time axis. The first one, each one of another day, and each one after the clock was
 // changed also has the date or the zone.
-func (c *Chart) ticks() (labels []svgLabel) {
+func (c drawing) ticks() (labels []svgLabel) {
 	t, zone := &c.doc.Timeline, c.doc.zone()
 	lastDay, lastZone := "", ""
 	for _, at := range tickTimes(t.From, t.To, zone) {
@@ -298,13 +301,13 @@ func nextTick(at time.Time, minutes int) time.Time {
 }
 
 // bands returns the windows that are at least partly within the time axis.
-func (c *Chart) bands(link func(id string) string) (bands []svgBand) {
+func (c drawing) bands(link func(id string) string) (bands []svgBand) {
 	t := &c.doc.Timeline
 	numbered := len(c.doc.Windows) > 3
 	taken := map[string]float64{} // where the last label of a lane ends
 	for i := range c.doc.Windows {
 		w := &c.doc.Windows[i]
-		if c.hidden(w) {
+		if c.doc.hidden(w) {
 			continue
 		}
 		for _, one := range []struct {
@@ -333,10 +336,10 @@ func (c *Chart) bands(link func(id string) string) (bands []svgBand) {
 // maxWindows is from how many windows on those without orders are not drawn.
 const maxWindows = 20
 
-func (c *Chart) hidden(w *Window) bool { return len(c.doc.Windows) > maxWindows && w.unmatched() }
+func (d *Document) hidden(w *Window) bool { return len(d.Windows) > maxWindows && w.unmatched() }
 
 // windowLabel returns the times of a window without the date.
-func (c *Chart) windowLabel(s *maintenance.Span) string {
+func (c drawing) windowLabel(s *maintenance.Span) string {
 	from := s.Start.In(c.doc.zone()).Format(clockForm)
 	if s.End.IsZero() {
 		return from + ", still down"
@@ -345,7 +348,7 @@ func (c *Chart) windowLabel(s *maintenance.Span) string {
 }
 
 // band returns a window without its label.
-func (c *Chart) band(class string, s *maintenance.Span, y float64) svgBand {
+func (c drawing) band(class string, s *maintenance.Span, y float64) svgBand {
 	t, from, to := &c.doc.Timeline, c.x(s.Start), float64(right)
 	b := svgBand{Class: class, Y: num(y), LabelY: num(y + 9)}
 	if !s.End.IsZero() {
@@ -362,7 +365,7 @@ func (c *Chart) band(class string, s *maintenance.Span, y float64) svgBand {
 }
 
 // place sets the label of a band: on the right of it if there is room, otherwise on the left, otherwise inside.
-func (c *Chart) place(b *svgBand, s *maintenance.Span, label string, taken map[string]float64) {
+func (c drawing) place(b *svgBand, s *maintenance.Span, label string, taken map[string]float64) {
 	from, to, width := c.x(s.Start), float64(right), float64(len([]rune(label)))*charWidth+4
 	if !s.End.IsZero() {
 		to = c.x(s.End)
@@ -382,7 +385,7 @@ func (c *Chart) place(b *svgBand, s *maintenance.Span, label string, taken map[s
 }
 
 // runsPanel returns the second panel: what was sent, verified, and failed again.
-func (c *Chart) runsPanel() *svgRuns {
+func (c drawing) runsPanel() *svgRuns {
 	d := c.doc
 	r := &svgRuns{AgainY: againLane, SentTop: sentLane, SentEnd: axisBottom}
 	all := max(1, d.Planned.Resubmit)
@@ -422,7 +425,7 @@ func (c *Chart) runsPanel() *svgRuns {
 }
 
 // endLabel says at the end of the line whether all is verified.
-func (c *Chart) endLabel(r *svgRuns, x, y float64) {
+func (c drawing) endLabel(r *svgRuns, x, y float64) {
 	d := c.doc
 	if r.Line == "" {
 		return
@@ -442,7 +445,7 @@ func (c *Chart) endLabel(r *svgRuns, x, y float64) {
 }
 
 // mark returns a triangle above the second panel.
-func (c *Chart) mark(m Mark) svgMark {
+func (c drawing) mark(m Mark) svgMark {
 	x := c.x(m.At)
 	if m.Stopped {
 		return svgMark{"stopped", fmt.Sprintf("M%s 278h8l-4 7z", num(x-4)), text.Sentence(m.Text)}
