@@ -22,8 +22,8 @@ type csvWriter struct {
 	err error
 }
 
-// csv begins a download.
-func (v *visit) csv(name string) *csvWriter {
+// newCSV begins a download.
+func newCSV(v *visit, name string) *csvWriter {
 	h := v.w.Header()
 	h.Set("Content-Type", "text/csv; charset=utf-8")
 	h.Set("Content-Disposition", `attachment; filename="`+name+`.csv"`)
@@ -87,7 +87,7 @@ func planCSV(v *visit) error {
 		return err
 	}
 	defer leave()
-	return v.listCSV("plan-"+runName(run), p)
+	return listCSV(v, "plan-"+runName(run), p)
 }
 
 // ordersCSV downloads the orders that were read last and that a filter selects.
@@ -100,10 +100,10 @@ func ordersCSV(v *visit) error {
 		return notFound("the failed orders were never read; read them on the page Overview")
 	}
 	defer leave()
-	return v.listCSV("failed-orders", p)
+	return listCSV(v, "failed-orders", p)
 }
 
-func (v *visit) listCSV(name string, p *shared) error {
+func listCSV(v *visit, name string, p *shared) error {
 	sel, err := v.selection(new(selectionForm))
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func (v *visit) listCSV(name string, p *shared) error {
 	if err != nil {
 		return err
 	}
-	c := v.csv(name)
+	c := newCSV(v, name)
 	c.row("number", "id", "customer", "customer id", "vendor", "channel", "type", "amount", "currency", "placed", "failed",
 		"class", "cause", "window", "decision", "rule", "why", "due", "reason")
 	for i, offset := range p.offsets {

@@ -32,7 +32,7 @@ type live struct {
 
 // events sends live updates of a run or of a task.
 func (t *streams) events(v *visit) error {
-	next, err := v.liveSource()
+	next, err := liveSource(v)
 	if err != nil {
 		return err
 	}
@@ -51,13 +51,14 @@ func (t *streams) events(v *visit) error {
 	defer t.n.Add(-1)
 	s := &stream{w: v.w, control: http.NewResponseController(v.w)}
 	if err := s.begin(); err != nil {
+		v.w.Header().Del("X-Accel-Buffering")
 		return &problem{status: http.StatusNotImplemented, text: "this server cannot send live updates; reload the page"}
 	}
-	return v.stream(s, now, ended, next)
+	return s.follow(v, now, ended, next)
 }
 
-// stream sends updates until the end, or until the browser is gone or the user may not see them any more.
-func (v *visit) stream(s *stream, now *live, ended bool, next func() (*live, bool, error)) error {
+// follow sends updates until the end, or until the browser is gone or the user may not see them any more.
+func (s *stream) follow(v *visit, now *live, ended bool, next func() (*live, bool, error)) error {
 	for n := 1; ; n++ {
 		now.End = ended
 		if err := s.send(now); err != nil || ended {
@@ -93,7 +94,10 @@ func (s *stream) begin() error {
 	h := s.w.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("X-Accel-Buffering", "no")
-	_ = s.control.SetReadDeadline(time.Time{}) // a host may have none
+	_ = s.control.SetReadDeadline(time.Time{}) // not all hosts can
+	if err := s.control.Flush(); err != nil {  // before anything is written
+		return err
+	}
 	return s.write("retry: 3000\n\n")
 }
 
@@ -122,9 +126,9 @@ func (s *stream) write(text string) error {
 }
 
 // liveSource returns a function that returns the current update, and whether it is the last one.
-func (v *visit) liveSource() (func() (*live, bool, error), error) {
+func liveSource(v *visit) (func() (*live, bool, error), error) {
 	if v.field("task") != "" {
-		return v.liveTask()
+		return liveTask(v)
 	}
 	run, err := v.run()
 	if err != nil {
@@ -137,7 +141,7 @@ func (v *visit) liveSource() (func() (*live, bool, error), error) {
 	return func() (*live, bool, error) { return v.site.liveRun(run.ID, after) }, nil
 }
 
-func (v *visit) liveTask() (func() (*live, bool, error), error) {
+func liveTask(v *visit) (func() (*live, bool, error), error) {
 	id, err := v.int("task", 0)
 	if err != nil {
 		return nil, err

@@ -162,7 +162,7 @@ func historyCSV(v *visit) error {
 	if err != nil {
 		return err
 	}
-	c := v.csv("runs")
+	c := newCSV(v, "runs")
 	c.row("run", "for", "planned", "planned by", "approved by", "started", "ended", "orders", "verified", "failed again",
 		"unknown", "result")
 	for i := range runs {

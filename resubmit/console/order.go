@@ -107,8 +107,8 @@ func (b *orderBody) collect(h *state.OrderHistory) {
 		if r.Entry != nil {
 			b.Entry, b.At = r.Entry, r.Run.PlannedAt
 			b.Events = append(b.Events, orderEvent{
-				At: r.Run.PlannedAt, What: "planned", Text: actionWords(r.Entry.Decision.Action) + ": " + shown(r.Entry.Decision.Why),
-				Who: shown(r.Run.PlannedBy), Run: &r.Run,
+				At: r.Run.PlannedAt, What: "planned", Who: shown(r.Run.PlannedBy), Run: &r.Run,
+				Text: actionWords(r.Entry.Decision.Action) + ": " + shown(r.Entry.Decision.Why),
 			})
 		}
 		for _, e := range r.Events {
@@ -144,8 +144,8 @@ func nextFor(h *state.OrderHistory, e *plan.Entry) string {
 	case o.Phase == protocol.Pushed:
 		return "It was sent, and is not verified yet. The run verifies it."
 	case o.InFlight():
-		return "It may have been sent, and nobody knows yet what became of it. A run that is continued looks. If no run can " +
-			"find out, settle it by hand."
+		return "It may have been sent, and nobody knows yet what became of it. A run that is continued looks. If no run " +
+			"can find out, settle it by hand."
 	case o.Phase == protocol.Open:
 		return "Nothing was sent that took effect. A plan can send it."
 	}

@@ -46,7 +46,7 @@ func TestEachActionNeedsItsRole(t *testing.T) {
 		s.see("read")
 		s.plan()
 		for _, has := range console.Roles() {
-			s.roles = []console.Role{console.View, has}
+			s.setRoles(console.View, has)
 			for _, page := range pages {
 				status, body := s.get(page)
 				require.NotEqual(t, http.StatusForbidden, status, "%s sees %s: %s", has, page, body)
@@ -61,7 +61,7 @@ func TestEachActionNeedsItsRole(t *testing.T) {
 				}
 			}
 		}
-		s.roles = nil
+		s.setRoles()
 		for _, page := range append(pages, "events") {
 			status, _ := s.get(page)
 			require.Equal(t, http.StatusForbidden, status, page)
@@ -76,7 +76,7 @@ func TestControlsThatAreDeniedSayWhy(t *testing.T) {
 		s := newSite(t, 10)
 		s.see("read")
 		run := s.plan()
-		s.roles = []console.Role{console.View}
+		s.setRoles(console.View)
 		for _, page := range []string{"", "plan", "approve", "run"} {
 			body := s.page(page)
 			require.Regexp(t, `<button[^>]* disabled`, body, page)

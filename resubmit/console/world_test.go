@@ -140,7 +140,16 @@ type site struct {
 	shop    *shop
 	dir     *state.Dir
 	console *console.Console
-	roles   []console.Role // of the user
+
+	mu    sync.Mutex
+	roles []console.Role // of the user
+}
+
+// setRoles changes what the user may do.
+func (s *site) setRoles(roles ...console.Role) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.roles = roles
 }
 
 // open opens a state directory for the shop.
@@ -197,6 +206,8 @@ func (s *site) mount(change ...func(*console.Config)) {
 }
 
 func (s *site) authorize(_ *http.Request, a console.Action) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !slices.Contains(s.roles, a.Role) {
 		return "", errors.New("the role " + string(a.Role) + " is missing")
 	}
