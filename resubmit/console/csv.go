@@ -108,7 +108,7 @@ func listCSV(v *visit, name string, p *shared) error {
 	if err != nil {
 		return err
 	}
-	found, err := v.search(v.r.Context(), p, sel)
+	found, err := v.search(p, sel)
 	if err != nil {
 		return err
 	}

@@ -74,10 +74,7 @@ type indexer struct {
 
 // open opens and checks a plan file, and reads it once.
 func open(path string) (*opened, error) {
-	x := &indexer{
-		o:    &opened{tallies: make(map[rules.Action]*tally)},
-		seed: maphash.MakeSeed(), numbers: make(map[kindKey]uint32), templates: make(map[string]struct{}),
-	}
+	x := newIndexer()
 	p, err := plan.OpenEach(path, x.add)
 	if err != nil {
 		return nil, err
@@ -87,6 +84,13 @@ func open(path string) (*opened, error) {
 		t.finish()
 	}
 	return x.o, nil
+}
+
+func newIndexer() *indexer {
+	return &indexer{
+		o:    &opened{tallies: make(map[rules.Action]*tally)},
+		seed: maphash.MakeSeed(), numbers: make(map[kindKey]uint32), templates: make(map[string]struct{}),
+	}
 }
 
 func (x *indexer) add(e *plan.Entry, offset int64) {

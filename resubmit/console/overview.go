@@ -127,9 +127,22 @@ func (v *visit) overviewForm() *overviewForm {
 // readAgain lists the failed orders.
 func readAgain(v *visit) error {
 	k, err := v.site.tasks.start("Reading the failed orders", v.by(), func(ctx context.Context, _ *task) (string, error) {
-		return "./", v.site.dir.Read(ctx)
+		if err := v.site.dir.Read(ctx); err != nil {
+			return "", err
+		}
+		return "./", v.site.prepareOverview()
 	})
 	return v.started(k, err)
+}
+
+// prepareOverview makes what the page needs, which takes a while for many orders.
+func (s *site) prepareOverview() error {
+	p, leave, err := s.snapshot()
+	if p == nil {
+		return err
+	}
+	defer leave()
+	return s.fillOverview(new(overviewBody), p)
 }
 
 // makePlan makes a plan of the orders that were selected.

@@ -159,7 +159,7 @@ func (v *visit) fill(l *list, p *shared, sel selection) error {
 	if err != nil {
 		return err
 	}
-	found, err := v.search(v.r.Context(), p, sel)
+	found, err := v.search(p, sel)
 	if err != nil {
 		return err
 	}

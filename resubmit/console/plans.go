@@ -2,8 +2,8 @@ package console
 
 import (
 	"cmp"
-	"context"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 
@@ -30,6 +30,7 @@ type plans struct {
 type shared struct {
 	*opened
 	path string
+	file os.FileInfo // when it was opened
 	find singleflight.Group
 
 	mu      sync.Mutex
@@ -40,38 +41,40 @@ type shared struct {
 }
 
 // use returns the plan at a path, and a function to call when it is not used any more. digest, if not "", must be that
-// of the plan.
+// of the plan. A file that was replaced since is opened again.
 func (p *plans) use(path, digest string) (*shared, func(), error) {
-	if s := p.kept(path); s != nil {
-		return s, s.leave, nil
-	}
-	_, err, _ := p.opening.Do(path, func() (any, error) {
-		o, err := open(path)
-		if err == nil && digest != "" && o.Digest() != digest {
-			err = cmp.Or(o.Close(), fmt.Errorf("the plan was replaced: its digest is %s, and was %s", text.Short(o.Digest()),
-				text.Short(digest)))
-		}
+	for {
+		file, err := os.Stat(path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		p.keep(&shared{opened: o, path: path, found: make(map[selection]bitmap)})
-		return nil, nil
-	})
-	if err != nil {
-		return nil, nil, err
+		if s := p.kept(path, file); s != nil {
+			return s, s.leave, nil
+		}
+		_, err, _ = p.opening.Do(path, func() (any, error) {
+			o, err := open(path)
+			if err == nil && digest != "" && o.Digest() != digest {
+				err = cmp.Or(o.Close(), fmt.Errorf("the plan was replaced: its digest is %s, and was %s", text.Short(o.Digest()),
+					text.Short(digest)))
+			}
+			if err == nil {
+				p.keep(&shared{opened: o, path: path, file: file, found: make(map[selection]bitmap)})
+			}
+			return nil, err
+		})
+		if err != nil {
+			return nil, nil, err
+		}
 	}
-	s := p.kept(path)
-	if s == nil { // others were opened in between
-		return p.use(path, digest)
-	}
-	return s, s.leave, nil
 }
 
 // kept returns a plan that is open, and counts the user.
-func (p *plans) kept(path string) *shared {
+func (p *plans) kept(path string, file os.FileInfo) *shared {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i := slices.IndexFunc(p.open, func(s *shared) bool { return s.path == path })
+	i := slices.IndexFunc(p.open, func(s *shared) bool {
+		return s.path == path && os.SameFile(s.file, file) && s.file.ModTime().Equal(file.ModTime())
+	})
 	if i < 0 {
 		return nil
 	}
@@ -122,7 +125,7 @@ func (s *shared) leave() {
 }
 
 // search returns the orders of a selection. A plan does not change, so the last results are kept.
-func (s *shared) search(ctx context.Context, sel selection) (bitmap, error) {
+func (s *shared) search(sel selection) (bitmap, error) {
 	s.mu.Lock()
 	found, ok := s.found[sel]
 	s.mu.Unlock()
@@ -130,7 +133,7 @@ func (s *shared) search(ctx context.Context, sel selection) (bitmap, error) {
 		return found, nil
 	}
 	result, err, _ := s.find.Do(fmt.Sprintf("%q", sel), func() (any, error) {
-		found, err := s.opened.find(context.WithoutCancel(ctx), sel)
+		found, err := s.opened.find(sel)
 		if err != nil {
 			return nil, err
 		}

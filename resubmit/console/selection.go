@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"math/bits"
 	"slices"
 	"strings"
@@ -73,7 +72,7 @@ func (s *selection) compile() (match func(*planned) bool, byKind bool, err error
 }
 
 // find returns the orders of a selection.
-func (o *opened) find(ctx context.Context, s selection) (bitmap, error) {
+func (o *opened) find(s selection) (bitmap, error) {
 	match, byKind, err := s.compile()
 	if err != nil {
 		return nil, err
@@ -93,9 +92,6 @@ func (o *opened) find(ctx context.Context, s selection) (bitmap, error) {
 			continue
 		}
 		if !decided[k] {
-			if i%1024 == 0 && ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
 			e, err := o.EntryAt(o.offsets[i])
 			if err != nil {
 				return nil, err

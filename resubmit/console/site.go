@@ -3,7 +3,6 @@ package console
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -193,14 +192,14 @@ func (s *site) approver(run *state.Run) string {
 }
 
 // search returns the orders of a selection. A user may have one search at a time that reads a whole plan.
-func (v *visit) search(ctx context.Context, p *shared, sel selection) (bitmap, error) {
+func (v *visit) search(p *shared, sel selection) (bitmap, error) {
 	if sel.query != "" {
 		if !v.site.beginScan(v.user) {
 			return nil, errScanning
 		}
 		defer v.site.endScan(v.user)
 	}
-	return p.search(ctx, sel)
+	return p.search(sel)
 }
 
 func (s *site) beginScan(user string) bool {

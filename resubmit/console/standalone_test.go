@@ -29,7 +29,7 @@ func (l listener) Addr() net.Addr { return l.addr }
 
 func at(ip string) net.Listener { return listener{addr: &net.TCPAddr{IP: net.ParseIP(ip), Port: 4711}} }
 
-func openDir(t *testing.T) *state.Dir {
+func openDir(t testing.TB) *state.Dir {
 	t.Helper()
 	d, err := state.Open(t.Context(), filepath.Join(t.TempDir(), "state"), state.Config{
 		Systems: resubmit.Systems{Name: "commerce.example.net", Capabilities: commerce.Capabilities{Transitions: true}},
