@@ -46,7 +46,8 @@ func (p *program) verifyAudit(ctx context.Context) error {
 		fmt.Fprintln(out.Out, "There is no audit log yet.")
 		return nil
 	}
-	fmt.Fprintf(out.Out, "The audit logs are complete. The newest ends with\n    %s\n", head)
+	fmt.Fprintln(out.Out, "The audit logs are complete. The newest ends with")
+	out.Paragraph("    ", head.String())
 	out.Paragraph("", "Keep this where nobody who can write to the directory can change it: it shows whether lines were "+
 		"edited or cut off later.")
 	return nil

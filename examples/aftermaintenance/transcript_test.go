@@ -59,7 +59,7 @@ func TestTranscript(t *testing.T) {
 			t.Parallel()
 			const orders = 20
 			h := newOutage(t, orders)
-			configure(t, filepath.Join(h.dir, "state"), `{"policy": {"settleDelay": "6s"}, "run": {"verifyAfter": "20ms",
+			configure(t, filepath.Join(h.dir, "state"), `{"policy": {"settleDelay": "6s"}, "run": {"rate": 50, "verifyAfter": "20ms",
 				"concurrency": 4}}`) // a claim may be a quarter of it old, on a busy machine
 			h.plan(t) // so that no order waits any more
 			var all strings.Builder
