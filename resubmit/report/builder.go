@@ -87,8 +87,11 @@ func (b *builder) result(e *plan.Entry) *resubmit.Item {
 // add counts an order.
 func (b *builder) add(e *plan.Entry) {
 	i, d := itemOf(e, b.result(e)), b.doc
-	if i.Outcome == protocol.NotStarted && d.Error == "" && stopped(d.Canary) {
+	switch {
+	case i.Outcome == protocol.NotStarted && d.Error == "" && stopped(d.Canary):
 		i.Actor = ActorPlan // the same plan would stop again
+	case d.State == StateRunning && (i.Outcome == protocol.Progressing || i.Outcome == protocol.Unknown):
+		i.Actor = ActorRun // it is in flight
 	}
 	b.use.Add(e)
 	if e.Attribution.WindowID != "" {

@@ -71,7 +71,7 @@ func TestNewRejects(t *testing.T) {
 func TestNewStates(t *testing.T) {
 	t.Parallel()
 	p := planOf(t, plan.Header{}, toResubmit(3)...)
-	running := reportOf(p, protocol.Completed)
+	running := reportOf(p, protocol.Completed, protocol.Progressing)
 	running.FinishedAt = time.Time{}
 	stopped := reportOf(p, protocol.Completed, protocol.NotStarted, protocol.NotStarted)
 	stopped.Err = "the run was cancelled"
@@ -83,7 +83,7 @@ func TestNewStates(t *testing.T) {
 	}{
 		report.StatePlanned: {nil, 3, "3 of 3 orders are to be resubmitted. Nothing was sent yet.",
 			map[report.Actor]int{report.ActorRun: 3}},
-		report.StateRunning: {running, 2, "1 of 3 orders verified so far, 2 not done yet.",
+		report.StateRunning: {running, 1, "1 of 3 orders verified so far, 1 in flight, 1 not done yet.",
 			map[report.Actor]int{report.ActorRun: 2}},
 		report.StateStopped: {stopped, 0, "Stopped early: the run was cancelled. 1 of 3 orders verified. 2 not started.",
 			map[report.Actor]int{report.ActorRun: 2}},
@@ -97,6 +97,19 @@ func TestNewStates(t *testing.T) {
 		require.Equal(t, tt.actors, d.ByActor, want)
 		require.Equal(t, want == report.StateFinished, d.OK())
 	}
+}
+
+func TestNextOfARunThatIsGoingOn(t *testing.T) {
+	t.Parallel()
+	p := planOf(t, plan.Header{}, toResubmit(4)...)
+	r := reportOf(p, protocol.Completed, protocol.Progressing, protocol.Unknown)
+	r.FinishedAt = time.Time{}
+	d := documentOf(t, report.Input{Plan: p, Report: r, Command: "tool"})
+	require.Equal(t, []report.Step{{
+		Actor: report.ActorRun, Orders: 3, Text: "3 orders not done yet: the run is working, or was interrupted",
+		Command: "tool status",
+	}}, d.Next)
+	require.Equal(t, map[report.Actor]int{report.ActorRun: 3}, d.ByActor)
 }
 
 func TestNewCountsWhoWaits(t *testing.T) {

@@ -48,14 +48,15 @@ func showArgs(number string) []string {
 
 // next returns what to do now.
 func (s *steps) next() []Step {
-	d, c, p := s.doc, &s.doc.Outcomes, &s.doc.Planned
+	d, c, p := s.doc, s.doc.Outcomes, &s.doc.Planned
 	digest := strings.TrimPrefix(d.Digests.Plan, "sha256:")
 	apply := []string{"apply", digest[:min(12, len(digest))]}
 	switch {
 	case d.State == StatePlanned:
 		s.add(ActorRun, p.Resubmit, "can be resubmitted: review the plan, then apply it", apply...)
 	case d.State == StateRunning:
-		s.add(ActorRun, d.Open, "not done yet: the run is working", "status")
+		s.add(ActorRun, d.Open+d.inFlight(), "not done yet: the run is working, or was interrupted", "status")
+		c.Progressing, c.Unknown = 0, 0 // they are in flight
 	case stopped(d.Canary) && d.Error == "":
 		s.add(ActorPlan, c.NotStarted, "not started, because the canary stopped: look at the reasons, "+
 			"then make a new plan", "plan")

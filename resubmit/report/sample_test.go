@@ -210,6 +210,8 @@ func countOutcome(c *resubmit.OutcomeCounts, o protocol.Outcome) {
 		c.Blocked++
 	case protocol.NotStarted:
 		c.NotStarted++
+	case protocol.Unknown:
+		c.Unknown++
 	default:
 		panic(o)
 	}

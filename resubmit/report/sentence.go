@@ -29,10 +29,32 @@ func (d *Document) progress() string {
 	case d.allVerified():
 		return d.verified() + d.others(rest)
 	case d.State == StateRunning:
-		return fmt.Sprintf("%d of %s verified so far, %d not done yet.", d.Outcomes.Completed, text.Orders(n), d.Open)
+		return d.soFar()
 	default:
 		return fmt.Sprintf("%d of %s verified. %s.", d.Outcomes.Completed, text.Orders(n), d.left()) + d.others(rest)
 	}
+}
+
+// soFar says how far a run is.
+func (d *Document) soFar() string {
+	s := fmt.Sprintf("%d of %s verified so far", d.Outcomes.Completed, text.Orders(d.Planned.Resubmit))
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{d.Outcomes.FailedAgain, "failed again"}, {d.inFlight(), "in flight"}, {d.Open, "not done yet"}} {
+		if part.n > 0 {
+			s += fmt.Sprintf(", %d %s", part.n, part.what)
+		}
+	}
+	return s + "."
+}
+
+// inFlight counts the orders that a run that is going on has sent and not verified yet.
+func (d *Document) inFlight() int {
+	if d.State != StateRunning {
+		return 0
+	}
+	return d.Outcomes.Progressing + d.Outcomes.Unknown
 }
 
 // verified says that all are verified, where, and how long after the maintenance.
