@@ -141,6 +141,16 @@ func (c *canary) allows(g *canaryGroup) bool {
 
 func (c *canary) limit(g *canaryGroup) int { return c.limits[g.step] + g.extra }
 
+// steps returns how many steps a group of some size has before it.
+func (c *canary) steps(g *canaryGroup, size int) (n int) {
+	for _, limit := range c.limits[g.step:] {
+		if n++; limit >= size {
+			break
+		}
+	}
+	return n
+}
+
 // try counts an order that is tried.
 func (g *canaryGroup) try(customer uint32) {
 	if g.climbs() {

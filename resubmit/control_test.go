@@ -241,12 +241,12 @@ func TestDrainDoesNotWaitForRetryAfter(t *testing.T) {
 func TestStatusIsOneLine(t *testing.T) {
 	t.Parallel()
 	for want, s := range map[string]resubmit.Status{
-		"no run":                             {},
-		"paused":                             {State: resubmit.StatePaused},
-		"running: 0 of 1 order done, 1 open": {State: resubmit.StateRunning, Total: 1, Open: 1},
-		"draining: 12 of 40 orders done, 3 open (11 completed, 1 skipped); pushes wait: a window is open; the rate is " +
+		"no run":                                {},
+		"paused":                                {State: resubmit.StatePaused},
+		"running: 2 sent, 0 verified, 10 to go": {State: resubmit.StateRunning, Total: 12, Open: 3, Verifying: 2},
+		"draining: 3 sent, 11 verified, 1 skipped, 25 to go; pushes wait: a window is open; the rate is " +
 			"reduced: HTTP 429": {
-			State: resubmit.StateDraining, Total: 40, Done: 12, Open: 3,
+			State: resubmit.StateDraining, Total: 40, Done: 12, Open: 3, Verifying: 3,
 			Result: resubmit.OutcomeCounts{Completed: 11, Skipped: 1},
 			Gate:   "a window is open", Slowed: "HTTP 429",
 		},

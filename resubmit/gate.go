@@ -36,6 +36,7 @@ type gate struct {
 	retry    time.Time     // when it is tried again
 	changed  chan struct{} // closed and replaced when something changes
 	shut     time.Time     // since when it is closed; zero when open
+	opened   time.Time     // when it was opened last; zero if it was never closed
 	why      string
 	until    time.Time
 	asked    time.Time // when the time of a server was asked for
@@ -199,7 +200,7 @@ func (g *gate) note(now time.Time, why string, until time.Time) {
 		g.events.emit(GateClosed{Why: why, Until: until})
 	case why == "" && was != "":
 		g.events.emit(GateOpened{Waited: now.Sub(g.shut)})
-		g.shut = time.Time{}
+		g.shut, g.opened = time.Time{}, now
 	}
 	g.why, g.until = why, until
 }
@@ -221,7 +222,7 @@ func (g *gate) wake() {
 }
 
 // view is what Status shows.
-func (g *gate) view() (state RunState, why string, until time.Time) {
+func (g *gate) view() (state RunState, why string, since, until, opened time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
@@ -232,5 +233,5 @@ func (g *gate) view() (state RunState, why string, until time.Time) {
 	default:
 		state = StateRunning
 	}
-	return state, g.why, g.until
+	return state, g.why, g.shut, g.until, g.opened
 }

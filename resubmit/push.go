@@ -121,6 +121,7 @@ func (a *attempt) push() {
 	o.x.caller.pace.Late(a.token)
 	err := o.x.caller.push(o.ctx, o.entry.OrderID, o.step.Target, a.mayPush)
 	a.answered(err, time.Now())
+	o.x.estimator.sent(now)
 }
 
 // mayPush returns why the push must not be sent after all, because the client has first made other calls; "" if it may.

@@ -37,6 +37,7 @@ type run struct {
 	caller    *caller
 	verifier  *verifier
 	tally     *tally
+	estimator *estimator
 	gate      *gate
 	lease     *lease
 	events    *events
@@ -72,7 +73,8 @@ func newRun(ctx context.Context, r *Runner, p *plan.Plan, calendar func() *maint
 	x.gate.breaker.wake = func() { x.gate.set(func(*gate) bool { return true }) }
 	x.verifier = newVerifier(x.ctx, x.caller)
 	x.scheduler = newScheduler(p.Index(), &x.cfg, x.events)
-	x.tally = newTally(&x.cfg, x.events, r.cfg.Logger.Enabled(ctx, slog.LevelDebug))
+	x.estimator = newEstimator(x.caller.pace)
+	x.tally = newTally(&x.cfg, x.events, r.cfg.Logger.Enabled(ctx, slog.LevelDebug), x.estimator.done)
 	x.caller.pace.Notify(func(c throttle.Change) { x.events.emit(RateChange(c)) })
 	return x
 }
@@ -349,32 +351,11 @@ func (x *run) countOne(place int32, o protocol.Outcome, why string) {
 
 // reportControl reports the state of the run.
 func (x *run) reportControl(why string) {
-	state, _, _ := x.gate.view()
+	state, _, _, _, _ := x.gate.view()
 	if x.ctx.Err() != nil {
 		state = StateCancelled
 	}
 	x.events.emit(RunStateChange{State: state, Why: why})
-}
-
-// status is what Runner.Status shows.
-func (x *run) status() Status {
-	state, why, until := x.gate.view()
-	if x.ctx.Err() != nil {
-		state = StateCancelled
-	}
-	rate, slowed := x.caller.pace.Rate()
-	if rest := x.caller.pace.Rest(); why == "" && rest > 0 {
-		why, until = "a server sent Retry-After", time.Now().Add(rest)
-	}
-	breaker, opens := x.gate.breaker.view()
-	counts := x.tally.view()
-	pushing, verifying := x.scheduler.openOrders()
-	return Status{
-		Breaker: breaker, BreakerOpens: opens, Canary: x.scheduler.canaryView(),
-		State: state, Gate: why, Until: until, Rate: rate, Slowed: slowed,
-		Digest: x.digest, Total: x.scheduler.index.Len(), Done: counts.Total(), Open: pushing + verifying,
-		Pushing: pushing, Verifying: verifying, Result: counts,
-	}
 }
 
 // sleep waits for d, or until ctx is done, and then returns its error.

@@ -264,57 +264,6 @@ func owner() string {
 	return text.Short(fmt.Sprintf("%s on %s, process %d", name, host, os.Getpid()))
 }
 
-// Status is a snapshot of a Runner.
-type Status struct {
-	// State is the state of the run. Without a run it is StatePaused if the next one will be
-	// paused, otherwise StateIdle.
-	State RunState
-	// Rate is the rate limit in force, in calls per second; -1 is no limit. Slowed is why it is
-	// lower than configured; "" if it is not.
-	Rate   float64
-	Slowed string
-	// Breaker is the state of the circuit breaker, BreakerOpens how often it opened.
-	Breaker      BreakerState
-	BreakerOpens int
-	// Canary is the progress of each group of orders, by name.
-	Canary []CanaryStatus
-	// Gate is why pushes wait; "" if they do not. Until is when that ends; zero if it is not
-	// known. A pause that a server asked for stops reads as well.
-	Gate  string
-	Until time.Time
-	// Digest is that of the plan.
-	Digest string
-	// Total is how many orders the plan marks for resubmission. Each of them is Done, InHand
-	// (begun and not done), or not begun.
-	Total     int
-	Done      int
-	Open      int
-	Pushing   int
-	Verifying int
-	Result    OutcomeCounts
-}
-
-// String returns the status on one line, such as "running: 12 of 40 orders done, 3 open (12 completed)".
-func (s Status) String() string {
-	if s.State == StateIdle {
-		return "no run"
-	}
-	line := string(s.State)
-	if s.Total > 0 {
-		line += fmt.Sprintf(": %d of %s done, %d open", s.Done, text.Orders(s.Total), s.Open)
-	}
-	if s.Done > 0 {
-		line += fmt.Sprintf(" (%s)", s.Result)
-	}
-	if s.Gate != "" {
-		line += "; pushes wait: " + s.Gate
-	}
-	if s.Slowed != "" {
-		line += "; the rate is reduced: " + s.Slowed
-	}
-	return text.OneLine(line)
-}
-
 // Status returns the state of the current run. Without a run it reports only whether the Runner
 // is paused.
 func (r *Runner) Status() Status {
@@ -336,18 +285,6 @@ var (
 	ErrDrained = errors.New("resubmit: the run was drained")
 	// ErrCancelled reports that a run was ended by Cancel.
 	ErrCancelled = errors.New("resubmit: the run was cancelled")
-)
-
-// RunState is the state of a run.
-type RunState string
-
-// The states of a run. StateIdle, the zero value, means that there is no run.
-const (
-	StateIdle      RunState = ""
-	StateRunning   RunState = "running"
-	StatePaused    RunState = "paused"
-	StateDraining  RunState = "draining"
-	StateCancelled RunState = "cancelled"
 )
 
 // Pause sends no further push until Resume. Pushes in flight finish, and

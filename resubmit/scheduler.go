@@ -28,6 +28,7 @@ type scheduler struct {
 	resumed []int32
 	// progress is how far an earlier run got with each order.
 	progress []progress
+	behind   map[int32]int32  // how many orders a chain has from its next order on, if that is not the last one
 	chains   map[int32]*chain // of orders that are not the first of their chain, and wait or are open
 	open     map[int32]*order
 	waiting  int // chains with an order that is not open yet
@@ -81,6 +82,7 @@ func newScheduler(index *plan.Index, c *Config, events *events) *scheduler {
 	s := &scheduler{
 		index: index, most: c.MaxOpenOrders, ahead: c.Concurrency, canary: newCanary(c.Canary, index, events),
 		queues: make([]groupQueue, len(index.Groups())), progress: make([]progress, index.Len()),
+		behind: make(map[int32]int32),
 		chains: make(map[int32]*chain), open: make(map[int32]*order),
 	}
 	s.changed.L = &s.mu
@@ -93,8 +95,20 @@ func (s *scheduler) begin() {
 	defer s.mu.Unlock()
 	for i := range s.index.Len() {
 		if s.index.First(i) {
+			s.measure(int32(i))
 			s.enqueue(int32(i))
 		}
+	}
+}
+
+// measure counts the orders of a chain.
+func (s *scheduler) measure(first int32) {
+	n := int32(1)
+	for at, ok := s.index.Next(int(first)); ok; at, ok = s.index.Next(at) {
+		n++
+	}
+	if n > 1 {
+		s.behind[first] = n
 	}
 }
 
@@ -123,6 +137,10 @@ func (s *scheduler) enqueue(place int32) {
 
 // follow hands what is known of a chain to its next order.
 func (s *scheduler) follow(place, next int32) {
+	if n := s.behind[place]; n > 2 {
+		s.behind[next] = n - 1
+	}
+	delete(s.behind, place)
 	if c := s.chains[place]; c != nil {
 		delete(s.chains, place)
 		s.chains[next] = c
@@ -389,6 +407,25 @@ func (s *scheduler) openOrders() (pushing, verifying int) {
 		}
 	}
 	return pushing, verifying
+}
+
+// backlog returns what is still to do.
+func (s *scheduler) backlog() backlog {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := backlog{ready: s.waiting}
+	if len(s.open) > 0 || s.waiting > 0 {
+		b.chain = 1
+	}
+	for _, n := range s.behind {
+		b.chain = max(b.chain, int(n))
+	}
+	for i := range s.queues {
+		if q, g := &s.queues[i], &s.canary.groups[i]; q.next < len(q.places) && g.climbs() {
+			b.steps = max(b.steps, s.canary.steps(g, g.tried+len(q.places)-q.next))
+		}
+	}
+	return b
 }
 
 func (s *scheduler) canaryView() []CanaryStatus {

@@ -213,6 +213,9 @@ func notAttempted(e *plan.Entry, why string) Item {
 	return i
 }
 
+// Status returns how far the session is. Orders whose attempt was not made by this or an earlier session are not begun.
+func (s *Session) Status() Status { return s.x.status() }
+
 // Close ends the session: pushes in flight finish, verification stops, and all calls of Attempt
 // return. Then the Runner is free for another plan. A second Close does nothing.
 func (s *Session) Close() {

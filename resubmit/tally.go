@@ -13,6 +13,7 @@ import (
 // tally counts the outcomes of a run and keeps its items.
 type tally struct {
 	events *events
+	ended  func(*Item)
 	items  bool // the items are wanted: by the report, an event or the log
 	keep   bool // the report has the items
 
@@ -27,9 +28,10 @@ type tally struct {
 	blockers     map[string]*Blocker
 }
 
-func newTally(c *Config, events *events, itemsLogged bool) *tally {
+// newTally returns a tally that calls ended for each item.
+func newTally(c *Config, events *events, itemsLogged bool, ended func(*Item)) *tally {
 	return &tally{
-		events: events, items: !c.OmitItems || events.wanted() || itemsLogged, keep: !c.OmitItems,
+		events: events, ended: ended, items: !c.OmitItems || events.wanted() || itemsLogged, keep: !c.OmitItems,
 		groups: make(map[plan.ReportGroup]*OutcomeCounts), again: failure.NewGrouper(c.Classifier, 0),
 		blockers: make(map[string]*Blocker),
 	}
@@ -56,6 +58,7 @@ func (t *tally) add(i *Item) {
 		t.list = append(t.list, *i)
 	}
 	t.mu.Unlock()
+	t.ended(i)
 	t.events.emit(OrderDone{*i})
 }
 
@@ -110,8 +113,8 @@ func (t *tally) close() *tally {
 	return t
 }
 
-func (t *tally) view() OutcomeCounts {
+func (t *tally) view() (OutcomeCounts, []Blocker) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.counts
+	return t.counts, t.blockerList()
 }

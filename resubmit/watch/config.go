@@ -29,7 +29,8 @@ type Config struct {
 	// filter.FailedDuring(e.Windows...); if orders have no failure time, set a filter that begins early
 	// enough, see [filter.FailedBetween]. The default of Observed are the Outages. The defaults of Plan.RateLimit
 	// and Logger are Runner.RateLimit and the Logger of the watcher; that of Runner.MaxPlanAge is -1, because
-	// a plan is for an episode, however long its approval takes. Policy.SettleDelay is also the time between a maintenance and its
+	// a plan is for an episode, however long its approval takes. Policy.SettleDelay is also the time between a
+	// maintenance and its
 	// plan, and a window that begins within Runner.Guard after another one joins the same episode.
 	State state.Config
 	// Windows returns the announced maintenance windows, for instance a *maintenance.Multi.
@@ -64,7 +65,8 @@ type Config struct {
 	// user, see [state.Dir.Approve].
 	ApprovalKey ed25519.PrivateKey
 	// OnClosed is called after each episode, at least once (it may repeat after a crash). The run is nil
-	// if there was no plan; it has a Report if this process worked on it last. Optional.
+	// if there was no plan; it has a Report if this process worked on it last. In any case [state.Dir.Document] has the
+	// report. Optional.
 	OnClosed func(e Episode, run *state.Run)
 
 	// MaxAge is how long after its end a maintenance is still handled. Later, because the service

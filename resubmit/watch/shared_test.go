@@ -323,3 +323,30 @@ func TestRevokedPlanWaitsForAPerson(t *testing.T) {
 		require.Equal(t, 5, s.pushes())
 	})
 }
+
+func TestWatcherIsControlled(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, p, o := shared(t, func(c *watch.Config) { c.State.Limits.MaxRate = 100 })
+		require.ErrorIs(t, p.watcher.Control(state.Command{Action: state.ActionPause}), state.ErrNoRun)
+		pass(applying)
+		status := p.watcher.Status()
+		require.Equal(t, 5, status.Run.Total)
+		require.Contains(t, status.String(), " sent, ")
+		require.Contains(t, status.String(), " to go.")
+		pushed := s.pushes()
+		require.NoError(t, p.watcher.Control(state.Command{Action: state.ActionPause, By: "ana"}))
+		pass(time.Hour)
+		require.LessOrEqual(t, s.pushes(), pushed+1)
+		require.Equal(t, "ana", o.status().Run.Paused.By)
+		require.NoError(t, p.watcher.Control(state.Command{Action: state.ActionRate, Rate: 100}))
+		require.NoError(t, p.watcher.Control(state.Command{Action: state.ActionResume}))
+		pass(10 * time.Minute)
+		p.stop(t)
+		require.Equal(t, 5, s.pushes())
+		run := s.runOf(s.episodes()[0].ID)
+		require.NotNil(t, run.Report, "OnClosed receives the report")
+		doc, err := o.Document(run)
+		require.NoError(t, err)
+		require.Equal(t, 5, doc.Outcomes.Completed)
+	})
+}

@@ -3,7 +3,6 @@ package watch
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -61,7 +60,7 @@ type Status struct {
 func (s Status) String() string {
 	line := s.Text
 	if s.Phase == PhaseApplying && s.Run.Total > 0 {
-		line += fmt.Sprintf(" %d of %d are done.", s.Run.Done, s.Run.Total)
+		line += " " + s.Run.Progress() + "."
 	}
 	if s.Run.Gate != "" {
 		line += " Pushes are paused: " + s.Run.Gate + "."

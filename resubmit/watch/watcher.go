@@ -165,6 +165,17 @@ func (w *Watcher) Status() Status {
 	return s
 }
 
+// Control gives a command to the run that the watcher works on, or that another process applies: pause, resume, rate,
+// drain or cancel. It is obeyed within about a second, also if the watcher waits. The error matches [state.ErrNoRun] if
+// there is no such run.
+func (w *Watcher) Control(c state.Command) error {
+	if err := w.dir.Control(c); err != nil {
+		return err
+	}
+	w.signal()
+	return nil
+}
+
 // State returns the state directory, with which runs can be shown, approved and controlled.
 func (w *Watcher) State() *state.Dir { return w.dir }
 

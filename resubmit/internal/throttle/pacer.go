@@ -44,6 +44,7 @@ type Pacer struct {
 	turned  time.Time // when it last changed
 	due     time.Time // when the last call was due
 	recent  window
+	made    meter
 	shared  *LastCall
 	until   time.Time // no call is made before
 	changed chan struct{}
@@ -193,6 +194,7 @@ func (p *Pacer) take(now time.Time, k Kind) (rest time.Duration, hold bool, chan
 	}
 	if p.limit < 0 {
 		p.shared.store(now)
+		p.made.add(now)
 		return 0, false, nil
 	}
 	if k != Push && p.waiting > 0 {
@@ -222,6 +224,7 @@ func (p *Pacer) take(now time.Time, k Kind) (rest time.Duration, hold bool, chan
 	}
 	p.due = due
 	p.recent.add(now)
+	p.made.add(now)
 	p.shared.store(now)
 	return 0, false, nil
 }
