@@ -123,7 +123,11 @@ func (d *Document) page() *page {
 		}
 	}
 	if n := d.ByActor[ActorPerson]; n > len(d.People) {
-		p.PeopleNote = fmt.Sprintf("These are the first %d of %s. The CSV file lists all.", len(d.People), grouped(n))
+		where := "CSV file"
+		if d.Items == nil {
+			where = "plan"
+		}
+		p.PeopleNote = fmt.Sprintf("These are the first %d of %s. The %s lists all.", len(d.People), grouped(n), where)
 	} else {
 		p.PeopleNote = fmt.Sprintf("%s, all of which are listed.", text.Orders(n))
 	}

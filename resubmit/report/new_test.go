@@ -296,6 +296,10 @@ func TestPageSaysWhatItLeavesOut(t *testing.T) {
 	require.NoError(t, documentOf(t, report.Input{Plan: planOf(t, plan.Header{}, entries...)}).WriteHTML(&b))
 	require.Contains(t, b.String(), "These are the first 200 of 300. The CSV file lists all.")
 	require.Contains(t, b.String(), "These are the first 50 of 300. The JSON file has all.")
+	b.Reset()
+	without := report.Input{Plan: planOf(t, plan.Header{}, entries...), OmitItems: true}
+	require.NoError(t, documentOf(t, without).WriteHTML(&b))
+	require.Contains(t, b.String(), "These are the first 200 of 300. The plan lists all.")
 }
 
 func TestZoneName(t *testing.T) {
