@@ -285,7 +285,7 @@ func amount(m commerce.Money) string {
 	if m.IsZero() {
 		return "unknown"
 	}
-	s := m.String()
+	s := text.Short(m.String())
 	end := strings.IndexAny(s, ". ")
 	if end < 0 {
 		end = len(s)
@@ -293,7 +293,7 @@ func amount(m commerce.Money) string {
 	for i := end - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + "\u202f" + s[i:]
 	}
-	return text.Short(s)
+	return s
 }
 
 // amounts returns one line for each currency.

@@ -310,3 +310,59 @@ func TestZoneName(t *testing.T) {
 	d := documentOf(t, report.Input{Plan: p, Location: time.Local, Now: at("04:00:00")})
 	require.Equal(t, at("04:00:00").Local().Format("MST"), d.ZoneName())
 }
+
+// A daily window for each day of a month is one line too many, and too many bands for a chart.
+func TestWindowsWithoutOrdersAreBounded(t *testing.T) {
+	t.Parallel()
+	h := plan.Header{CreatedAt: at("12:00:00")}
+	for n := range 30 {
+		start := at("05:00:00").AddDate(0, 0, n-29)
+		h.Windows = append(h.Windows, maintenance.Window{ID: fmt.Sprint("day ", n), Start: start, End: start.Add(time.Hour)})
+	}
+	p := planOf(t, h, entryAt(1, at("00:00:00").AddDate(0, 0, -40), failure.Permanent),
+		entryAt(2, at("05:30:00"), failure.Transient))
+	d := documentOf(t, report.Input{Plan: p, Now: at("12:00:00")})
+	require.Len(t, d.Windows, 30)
+	require.Equal(t, 6, strings.Count(d.Text(), "warning: no order fits "))
+	require.Contains(t, d.Text(), "warning: no order fits 24 windows more\n")
+	require.Contains(t, d.Chart().Description(), "29 maintenance windows without orders are not drawn.")
+	require.Equal(t, 1, strings.Count(string(d.Chart().SVG(report.ChartOptions{})), `<g class="chart-announced">`))
+}
+
+func TestObservedWindowsThatWereNotAnnounced(t *testing.T) {
+	t.Parallel()
+	outage := maintenance.Window{
+		ID: "out", Start: at("01:00:00"), End: at("01:05:00"), ActualStart: at("01:00:00"), ActualEnd: at("01:05:00"),
+		Source: maintenance.SourceUnreachable,
+	}
+	p := planOf(t, plan.Header{CreatedAt: at("02:00:00")}, toResubmit(10)...)
+	d := documentOf(t, report.Input{Plan: p, Observed: []maintenance.Window{outage}, Now: at("02:00:00")})
+	require.Equal(t, []report.Window{{
+		ID: "out", Source: maintenance.SourceUnreachable, Inside: 5,
+		Observed: &maintenance.Span{Start: at("01:00:00"), End: at("01:05:00")},
+	}}, d.Windows)
+	require.Contains(t, d.Chart().Description(), "5 of them are within the observed maintenance 01:00–01:05.")
+}
+
+func TestTallyWithManyCurrencies(t *testing.T) {
+	t.Parallel()
+	entries := toResubmit(7)
+	for i := range entries {
+		entries[i].Total.Currency = fmt.Sprintf("CU%d", i)
+		entries[i].Total.Amount = decimal.New(-123456700, -2)
+	}
+	d := documentOf(t, report.Input{Plan: planOf(t, plan.Header{}, entries...)})
+	require.Equal(t, "7 orders of 2 customers, -1234567.00 CU0, -1234567.00 CU1, -1234567.00 CU2, -1234567.00 CU3, "+
+		"-1234567.00 CU4, and 2 more currencies", d.All.String())
+	var b bytes.Buffer
+	require.NoError(t, d.WriteHTML(&b))
+	require.Contains(t, b.String(), `<dd class="money">-1`+"\u202f234\u202f567.00 CU0</dd>")
+	require.Contains(t, b.String(), "and 2 more currencies")
+}
+
+func TestSentenceOfOneOrder(t *testing.T) {
+	t.Parallel()
+	p := planOf(t, plan.Header{}, toResubmit(1)...)
+	d := documentOf(t, report.Input{Plan: p, Report: reportOf(p, protocol.Completed)})
+	require.Equal(t, "The order is verified in Commerce and Connect.", d.Sentence())
+}
