@@ -61,7 +61,7 @@ func (t *transaction) bind(ctx context.Context, system [3]string) error {
 		return t.checkSystem(system)
 	}
 	t.commerce = system
-	return t.exec(ctx, "UPDATE {journal} SET commerce = ?, base_url = ?, id_space = ?",
+	return t.exec(ctx, 1, "UPDATE {journal} SET commerce = ?, base_url = ?, id_space = ?",
 		[]byte(system[0]), []byte(system[1]), []byte(system[2]))
 }
 

@@ -114,6 +114,7 @@ func (j *Journal) nextBatch() []*write {
 type current struct {
 	rows    map[hash]row
 	numbers map[hash]row // by the hash of the order number
+	added   []any        // the values of the rows that are new
 }
 
 // writeBatch writes the records of each write whose versions are right, and tells the others why they are not.
@@ -134,6 +135,28 @@ func (t *transaction) writeBatch(ctx context.Context, batch []*write) error {
 		for i := range w.records {
 			if err := t.replace(ctx, c, w, i); err != nil {
 				return fmt.Errorf("write the %s %s: %w", w.records[i].Kind, text.Short(w.records[i].ID), err)
+			}
+		}
+	}
+	// After the others: an order number may have been theirs.
+	return t.insert(ctx, c.added)
+}
+
+const (
+	insertRows = "INSERT INTO {records} " +
+		"(key_hash, kind, id, version, number_hash, lease_end, rest_at, body) VALUES "
+	insertedValues = 8
+	maxInsert      = 64 // rows of one statement
+)
+
+// insert adds rows, many at once.
+func (t *transaction) insert(ctx context.Context, values []any) error {
+	row := ", (" + marks(insertedValues) + ")"
+	for rows := maxInsert; len(values) > 0; rows /= 2 { // few different statements
+		for ; rows*insertedValues <= len(values); values = values[rows*insertedValues:] {
+			statement := insertRows + strings.TrimPrefix(strings.Repeat(row, rows), ", ")
+			if err := t.exec(ctx, int64(rows), statement, values[:rows*insertedValues]...); err != nil {
+				return err
 			}
 		}
 	}
@@ -219,7 +242,7 @@ func (t *transaction) replace(ctx context.Context, c *current, w *write, i int) 
 		if r.Version == 0 {
 			return nil
 		}
-		return t.exec(ctx, "DELETE FROM {records} WHERE key_hash = ? AND version = ?", key, r.Version)
+		return t.exec(ctx, 1, "DELETE FROM {records} WHERE key_hash = ? AND version = ?", key, r.Version)
 	}
 	var number []byte
 	var lease, rest sql.NullInt64
@@ -238,9 +261,9 @@ func (t *transaction) replace(ctx context.Context, c *current, w *write, i int) 
 		rest = sql.NullInt64{Int64: r.At.UnixMicro(), Valid: true}
 	}
 	if r.Version == 0 {
-		return t.exec(ctx, "INSERT INTO {records} (version, number_hash, lease_end, rest_at, body, key_hash, kind, id) "+
-			"VALUES (?, ?, ?, ?, ?, ?, ?, ?)", w.seq, number, lease, rest, w.bodies[i], key, string(r.Kind), []byte(r.ID))
+		c.added = append(c.added, key, string(r.Kind), []byte(r.ID), w.seq, number, lease, rest, w.bodies[i])
+		return nil
 	}
-	return t.exec(ctx, "UPDATE {records} SET version = ?, number_hash = ?, lease_end = ?, rest_at = ?, body = ? "+
+	return t.exec(ctx, 1, "UPDATE {records} SET version = ?, number_hash = ?, lease_end = ?, rest_at = ?, body = ? "+
 		"WHERE key_hash = ? AND version = ?", w.seq, number, lease, rest, w.bodies[i], key, r.Version)
 }

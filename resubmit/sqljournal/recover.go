@@ -38,7 +38,7 @@ func recoverRecords(ctx context.Context, t *transaction) error {
 	t.next()
 	t.id = rand.Text()
 	t.at.Journal = t.id
-	return t.exec(ctx, "UPDATE {journal} SET id = ?, forgotten_before = ?", t.id, t.now)
+	return t.exec(ctx, 1, "UPDATE {journal} SET id = ?, forgotten_before = ?", t.id, t.now)
 }
 
 // keepRecords writes those records anew that must not look as if they were written after the loss.
@@ -53,7 +53,7 @@ func (t *transaction) keepRecords(ctx context.Context, loss time.Time) error {
 			return permanent{err}
 		}
 		key := keyHash(r.Key)
-		if err := t.exec(ctx, "UPDATE {records} SET body = ? WHERE key_hash = ?", b, key[:]); err != nil {
+		if err := t.exec(ctx, 1, "UPDATE {records} SET body = ? WHERE key_hash = ?", b, key[:]); err != nil {
 			return err
 		}
 	}

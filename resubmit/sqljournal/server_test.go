@@ -74,13 +74,13 @@ var servers = map[sqljournal.Dialect]*server{
 	sqljournal.MariaDB: {
 		dialect: sqljournal.MariaDB, driver: "mysql", account: "mysql", pkg: "mariadb-server",
 		init: func(dir, account string) *exec.Cmd {
-			return exec.Command("mariadb-install-db", "--no-defaults", "--skip-test-db", "--innodb-log-file-size=8M",
-				"--auth-root-authentication-method=normal", "--user="+account, "--datadir="+filepath.Join(dir, "data"))
+			return exec.Command("mariadb-install-db", "--no-defaults", "--skip-test-db", "--tmpdir="+dir,
+				"--innodb-log-file-size=8M", "--auth-root-authentication-method=normal", "--user="+account, "--datadir="+filepath.Join(dir, "data"))
 		},
 		run: func(dir, account string) *exec.Cmd {
 			return exec.Command(mariadbd, "--no-defaults", "--skip-networking", "--user="+account,
 				"--datadir="+filepath.Join(dir, "data"), "--socket="+filepath.Join(dir, "socket"), "--max-connections=300",
-				"--innodb-buffer-pool-size=64M", "--innodb-log-file-size=8M")
+				"--innodb-buffer-pool-size=64M", "--innodb-log-file-size=8M", "--tmpdir="+dir)
 		},
 		dsn: func(dir, user, database string) string {
 			return fmt.Sprintf("%s@unix(%s)/%s?timeout=5s&readTimeout=10s&writeTimeout=10s&interpolateParams=true",

@@ -154,22 +154,22 @@ func (t *transaction) next() uint64 {
 
 // writePosition stores the position.
 func (t *transaction) writePosition(ctx context.Context) error {
-	err := t.exec(ctx, "UPDATE {journal} SET sequence = ?, hash = ?", t.at.Sequence, t.at.Hash)
+	err := t.exec(ctx, 1, "UPDATE {journal} SET sequence = ?, hash = ?", t.at.Sequence, t.at.Hash)
 	if err != nil {
 		return err
 	}
-	return t.exec(ctx, "INSERT INTO {positions} (sequence, hash, written_at) VALUES (?, ?, ?)",
+	return t.exec(ctx, 1, "INSERT INTO {positions} (sequence, hash, written_at) VALUES (?, ?, ?)",
 		t.at.Sequence, t.at.Hash, t.now)
 }
 
-// exec executes a statement that writes exactly one row.
-func (t *transaction) exec(ctx context.Context, statement string, args ...any) error {
+// exec executes a statement that must write so many rows.
+func (t *transaction) exec(ctx context.Context, rows int64, statement string, args ...any) error {
 	result, err := t.conn.ExecContext(ctx, t.sql(statement), args...)
 	if err != nil {
 		return err
 	}
-	if n, err := result.RowsAffected(); err != nil || n != 1 {
-		return cmp.Or(err, fmt.Errorf("%d rows were written instead of one; do not change the tables by hand", n))
+	if n, err := result.RowsAffected(); err != nil || n != rows {
+		return cmp.Or(err, fmt.Errorf("%d rows were written instead of %d; do not change the tables by hand", n, rows))
 	}
 	return nil
 }
