@@ -28,6 +28,22 @@ func replayClient(t *testing.T, s *wiretest.Server, wrap bool, timeout time.Dura
 	return c
 }
 
+// A transport of the user may send a request again if its body can be rewound, and hides that from the client.
+func TestBodyCannotBeRewound(t *testing.T) {
+	t.Parallel()
+	for _, safety := range []rest.Safety{rest.Read, rest.Unsafe} {
+		c, calls := client(t, func(_ int, r *http.Request) (*http.Response, error) {
+			require.Nil(t, r.GetBody)
+			return status(http.StatusOK, `{}`), nil
+		})
+		_, err := c.JSON(t.Context(), rest.Request{
+			Op: "push thing", Method: http.MethodPost, Path: "things", Safety: safety, Body: []byte(`{}`),
+		}, nil)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, calls.Load())
+	}
+}
+
 // Every request on the wire is a try that counts, by GET and by POST.
 func TestRead(t *testing.T) {
 	t.Parallel()
