@@ -112,7 +112,8 @@ func (e *estimator) end(s *Status, todo backlog) time.Time {
 		perOrder = float64(calls-e.before) / (float64(e.ended) + float64(s.Verifying)/2)
 	}
 	rate := s.Rate
-	if lately := e.rate(now, s); lately > 0 && todo.ready > 0 && todo.steps == 0 && (rate < 0 || lately < rate) {
+	queued := todo.ready > s.Open+1 && todo.steps == 0 // else chains or the canary limit the rate
+	if lately := e.rate(now, s); lately > 0 && queued && (rate < 0 || lately < rate) {
 		rate = lately
 	}
 	took := slices.Sorted(slices.Values(e.took))

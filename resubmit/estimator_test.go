@@ -76,7 +76,7 @@ func TestEndOfARunIsEstimated(t *testing.T) {
 		},
 		"of a canary": {
 			outageOrders(40, ownSubscription), func(c *resubmit.Config) { c.Canary.Steps = nil },
-			fate{after: 3 * time.Minute, status: "CP"}, 0.8, 5 * time.Minute,
+			fate{after: 3 * time.Minute, status: "CP"}, 0.8, 6 * time.Minute,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
