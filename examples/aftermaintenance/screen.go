@@ -51,6 +51,9 @@ func (s *screen) Write(text []byte) (int, error) {
 func (s *screen) show(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.line == line {
+		return
+	}
 	s.erase()
 	s.line = line
 	s.draw(line)

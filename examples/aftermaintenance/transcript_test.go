@@ -3,7 +3,6 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,8 +12,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // variable is what differs from run to run.
 var variable = []struct {
@@ -28,10 +25,10 @@ var variable = []struct {
 	{regexp.MustCompile(`http://127\.0\.0\.1:\d+`), "http://HOST"},
 	{regexp.MustCompile(`\b[0-9a-f]{12}\b`), "DIGEST"},
 	{regexp.MustCompile(`by \S+@\S+ aftermaintenance`), "by USER"},
-	{regexp.MustCompile(`, (\d+ s|\d+ min) after the maintenance ended`), ", SPAN after the maintenance ended"},
-	{regexp.MustCompile(`at least \d+ s`), "at least SPAN"},
-	{regexp.MustCompile(`(\d+) orders? (is|are) in flight and will be verified when you continue, \d+ (is|are) not`),
-		"N orders are in flight and will be verified when you continue, N are not"},
+	{regexp.MustCompile(`,\s\d+\s(s|min)\safter\sthe\smaintenance`), ", SPAN after the maintenance"},
+	{regexp.MustCompile(`at\sleast\s\d+\ss`), "at least SPAN"},
+	{regexp.MustCompile(`\d+\sorders?\s(is|are)\sin\sflight`), "N orders are in flight"},
+	{regexp.MustCompile(`\d+\s(is|are)\snot\sstarted`), "N are not started"},
 }
 
 // requireGolden compares a transcript with a golden file.
@@ -48,7 +45,7 @@ func requireGolden(t *testing.T, name, transcript string) {
 	want, err := os.ReadFile(path)
 	require.NoError(t, err)
 	// Where lines are wrapped depends on what was replaced.
-	require.Equal(t, joinedLines(string(want)), joinedLines(transcript), "to accept it, run the test with -update")
+	require.Equal(t, strings.Fields(string(want)), strings.Fields(transcript), "to accept it, run the test with -update")
 }
 
 // A person lists, plans, refuses, interrupts the question, applies, is interrupted, continues, and proves.
@@ -59,8 +56,8 @@ func TestTranscript(t *testing.T) {
 			t.Parallel()
 			const orders = 20
 			h := newOutage(t, orders)
-			configure(t, filepath.Join(h.dir, "state"), `{"policy": {"settleDelay": "6s"}, "run": {"rate": 50, "verifyAfter": "20ms",
-				"concurrency": 4}}`) // a claim may be a quarter of it old, on a busy machine
+			configure(t, filepath.Join(h.dir, "state"), `{"policy": {"settleDelay": "6s"},
+				"run": {"rate": 50, "verifyAfter": "20ms", "concurrency": 4}}`) // a claim may be a quarter of it old, on a busy machine
 			h.plan(t) // so that no order waits any more
 			var all strings.Builder
 			step := func(want int, term *terminal, args ...string) {

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// receiver records the messages of -notify.
+type receiver struct {
+	*httptest.Server
+	mu       sync.Mutex
+	answers  []int // of the first calls; then 204
+	messages []message
+}
+
+func newReceiver(t *testing.T, secret string, answers ...int) *receiver {
+	t.Helper()
+	r := &receiver{answers: answers}
+	r.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		body, err := io.ReadAll(req.Body)
+		assert.NoError(t, err)
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write([]byte(req.Header.Get("X-Timestamp") + "."))
+		mac.Write(body)
+		assert.Equal(t, "sha256="+hex.EncodeToString(mac.Sum(nil)), req.Header.Get("X-Signature-256"))
+		at, err := strconv.ParseInt(req.Header.Get("X-Timestamp"), 10, 64)
+		assert.NoError(t, err)
+		assert.WithinDuration(t, time.Now(), time.Unix(at, 0), time.Minute)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if len(r.answers) > 0 {
+			w.WriteHeader(r.answers[0])
+			r.answers = r.answers[1:]
+			return
+		}
+		var m message
+		assert.NoError(t, json.Unmarshal(body, &m))
+		r.messages = append(r.messages, m)
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+func TestNotify(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	orders := inMaintenance(w)
+	const secret = "s3cret-of-the-receiver"
+	env["NOTIFY_SECRET"] = secret
+	r := newReceiver(t, secret, http.StatusServiceUnavailable, http.StatusTooManyRequests)
+	notify := call{env: env, client: func(p *program) { p.notifyClient = r.Client() }}
+	args := with(flags, append([]string{"run", "-notify", r.URL + "/hook?token=s3cret"}, inWindow(w)...)...)
+	status, stdout, stderr := notify.run(t.Context(), args...)
+	require.Equal(t, exitDone, status, stderr)
+	requireCompleted(t, w, orders)
+	require.Len(t, r.messages, 1, "after two tries")
+	m := r.messages[0]
+	require.Equal(t, len(orders), m.Outcomes.Completed)
+	require.Equal(t, exitDone, m.Status)
+	require.Empty(t, m.Orders, "only on request")
+	require.NotEmpty(t, m.Digest)
+
+	status, _, stderr = notify.run(t.Context(), with(args, "-notify-orders", "-order", "SO999999")...)
+	require.Equal(t, exitError, status, stderr)
+	require.Contains(t, r.messages[1].Error, "SO999999")
+
+	r.answers = []int{http.StatusForbidden}
+	status, _, stderr = notify.run(t.Context(), with(args, "-notify-orders")...)
+	require.Equal(t, exitError, status, stderr)
+	require.Contains(t, errorLine(t, stderr), "-notify: the result could not be sent: the answer is 403 Forbidden")
+	require.NotContains(t, stdout+stderr, "s3cret")
+	status, _, stderr = notify.run(t.Context(), with(args, "-notify-orders")...)
+	require.Equal(t, exitDone, status, stderr)
+	require.NotEmpty(t, r.messages[2].Orders)
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	_, env, flags := live(t)
+	var out lockedText
+	p := &program{stdout: io.Discard, stderr: newScreen(&out), getenv: func(name string) string { return env[name] }}
+	p.options.state, p.options.commerceURL, p.options.connect = stateOf(flags), flags[1], flags[3]
+	opened, err := p.openDir(t.Context())
+	require.NoError(t, err)
+	opened.options.health = "127.0.0.1:0"
+	stop, err := opened.serveHealth(t.Context())
+	require.NoError(t, err)
+	url := healthURL(t, out.String())
+	answer, err := http.Get(url)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	require.Equal(t, http.StatusOK, answer.StatusCode)
+	stop()
+	_, err = http.Get(url)
+	require.Error(t, err)
+	requireRejected(t, env, with(flags, "run", "-health", "nowhere"), exitError, "-health: ")
+}
+
+// lockedText is text that several goroutines write.
+type lockedText struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (l *lockedText) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, b...)
+	return len(b), nil
+}
+
+// String returns the text.
+func (l *lockedText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.text)
+}
+
+func healthURL(t *testing.T, text string) string {
+	t.Helper()
+	found := regexp.MustCompile(`http://\S+/livez`).FindString(text)
+	require.NotEmpty(t, found, text)
+	return found
+}
