@@ -99,8 +99,8 @@ func (w *world) events(list []event) []event {
 	return w.timeEvents(list)
 }
 
-// resolvable reports whether an operator may settle an order: that nothing was changed, or that the customer has got the
-// service in another way. The operator knows that no push has acted, but not that none will.
+// resolvable reports whether an operator may settle an order: that nothing was changed, or that the customer has got
+// the service in another way. The operator knows that no push has acted, but not that none will.
 func (w *world) resolvable(o int, done bool) bool {
 	_, err := w.resolution(o, done)
 	return err == nil && w.orders[o].status == failed && !w.orders[o].ours
