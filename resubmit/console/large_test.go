@@ -33,8 +33,9 @@ func writeLarge(tb testing.TB, path string, n int) {
 	for i := range n {
 		e := &plan.Entry{
 			OrderID: fmt.Sprintf("00000000-0000-4000-8000-%012d", i), Number: fmt.Sprintf("SO%06d", i),
-			Type: []commerce.OrderType{commerce.TypeSales, commerce.TypeChange}[i%2], VendorAccountID: fmt.Sprint(1000100 + i%300),
-			Channel: commerce.ChannelDirect, Customer: fmt.Sprintf("Customer %d (%d)", i%40_000, 500+i%40_000),
+			Type:            []commerce.OrderType{commerce.TypeSales, commerce.TypeChange}[i%2],
+			VendorAccountID: fmt.Sprint(1000100 + i%300), Channel: commerce.ChannelDirect,
+			Customer:   fmt.Sprintf("Customer %d (%d)", i%40_000, 500+i%40_000),
 			CustomerID: fmt.Sprint(500 + i%40_000), Subscriptions: []string{fmt.Sprint(2_000_000 + i)},
 			Total: commerce.Money{Amount: decimal.New(int64(999+i), -2), Currency: []string{"USD", "EUR"}[i%2]},
 			Before: plan.Snapshot{

@@ -54,6 +54,7 @@ type tab struct {
 	mu      sync.Mutex
 	errors  []string
 	allowed bool // errors of the console are expected
+	plain   bool // there is no JavaScript
 }
 
 func newTab(t *testing.T) *tab {
@@ -173,4 +174,61 @@ func (b *tab) shot(name string) {
 	require.NoError(b.t, err)
 	require.NoError(b.t, os.MkdirAll(dir, 0o755))
 	require.NoError(b.t, os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644))
+}
+
+// click clicks on what a CSS selector finds, without waiting for a page.
+func click(selector string) chromedp.Action[chromedp.Void] {
+	return chromedp.Click(chromedp.CSS(selector))
+}
+
+// is evaluates a condition in the page.
+func (b *tab) is(expression string) bool {
+	b.t.Helper()
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](expression))
+	require.NoError(b.t, err, expression)
+	return v
+}
+
+func (b *tab) script(expression string) {
+	b.t.Helper()
+	b.do(chromedp.Evaluate[chromedp.Void](expression))
+}
+
+func (b *tab) address() string {
+	b.t.Helper()
+	s, err := chromedp.Run(b.ctx, chromedp.Location())
+	require.NoError(b.t, err)
+	return s
+}
+
+// submit submits the form of a field.
+func (b *tab) submit(selector string) {
+	b.t.Helper()
+	b.follow(chromedp.SendKeys(chromedp.CSS(selector), "\r"))
+}
+
+// allowErrors allows errors in the console of the browser, such as those of pages with an error status.
+func (b *tab) allowErrors() { b.allowed = true }
+
+// scripts switches JavaScript on or off.
+func (b *tab) scripts(on bool) {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetScriptExecutionDisabled,
+			emulation.SetScriptExecutionDisabledParams{Value: !on})
+		return err
+	}))
+	b.plain = !on
+}
+
+// eventually repeats a step until a condition holds.
+func (b *tab) eventually(condition func() bool, step func()) {
+	b.t.Helper()
+	for range 100 {
+		if condition() {
+			return
+		}
+		step()
+	}
+	require.Fail(b.t, "the condition never holds")
 }

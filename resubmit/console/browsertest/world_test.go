@@ -2,6 +2,8 @@ package browsertest
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -32,6 +34,7 @@ type world struct {
 	connect  *connecttest.System
 	dir      *state.Dir
 	clock    testkit.Clock
+	key      ed25519.PrivateKey // of approvals
 }
 
 // companies are the customers. Some names would change a page if they were not escaped.
@@ -95,10 +98,12 @@ func newWorld(t *testing.T, n int, more ...func(*state.Config)) *world {
 		Anchor:   state.FileAnchor(filepath.Join(t.TempDir(), "anchor")),
 		Program:  "browsertest", Command: "aftermaintenance",
 	}
+	public, key, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	w.key, cfg.Approvers = key, []ed25519.PublicKey{public}
 	for _, f := range more {
 		f(&cfg)
 	}
-	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 	w.dir, err = state.Open(t.Context(), filepath.Join(t.TempDir(), "state"), cfg)
 	require.NoError(t, err)
 	return w
@@ -154,7 +159,7 @@ func (w *world) serve(t *testing.T, base string, change ...func(*console.Config)
 			_, err := w.dir.Once(ctx, state.OnceOptions{Continue: true})
 			return err
 		},
-		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		ApprovalKey: w.key, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	for _, f := range change {
 		f(&cfg)
