@@ -39,7 +39,7 @@ func TestFromFailedOrdersToAVerifiedRun(t *testing.T) {
 		require.Contains(t, body, "Ended</strong>")
 		require.Contains(t, body, `<span class="n" data-text="n-completed">16</span> verified`)
 		require.Contains(t, body, "mrossi (approve) from 10.0.0.7:4711", "the audit log has the approval")
-		require.Contains(t, s.page("history"), "mrossi (approve)")
+		require.Contains(t, s.page("history"), "<td>mrossi</td>")
 	})
 }
 

@@ -36,6 +36,7 @@ func funcs(loc *time.Location) template.FuncMap {
 		"query":      query,
 		"percent":    percent,
 		"runname":    runName,
+		"who":        who,
 		"ended":      endWords,
 		"sizes":      func() []int { return pageSizes },
 		"grouprql":   groupFilter,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/audit"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
@@ -37,6 +38,7 @@ type orderBody struct {
 	Resolve  step
 	Held     bool // it can be planned although it is held
 	Open     bool // it can be settled by hand
+	Done     bool // there is nothing to plan
 }
 
 // orderEvent is something that happened to an order.
@@ -97,6 +99,7 @@ func (v *visit) fillOrder(body *orderBody) error {
 	body.Now = nextFor(h, body.Entry)
 	body.Held = body.Entry != nil && body.Entry.Decision.Action == rules.Hold
 	body.Open = h.Record != nil && h.Record.Order.InFlight()
+	body.Done = body.Open || h.Record != nil && h.Record.Order.Outcome == protocol.Completed
 	return nil
 }
 
@@ -112,6 +115,9 @@ func (b *orderBody) collect(h *state.OrderHistory) {
 			})
 		}
 		for _, e := range r.Events {
+			if e.Event == audit.EventDecision { // of the plan
+				continue
+			}
 			b.Events = append(b.Events, orderEvent{e.At, eventName(e.Event), eventWords(e), shown(e.Who), &r.Run})
 		}
 		b.Omitted += r.Omitted

@@ -37,7 +37,14 @@ var eventNames = map[string]string{
 	audit.EventRecovered: "log repaired", audit.EventAct: "action", audit.EventPlanStarted: "begun",
 	audit.EventPaused: "wait", audit.EventResumed: "sending again", audit.EventRateLimit: "rate limit",
 	audit.EventControl: "control", audit.EventBreaker: "circuit breaker", audit.EventCanary: "canary",
-	audit.EventOutcome: "outcome", audit.EventRunFinished: "ended", audit.EventAnswer: "no answer",
+	audit.EventOutcome: "outcome", audit.EventRunFinished: "ended", audit.EventAnswer: "answer",
+	audit.EventIntent: "about to send", audit.EventPush: "sent",
+}
+
+// who returns the name of a person without role and address.
+func who(by string) string {
+	name, _, _ := strings.Cut(by, " (")
+	return shown(name)
 }
 
 // eventName returns the name of an event.
