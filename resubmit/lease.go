@@ -111,14 +111,18 @@ func (l *lease) valid(now time.Time) bool {
 	return max(now.Sub(l.renewed), now.Round(0).Sub(l.renewed.Round(0))) < l.Duration-leaseMargin
 }
 
-// keep renews the lease until ctx ends, and calls lost if that fails for too long.
-func (l *lease) keep(ctx context.Context, lost func(error)) {
+// keep renews the lease until ctx ends, and calls lost if that fails for too long. Each time it calls hold with the
+// rest of a Retry-After that another process has recorded.
+func (l *lease) keep(ctx context.Context, hold func(time.Duration), lost func(error)) {
 	if l.Duration == 0 {
 		return
 	}
 	for sleep(ctx, l.Duration/4) == nil {
 		if l.valid(time.Now()) {
 			l.renew(ctx)
+			if pause, err := l.recall(ctx); err == nil && pause > 0 {
+				hold(pause)
+			}
 		}
 		if err := l.lost(); err != nil && ctx.Err() == nil {
 			lost(err)
@@ -176,11 +180,16 @@ func (l *lease) leaseEnd(ctx context.Context, o *protocol.Order) (time.Time, err
 	return r.Run.LeaseEnd, nil
 }
 
-// recall returns the rest of the pause that a system asked an earlier run for.
+// recall returns the rest of the pause that a system asked an earlier run for, or another process since the last call.
 func (l *lease) recall(ctx context.Context) (time.Duration, error) {
 	r, err := l.journal.Get(ctx, retryAfterKey)
 	if err != nil || r.System == nil {
 		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r.Version == l.paused {
+		return 0, nil
 	}
 	l.paused, l.pause = r.Version, *r.System
 	now := time.Now()

@@ -49,6 +49,39 @@ func TestRetryAfterIsHonoredByTheNextProcess(t *testing.T) {
 	})
 }
 
+// A run learns within a quarter of its lease of a Retry-After that another process was sent.
+func TestRetryAfterIsHonoredByOtherProcesses(t *testing.T) {
+	t.Parallel()
+	const asked, pause, lease = 20 * time.Second, 10 * time.Minute, time.Minute
+	for most, want := range map[time.Duration]error{time.Hour: nil, time.Minute: resubmit.ErrRetryAfterTooLong} {
+		synctest.Test(t, func(t *testing.T) {
+			orders := manyOrders(100)
+			s := newShop(orders...)
+			j, start := journalOf(t), time.Now()
+			time.AfterFunc(asked, func() {
+				now := time.Now()
+				_, err := j.Put(t.Context(), resubmit.Durable, protocol.Record{
+					Key: retryAfterKey, At: now, System: &protocol.System{RetryAfter: now.Add(pause), AskedAt: now},
+				})
+				require.NoError(t, err)
+			})
+			_, err := runnerFor(t, s, func(c *resubmit.Config) {
+				c.RateLimit, c.MaxRetryAfter = 1, most
+			}).Apply(t.Context(), planFor(t, orders...))
+			require.ErrorIs(t, err, want)
+			after := 0
+			for _, call := range s.calls {
+				since := call.Sub(start.Add(asked))
+				require.False(t, since > lease/4+time.Second && since < pause-time.Second, since)
+				if since > pause {
+					after++
+				}
+			}
+			require.Equal(t, want == nil, after > 0)
+		})
+	}
+}
+
 func TestRetryAfterIsNotLongerAfterTheClockWasSetBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -128,6 +128,14 @@ func (x *run) hold(who string, d time.Duration) error {
 	return x.lease.remember(context.WithoutCancel(x.ctx), asked, until)
 }
 
+// obey pauses all calls for the rest of a Retry-After that another process was sent.
+func (x *run) obey(pause time.Duration) {
+	if err := tooLong("a server", pause-retryAfterStep, x.cfg.MaxRetryAfter); err != nil {
+		x.fail(err)
+	}
+	x.caller.pace.Hold(pause)
+}
+
 // stopping reports whether no further order is begun.
 func (x *run) stopping() bool {
 	_, draining := x.gate.signal()

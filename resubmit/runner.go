@@ -226,7 +226,7 @@ func (r *Runner) start(ctx context.Context, p *plan.Plan, planned *maintenance.C
 	}
 	x := newRun(ctx, r, p, calendar)
 	x.lease, x.planned = l, planned
-	go l.keep(x.ctx, x.fail)
+	go l.keep(x.ctx, x.obey, x.fail)
 	return x, nil
 }
 
