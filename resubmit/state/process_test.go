@@ -37,7 +37,13 @@ const (
 
 const childOrders = 3
 
+// OtherProgram runs another program in a copy of this test program, if the environment says so.
+var OtherProgram func() (code int, isOther bool)
+
 func TestMain(m *testing.M) {
+	if code, isOther := OtherProgram(); isOther {
+		os.Exit(code)
+	}
 	if dir := os.Getenv(childDir); dir != "" {
 		os.Exit(child(dir))
 	}
