@@ -99,8 +99,11 @@ func (d *Document) page() *page {
 		StyleHash: "sha256-" + base64.StdEncoding.EncodeToString(sum[:]), Figure: d.Chart().Figure(ChartOptions{}),
 		AgainTable:  groupsOf("Orders that failed again, by their new reason", d.FailedAgain),
 		ReasonTable: groupsOf("All orders of the plan, by the common part of their failure texts", d.Reasons),
-		Shares:      d.shareTables(), Facts: d.facts(), Results: d.results(),
+		More: map[string]string{
+			"blockers": more(d.Blockers), "windows": more(d.Windows), "canary": more(d.Canary), "marks": more(d.Marks),
+		},
 	}
+	p.Shares, p.Facts, p.Results = p.shareTables(), p.facts(), p.results()
 	switch {
 	case d.OK() && d.Waiting.Orders == 0:
 		p.LeadClass = "ok"
@@ -135,7 +138,7 @@ func (d *Document) page() *page {
 }
 
 // results counts all orders by decision and outcome.
-func (d *Document) results() (list []resultCount) {
+func (d *page) results() (list []resultCount) {
 	add := func(decision rules.Action, outcome string, n int) {
 		if n > 0 {
 			list = append(list, resultCount{words(decision), outcome, n})
@@ -167,7 +170,7 @@ func groupsOf(caption string, groups []Group) groupTable {
 	return groupTable{Caption: caption, Rows: first(groups), More: more(groups)}
 }
 
-func (d *Document) shareTables() []shareTable {
+func (d *page) shareTables() []shareTable {
 	return []shareTable{
 		table("class", "reason class", "Class", "", d.Classes),
 		table("vendor", "vendor", "Vendor",
@@ -194,7 +197,7 @@ func more[T any](rows []T) string {
 	return fmt.Sprintf("These are the first %d of %s. The JSON file has all.", maxRows, grouped(len(rows)))
 }
 
-func (d *Document) facts() (facts []fact) {
+func (d *page) facts() (facts []fact) {
 	add := func(name, value string, code bool) {
 		if value != "" {
 			facts = append(facts, fact{name, text.Sentence(value), code})

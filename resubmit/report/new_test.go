@@ -366,3 +366,20 @@ func TestSentenceOfOneOrder(t *testing.T) {
 	d := documentOf(t, report.Input{Plan: p, Report: reportOf(p, protocol.Completed)})
 	require.Equal(t, "The order is verified in Commerce and Connect.", d.Sentence())
 }
+
+func TestEachBoundedTableSaysHowManyRowsThereAre(t *testing.T) {
+	t.Parallel()
+	d := sample(t, true)
+	for range 60 {
+		d.Windows = append(d.Windows, d.Windows[0])
+		d.Blockers = append(d.Blockers, resubmit.Blocker{Number: "SO1", Orders: 1})
+		d.Canary = append(d.Canary, d.Canary[0])
+		d.Marks = append(d.Marks, d.Marks[0])
+		d.Reasons = append(d.Reasons, d.Reasons[0])
+		d.FailedAgain = append(d.FailedAgain, d.Reasons[0])
+		d.Vendors = append(d.Vendors, d.Vendors[0])
+	}
+	var b bytes.Buffer
+	require.NoError(t, d.WriteHTML(&b))
+	require.Equal(t, 7, strings.Count(b.String(), "These are the first 50 of 6"))
+}

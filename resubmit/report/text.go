@@ -21,7 +21,7 @@ func (d *Document) Text() string {
 	line := func(format string, args ...any) { b.WriteString(text.Clean(fmt.Sprintf(format, args...)) + "\n") }
 	line("%s", d.Sentence())
 	line("%s", d.Chart().Description())
-	d.textRun(line)
+	textRun(d, line)
 	for _, c := range d.Canary {
 		if c.Stopped != "" {
 			line("  %s", c.Stopped)
@@ -40,7 +40,7 @@ func (d *Document) Text() string {
 	if rest := len(d.FailedAgain) - maxTextGroups; rest > 0 {
 		line("  and for %s more", count(rest, "other reason"))
 	}
-	d.textWindows(line)
+	textWindows(d, line)
 	if d.Waiting.Orders > 0 && d.State != StatePlanned {
 		line("waiting: %s", d.Waiting)
 	}
@@ -53,7 +53,7 @@ func (d *Document) Text() string {
 }
 
 // textWindows warns about windows that match no order.
-func (d *Document) textWindows(line func(string, ...any)) {
+func textWindows(d *Document, line func(string, ...any)) {
 	n := 0
 	for i := range d.Windows {
 		if !d.Windows[i].unmatched() {
@@ -69,7 +69,7 @@ func (d *Document) textWindows(line func(string, ...any)) {
 }
 
 // textRun writes what concerns the whole run.
-func (d *Document) textRun(line func(string, ...any)) {
+func textRun(d *Document, line func(string, ...any)) {
 	switch {
 	case d.Earlier == 0:
 	case d.Earlier == d.Outcomes.Total():
