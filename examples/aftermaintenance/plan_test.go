@@ -83,6 +83,33 @@ func TestOrderSelectsSingleOrders(t *testing.T) {
 	require.Empty(t, w.Commerce.Pushes(), "an edited plan is rejected")
 }
 
+func TestShowTellsTheHistoryOfAnOrder(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	number := ""
+	for _, o := range w.Commerce.Orders() {
+		if o.Type == commerce.TypeSales && sandbox.Cause(o) == sandbox.Transient {
+			number = o.Number
+			break
+		}
+	}
+	done(t, env, with(flags, "plan", "-order", number)...)
+	stdout, stderr := done(t, nil, stateOnly(flags, "show", number)...)
+	require.Contains(t, stdout, "Nothing was sent.")
+	require.Contains(t, stdout, "Evidence, transient and ")
+	require.Regexp(t, "Next: .* plan -order "+number+"\n$", stderr)
+	done(t, env, with(flags, "apply", "-yes")...)
+	stdout, _ = done(t, nil, stateOnly(flags, "show", number)...)
+	require.Contains(t, stdout, "In the journal: completed")
+	require.Contains(t, stdout, "Sent 1 time.")
+	require.Regexp(t, "(?s)placed.*planned.*push", stdout)
+	requireRejected(t, nil, stateOnly(flags, "show", "SO999999"), exitError, `there is no run and no order "SO999999"`)
+	requireRejected(t, nil, stateOnly(flags, "resolve", number), exitUsage, "resolve needs -outcome completed or notMoved")
+	requireRejected(t, nil, stateOnly(flags, "resolve", number, "-outcome", "lost", "-reason", "x"), exitUsage, `"lost"`)
+	requireRejected(t, nil, stateOnly(flags, "resolve", number, "-outcome", "completed", "-reason", "x"), exitError,
+		number)
+}
+
 func TestPlanReplacesThePlanBefore(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)

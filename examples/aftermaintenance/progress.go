@@ -66,7 +66,6 @@ func (s *site) watch(ctx context.Context, over func(*state.Run) bool) {
 // changes.
 type progressView struct {
 	*site
-	eta   estimate
 	shown time.Time
 	state string
 }
@@ -76,9 +75,8 @@ func (v *progressView) show(run *state.Run, now time.Time) {
 		return
 	}
 	live := run.Live
-	v.eta.add(now, live)
 	if v.stderr.terminal {
-		v.stderr.show(progressLine(live, v.waits(live), v.eta.text(now, live, v.site), v.width()-1))
+		v.stderr.show(progressLine(live, cmp.Or(v.waits(live), v.estimate(live, now)), v.width()-1))
 		return
 	}
 	key := string(live.State) + live.Gate
@@ -89,9 +87,34 @@ func (v *progressView) show(run *state.Run, now time.Time) {
 	fmt.Fprintln(v.stderr, v.plainLine(run, now))
 }
 
+// estimate says when a run will probably end, such as "about 4 min (05:31)"; "" while too little is known.
+func (v *progressView) estimate(live *resubmit.Status, now time.Time) string {
+	if live.End.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("%s (%s)", roughly(live.End.Sub(now)), live.End.In(v.location).Format("15:04"))
+}
+
+// roughly is a duration as precise as an estimate is.
+func roughly(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return "under a minute"
+	case d < time.Hour:
+		return fmt.Sprintf("about %d min", int(d.Round(time.Minute)/time.Minute))
+	case d <= 24*time.Hour:
+		d = d.Round(5 * time.Minute)
+		return fmt.Sprintf("about %d h %02d min", int(d/time.Hour), int(d%time.Hour/time.Minute))
+	default:
+		return "over a day"
+	}
+}
+
 // waits says what a run waits for; "" for nothing.
 func (v *progressView) waits(live *resubmit.Status) string {
 	switch {
+	case !live.RetryAfter.IsZero():
+		return "Retry-After until " + v.clock(live.RetryAfter)
 	case live.Gate != "" && !live.Until.IsZero():
 		return live.Gate + " until " + v.clock(live.Until)
 	case live.Gate != "":
@@ -106,7 +129,7 @@ func (v *progressView) waits(live *resubmit.Status) string {
 }
 
 // progressLine is one line of at most width characters. Fields are left out from the right, never the count.
-func progressLine(live *resubmit.Status, waits, eta string, width int) string {
+func progressLine(live *resubmit.Status, end string, width int) string {
 	parts := []string{
 		fmt.Sprintf("%d/%d done", live.Done, live.Total),
 		fmt.Sprintf("%d verified", live.Result.Completed),
@@ -114,9 +137,9 @@ func progressLine(live *resubmit.Status, waits, eta string, width int) string {
 		fmt.Sprintf("%d in flight", live.Open),
 	}
 	if live.Rate > 0 {
-		parts = append(parts, "limit "+rateText(live.Rate)+"/s")
+		parts = append(parts, fmt.Sprintf("%.1f of %s calls/s", live.CallRate, rateText(live.Rate)))
 	}
-	if end := cmp.Or(waits, eta); end != "" {
+	if end != "" {
 		parts = append(parts, text.OneLine(end))
 	}
 	for len(parts) > 1 {
@@ -135,12 +158,16 @@ func (v *progressView) plainLine(run *state.Run, now time.Time) string {
 	if waits := v.waits(live); waits != "" {
 		rest = fmt.Sprintf("%q", waits)
 	}
-	eta := "-"
-	if end := v.eta.end(now, live); !end.IsZero() {
-		eta = end.In(v.location).Format("15:04")
+	eta, limit := "-", "-"
+	if !live.End.IsZero() {
+		eta = live.End.In(v.location).Format("15:04")
 	}
-	return fmt.Sprintf("%s run=%s state=%s done=%d total=%d verified=%d failed_again=%d in_flight=%d limit=%s eta=%s "+
+	if live.Rate > 0 {
+		limit = rateText(live.Rate)
+	}
+	return fmt.Sprintf("%s run=%s state=%s done=%d total=%d verified=%d failed_again=%d in_flight=%d rate=%.1f "+
+		"limit=%s eta=%s "+
 		"waiting=%s",
 		now.In(v.location).Format(time.RFC3339), short(run.Digest), cmp.Or(string(live.State), "idle"), live.Done, live.Total,
-		live.Result.Completed, live.Result.FailedAgain, live.Open, rateText(live.Rate), eta, rest)
+		live.Result.Completed, live.Result.FailedAgain, live.Open, live.CallRate, limit, eta, rest)
 }

@@ -17,6 +17,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
 
+// callsPerOrder is how many calls an order takes: a read, a push and shared look-ups.
+const callsPerOrder = 2.2
+
 // sending is what applying a plan would send.
 type sending struct {
 	report.Tally

@@ -99,6 +99,3 @@ func (s *site) showPeople(out page.Page, d *report.Document) {
 		fmt.Fprintf(out.Out, "and %d more: -o wide shows all\n", more)
 	}
 }
-
-// showOrder shows what is known about an order.
-func (s *site) showOrder(context.Context, string) error { return errors.New("not there yet") }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -104,8 +105,8 @@ func (s *site) describe(run *state.Run) {
 	}
 	if run.Live != nil {
 		v := progressView{site: s}
-		v.eta.add(time.Now(), run.Live)
-		fmt.Fprintln(out.Out, "  "+progressLine(run.Live, v.waits(run.Live), "", out.Width-2))
+		end := cmp.Or(v.waits(run.Live), v.estimate(run.Live, time.Now()))
+		fmt.Fprintln(out.Out, "  "+progressLine(run.Live, end, out.Width-2))
 	}
 	if run.Rate > 0 {
 		fmt.Fprintf(out.Out, "  The rate limit was set to %s calls per second.\n", rateText(run.Rate))
