@@ -92,6 +92,11 @@ func (e *Estimator) rate() float64 {
 	return float64(last.Done-first.Done) / took
 }
 
+// AtLimit returns how long n orders take at a rate limit in calls per second, which must be positive.
+func AtLimit(n int, limit float64) time.Duration {
+	return time.Duration(float64(n) * callsPerOrder / limit * float64(time.Second))
+}
+
 // Words rounds a duration for people: "under a minute", "about 4 min", "about 1 h 25 min", "over a day".
 func Words(d time.Duration) string {
 	switch {

@@ -68,3 +68,8 @@ func TestWords(t *testing.T) {
 		require.Equal(t, want, eta.Words(d))
 	}
 }
+
+func TestAtLimit(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, 55*time.Second, eta.AtLimit(100, 4))
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/cloudblue-go/cloudblue/internal/eta"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
@@ -25,7 +26,8 @@ type approveBody struct {
 	Others int // orders of the plan that stay as they are
 	Groups int // of the canary; 0 without one
 	Rate   string
-	Type   bool // the number must be typed
+	Time   string // about how long it takes; "" without a rate limit
+	Type   bool   // the number must be typed
 	Typed  string
 	Gone   bool // the plan is not the current one any more
 	Newest *state.Run
@@ -55,9 +57,10 @@ func (v *visit) askApproval(run *state.Run, failed error) error {
 	}
 	body := &approveBody{
 		Run: run, Name: runName(run), Send: p.tally(rules.Resubmit), Groups: v.site.canaryGroups(p.Index()),
-		Rate: v.site.rateLimit(), Typed: v.field("typed"), Newest: status.Run, Here: v.site.cfg.Apply != nil,
+		Typed: v.field("typed"), Newest: status.Run, Here: v.site.cfg.Apply != nil,
 		Denied: v.denied(Approve, "approve", run),
 	}
+	body.Rate, body.Time = v.site.rateLimit(body.Send.Orders)
 	body.Others = run.Counts.Total - body.Send.Orders
 	body.Type = mustType(body.Send)
 	body.Gone = status.Run == nil || status.Run.ID != run.ID || run.Ended() || !run.StartedAt.IsZero()
@@ -86,10 +89,13 @@ func (s *site) canaryGroups(index *plan.Index) int {
 	return len(index.Groups())
 }
 
-// rateLimit returns the rate limit of runs in words.
-func (s *site) rateLimit() string {
-	cfg := resubmit.Config{RateLimit: s.dir.Config().Runner.RateLimit}.WithDefaults()
-	return rateWords(&resubmit.Status{Rate: cfg.RateLimit})
+// rateLimit returns the rate limit of runs in words, and about how long n orders take.
+func (s *site) rateLimit(n int) (rate, duration string) {
+	limit := resubmit.Config{RateLimit: s.dir.Config().Runner.RateLimit}.WithDefaults().RateLimit
+	if limit > 0 {
+		duration = eta.Words(eta.AtLimit(n, limit))
+	}
+	return rateWords(&resubmit.Status{Rate: limit}), duration
 }
 
 // approve approves the plan whose digest was shown.

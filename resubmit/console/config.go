@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -56,7 +57,7 @@ type Config struct {
 	Apply func(ctx context.Context) error
 	// ApprovalKey signs approvals, see [state.Dir.Approve].
 	ApprovalKey ed25519.PrivateKey
-	// Location is the time zone of the pages. Nil: UTC.
+	// Location is the time zone of the pages. Nil: that of the state directory, or UTC.
 	Location *time.Location
 	// Logger logs errors with the ids that users see. Nil: nothing is logged.
 	Logger *slog.Logger
@@ -70,7 +71,7 @@ func (c *Config) setDefaults() error {
 		return errors.New("console: Config.Authorize is nil; return the user of the request, or an error")
 	}
 	if c.Location == nil {
-		c.Location = time.UTC
+		c.Location = cmp.Or(c.State.Config().Location, time.UTC)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -109,7 +109,12 @@ func (s *site) fillOverview(body *overviewBody, p *shared) error {
 	body.Groups = doc.Reasons[:min(maxGroups, len(doc.Reasons))]
 	body.More = len(doc.Reasons) - len(body.Groups)
 	body.Calls = fmt.Sprintf("about %s", plural(max(1, doc.All.Orders/100+1), "call"))
-	body.Chart = doc.Chart().SVG(report.ChartOptions{})
+	body.Chart = doc.Chart().SVG(report.ChartOptions{
+		ClassLink: func(c failure.Class) string {
+			return query("orders", "q", filter.MessageClass(nil, c).String())
+		},
+		WindowLink: func(id string) string { return query("orders", "window", id) },
+	})
 	return nil
 }
 

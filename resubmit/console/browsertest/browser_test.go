@@ -33,8 +33,8 @@ func TestMain(m *testing.M) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
 		chromedp.Flag("host-resolver-rules", "MAP console.test 127.0.0.1"))
 	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
-	var stop context.CancelFunc
-	browser, stop = chromedp.NewContext(allocator)
+	ctx, stop := chromedp.NewContext(allocator)
+	browser = ctx //nolint:fatcontext // that of all tests
 	code := 1
 	if err := chromedp.Do(browser); err != nil {
 		fmt.Fprintln(os.Stderr, "start the browser:", err)

@@ -26,8 +26,8 @@ func TestAFormOfAnotherOriginIsRejected(t *testing.T) {
 	require.NoError(t, err)
 	foreign := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprintf(rw, `<main><form method="post" action="%sapprove"><input name="plan" value="%s"><input name="typed" value="21">`+
-			`<button>Win a prize</button></form></main><footer></footer>`, address, html.EscapeString(status.Run.Digest))
+		fmt.Fprintf(rw, `<main><form method="post" action="%sapprove"><input name="plan" value="%s">`+
+			`<input name="typed" value="21"><button>Win a prize</button></form></main><footer></footer>`, address, html.EscapeString(status.Run.Digest))
 	}))
 	t.Cleanup(foreign.Close)
 	for _, origin := range []string{foreign.URL, strings.Replace(foreign.URL, "127.0.0.1", "console.test", 1)} {

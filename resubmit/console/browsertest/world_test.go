@@ -128,7 +128,9 @@ func (w *world) place(i int) {
 	spec := commercetest.OrderSpec{
 		Type: commerce.TypeSales, Product: "PRD-100-200-300", Customer: fmt.Sprint(3100000 + i%64),
 		CustomerName: companies[i%len(companies)], VendorAccount: []string{"", "1000101", "1000102"}[i%3],
-		Total: commerce.Money{Amount: decimal.New(int64(1999+i*7919%400000), -2), Currency: []string{"USD", "USD", "EUR"}[i%3]},
+		Total: commerce.Money{
+			Amount: decimal.New(int64(1999+i*7919%400000), -2), Currency: []string{"USD", "USD", "EUR"}[i%3],
+		},
 	}
 	switch i % 24 {
 	case 7:
