@@ -130,7 +130,7 @@ func first[A, B any](a A, _ B) A { return a }
 func TestWhereVerdictAndCaused(t *testing.T) {
 	t.Parallel()
 	_, env, flags := live(t)
-	for _, args := range [][]string{{"-where", "in(verdict,(caused,likely))"}, {"-caused"}} {
+	for _, args := range [][]string{{"-where", "in(verdict,(caused,likely))"}, {"-where", "window=W"}, {"-caused"}} {
 		stdout, stderr := done(t, env, with(flags, append([]string{"plan"}, args...)...)...)
 		require.Contains(t, stdout, "caused")
 		require.NotContains(t, stdout, "unrelated")
@@ -139,6 +139,7 @@ func TestWhereVerdictAndCaused(t *testing.T) {
 	stdout, stderr := done(t, env, with(flags, "plan", "-where", "verdict=unrelated")...)
 	require.NotContains(t, stdout, "caused")
 	require.Contains(t, stderr, "no order of the plan fits a window")
+	requireRejected(t, env, with(flags, "plan", "-where", "window=V"), exitUsage, `there is no maintenance window "V"`)
 }
 
 func joinedLines(s string) string { return strings.Join(strings.Fields(s), " ") }

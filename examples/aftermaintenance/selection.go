@@ -35,11 +35,19 @@ func (p *program) selection(c *config, calendar *maintenance.Calendar, causes *f
 		found := causes.Attribute(order)
 		return found.Verdict
 	}
+	window := func(order *commerce.Order) string {
+		found := causes.Attribute(order)
+		return found.WindowID
+	}
+	var ids []string
+	for _, w := range calendar.Windows() {
+		ids = append(ids, w.ID)
+	}
 	for _, rql := range []struct{ name, text string }{{"where of the configuration", c.Where}, {"-where", o.where}} {
 		if rql.text == "" {
 			continue
 		}
-		f, err := filter.Parse(rql.text, filter.WithVerdict(verdict))
+		f, err := filter.Parse(rql.text, filter.WithVerdict(verdict), filter.WithWindow(window, ids...))
 		if err != nil {
 			return s, usagef("%s: %w", rql.name, err)
 		}

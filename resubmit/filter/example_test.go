@@ -33,7 +33,7 @@ func ExampleParse() {
 	fmt.Println(err)
 	// Output:
 	// and(eq(type,SO),eq(channel,reseller),ilike(reason,*gateway*)) <nil>
-	// filter: byte 8: unknown property "stat" (did you mean "status"?); known are id, billingId, number, type, status, provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, template, class, verdict, placed, failed, amount
+	// filter: byte 8: unknown property "stat" (did you mean "status"?); known are id, billingId, number, type, status, provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, template, class, verdict, window, placed, failed, amount
 }
 
 func ExampleExplain() {

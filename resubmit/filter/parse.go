@@ -30,6 +30,12 @@ func WithVerdict(cause VerdictFunc) ParseOption {
 	return func(p *parser) { p.cause = cause }
 }
 
+// WithWindow sets the function for conditions on window, and the ids of the windows that there are; see [CausedBy].
+// Without it they are errors, and so is another id.
+func WithWindow(cause WindowFunc, known ...string) ParseOption {
+	return func(p *parser) { p.window, p.windows = cause, known }
+}
+
 // WithClass sets the function for conditions on class, instead of a classifier of failure texts.
 func WithClass(of ClassFunc) ParseOption {
 	return func(p *parser) { p.class = of }
@@ -45,8 +51,8 @@ func WithClass(of ClassFunc) ParseOption {
 //   - eq, ne, in, out, like (case-sensitive) and ilike (ignoring case), with * for any text, on id, billingId, number,
 //     type, status, provisioningStatus, vendor, channel (direct, reseller or "" for unknown), customer, customerName,
 //     subscription, tenant, reason and template (the reason without the parts that vary, see [failure.Template]);
-//   - eq, ne, in, out on class (transient, permanent, alreadyProvisioned, unclassified) and verdict (caused, likely,
-//     unrelated, unknown);
+//   - eq, ne, in, out on class (transient, permanent, alreadyProvisioned, unclassified), verdict (caused, likely,
+//     unrelated, unknown) and window (the id of the maintenance that caused the failure, certainly or probably);
 //   - ge, gt, le, lt on placed and failed, with a time in RFC 3339 or a date (midnight UTC);
 //   - eq, ge, gt, le, lt on amount, with a currency: 100.50EUR.
 //
@@ -82,6 +88,8 @@ type parser struct {
 	funcs      map[string]func(*commerce.Order) bool
 	classifier *failure.Classifier
 	cause      VerdictFunc
+	window     WindowFunc
+	windows    []string
 	class      ClassFunc
 }
 
@@ -219,7 +227,7 @@ var (
 
 func (p property) operators() []string {
 	switch p {
-	case propClass, propVerdict:
+	case propClass, propVerdict, propWindow:
 		return classOperators
 	case propPlaced, propFailed:
 		return timeOperators
@@ -289,9 +297,23 @@ func (p *parser) oneOf(prop property, values []string) Filter {
 		return MessageClass(p.classifier, converted[failure.Class](values)...)
 	case propVerdict:
 		return Verdicts(p.cause, converted[failure.Verdict](values)...)
+	case propWindow:
+		return p.causedBy(values)
 	default:
 		return newOneOf(prop, values)
 	}
+}
+
+// causedBy returns the condition on the windows with some ids, which must exist.
+func (p *parser) causedBy(ids []string) Filter {
+	if p.window != nil {
+		for _, id := range ids {
+			if !slices.Contains(p.windows, id) {
+				return reject("there is no maintenance window %q%s", id, text.DidYouMean(id, p.windows))
+			}
+		}
+	}
+	return CausedBy(p.window, ids...)
 }
 
 func converted[T ~string](values []string) []T {

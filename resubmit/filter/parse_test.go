@@ -141,17 +141,17 @@ func TestParseReportsWhereAMistakeIs(t *testing.T) {
 			`out, like, ilike, lt, le, gt, ge`,
 		"and(eq(type,state),eq(state,PF))": `filter: byte 22: unknown property "state" (did you mean "status"?); known ` +
 			`are id, billingId, number, type, status, ` +
-			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, template, class, verdict, placed, ` +
+			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, template, class, verdict, window, placed, ` +
 			`failed, amount`,
 		"type=SO&ge(placed,yesterday)": `filter: byte 18: placed: "yesterday" is not a time; write 2026-11-01T22:00:00Z ` +
 			`or a ` +
 			`date, 2026-11-01`,
 		`eq(number,"e""q"),eq(q,1)`: `filter: byte 21: unknown property "q"; known are id, billingId, number, type, ` +
 			`status, ` +
-			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, template, class, verdict, placed, ` +
+			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, template, class, verdict, window, placed, ` +
 			`failed, amount`,
 		"number=SO1,in(i,(a))": `filter: byte 14: unknown property "i"; known are id, billingId, number, type, status, ` +
-			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, template, class, verdict, placed, ` +
+			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, template, class, verdict, window, placed, ` +
 			`failed, amount`,
 		"placed=2026-11-01":     "filter: byte 0: eq does not work on placed; use ge, gt, le, lt",
 		"ge(placed,0001-01-01)": "filter: byte 10: placed: the time 0001-01-01 00:00:00 +0000 UTC is out of range",
@@ -212,4 +212,41 @@ func FuzzParseFilter(f *testing.F) {
 		require.Equal(t, f.Match(o), filter.Explain(f, o).Match)
 		require.NotContains(t, filter.Explain(f, o).String(), "\n")
 	})
+}
+
+func TestWindowsThatCausedAFailure(t *testing.T) {
+	t.Parallel()
+	cause := func(o *commerce.Order) string { return map[string]string{"1": "CHG-2041", "2": "CHG-2042"}[o.ID] }
+	order := func(id string) *commerce.Order { return &commerce.Order{ID: id} }
+	known := filter.WithWindow(cause, "CHG-2041", "CHG-2042")
+	for text, want := range map[string][]string{
+		"window=CHG-2041":                  {"1"},
+		"in(window,(CHG-2041,CHG-2042))":   {"1", "2"},
+		"out(window,(CHG-2041))":           {"2", "3"},
+		"ne(window,CHG-2042)&ne(id,3)":     {"1"},
+		"or(eq(window,CHG-2042),eq(id,3))": {"2", "3"},
+	} {
+		f := mustParse(t, text, known)
+		require.True(t, filter.NeedsFullOrder(f), text)
+		require.Equal(t, f.String(), mustParse(t, f.String(), known).String(), text)
+		var got []string
+		for _, id := range []string{"1", "2", "3"} {
+			if f.Match(order(id)) {
+				got = append(got, id)
+			}
+		}
+		require.Equal(t, want, got, text)
+	}
+	require.Equal(t, "eq(window,CHG-2041)", filter.CausedBy(cause, "CHG-2041").String())
+	for text, want := range map[string]string{
+		"window=CHG-2014": `there is no maintenance window "CHG-2014"`, "ge(window,C)": "window", "window=*": "there is no",
+	} {
+		_, err := filter.Parse(text, known)
+		require.ErrorContains(t, err, want, text)
+	}
+	_, err := filter.Parse("window=CHG-2041")
+	require.ErrorContains(t, err, "there are no windows to compare with")
+	for _, f := range []filter.Filter{filter.CausedBy(nil, "a"), filter.CausedBy(cause), filter.CausedBy(cause, "")} {
+		require.Error(t, filter.Validate(f))
+	}
 }

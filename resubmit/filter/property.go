@@ -31,6 +31,7 @@ const (
 	propTemplate
 	propClass
 	propVerdict
+	propWindow
 	propPlaced
 	propFailed
 	propAmount
@@ -38,7 +39,7 @@ const (
 
 var propertyNames = []string{
 	"id", "billingId", "number", "type", "status", "provisioningStatus", "vendor", "channel", "customer",
-	"customerName", "subscription", "tenant", "reason", "template", "class", "verdict", "placed", "failed", "amount",
+	"customerName", "subscription", "tenant", "reason", "template", "class", "verdict", "window", "placed", "failed", "amount",
 }
 
 func (p property) String() string { return propertyNames[p] }

@@ -157,6 +157,27 @@ func Verdicts(cause VerdictFunc, verdicts ...failure.Verdict) Filter {
 	return &derived{prop: propVerdict, of: of, values: values, text: text}
 }
 
+// WindowFunc returns the id of the maintenance window that has caused an order's failure, certainly or probably; "" if
+// none has: usually func(o *commerce.Order) string { return attributor.Attribute(o).WindowID }.
+type WindowFunc func(*commerce.Order) string
+
+// CausedBy matches orders whose failure was caused, certainly or probably, by one of the windows with some ids, see
+// [Verdicts]. Unlike [FailedDuring] it also finds orders without a time of their failure. The text form does not name
+// the function: pass it to [Parse] by [WithWindow].
+func CausedBy(cause WindowFunc, ids ...string) Filter {
+	if cause == nil {
+		return reject("window: there are no windows to compare with; pass the function of a failure.Attributor")
+	}
+	if slices.Contains(ids, "") {
+		return reject("window: an id is empty; to select what no maintenance has caused, use the verdicts")
+	}
+	values, text, err := derivedValues(propWindow, ids, ids)
+	if err != nil {
+		return reject("%w", err)
+	}
+	return &derived{prop: propWindow, of: cause, values: values, text: text}
+}
+
 // ClassFunc returns the class of an order's failure, see [WithClass].
 type ClassFunc func(*commerce.Order) failure.Class
 
