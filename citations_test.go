@@ -18,10 +18,11 @@ import (
 
 var (
 	// A citation is the path of the file from the root of the repository, as in commerce/WIRE.md#2.5.
-	citation = regexp.MustCompile(`((?:[\w.-]+/)*(?:WIRE|SAFETY)\.md)#([\w.-]*\w)`)
-	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	anchor   = regexp.MustCompile(`<a id="([^"]+)"></a>`)
-	heading  = regexp.MustCompile(`(?m)^#+ +(.+)$`)
+	citation  = regexp.MustCompile(`((?:[\w.-]+/)*(?:WIRE|SAFETY)\.md)#([\w.-]*\w)`)
+	link      = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	codeBlock = regexp.MustCompile("(?ms)^```.*?^```")
+	anchor    = regexp.MustCompile(`<a id="([^"]+)"></a>`)
+	heading   = regexp.MustCompile(`(?m)^#+ +(.+)$`)
 	// How sure a fact is, as the grades in WIRE.md say.
 	grade = regexp.MustCompile(
 		`(?i)documented|documents|documentation|inferred|unknown|not (known|published)|public (program|client)|\bcode\b`)
@@ -174,7 +175,7 @@ func TestLinks(t *testing.T) {
 		if path.Ext(name) != ".md" {
 			continue
 		}
-		for _, m := range link.FindAllStringSubmatch(text, -1) {
+		for _, m := range link.FindAllStringSubmatch(codeBlock.ReplaceAllString(text, ""), -1) {
 			if strings.Contains(m[1], ":") {
 				continue // another site
 			}
