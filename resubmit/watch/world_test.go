@@ -1,6 +1,7 @@
 package watch_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -25,6 +26,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+	"github.com/cloudblue-go/cloudblue/resubmit/report"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
@@ -343,9 +345,29 @@ func (p *process) doneWith(e watch.Episode, run *state.Run) {
 	p.site.mu.Lock()
 	defer p.site.mu.Unlock()
 	p.site.done = append(p.site.done, e)
+	if run != nil && run.Report == nil { // another process, which was killed, has applied the plan
+		run.Report = reportOf(filepath.Join(p.dir, "runs", run.ID, "report.json"))
+	}
 	if known := p.site.runs[e.ID]; run != nil && (known == nil || run.Report != nil) {
 		p.site.runs[e.ID] = run
 	}
+}
+
+// reportOf returns the results of the orders in a file; nil if there is none.
+func reportOf(path string) *resubmit.Report {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	doc, err := report.Read(bytes.NewReader(b))
+	if err != nil {
+		return nil
+	}
+	r := new(resubmit.Report)
+	for _, i := range doc.Items {
+		r.Items = append(r.Items, resubmit.Item{OrderID: i.ID, Outcome: i.Outcome, Why: i.Why})
+	}
+	return r
 }
 
 // approvalKey is the key of all watchers but those of other keys.
