@@ -39,7 +39,8 @@ const (
 
 var propertyNames = []string{
 	"id", "billingId", "number", "type", "status", "provisioningStatus", "vendor", "channel", "customer",
-	"customerName", "subscription", "tenant", "reason", "template", "class", "verdict", "window", "placed", "failed", "amount",
+	"customerName", "subscription", "tenant", "reason", "template", "class", "verdict", "window", "placed", "failed",
+	"amount",
 }
 
 func (p property) String() string { return propertyNames[p] }
