@@ -5,14 +5,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/eta"
 	"github.com/cloudblue-go/cloudblue/resubmit/internal/throttle"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 const (
-	// callsPerOrder is how many calls an order needs: a read, a push, and its part of the verification. It is used until
-	// the run has measured it.
-	callsPerOrder = 2.2
 	// An end is estimated after so many verified orders, or after so long since the first push.
 	enoughVerified = 10
 	enoughTime     = 30 * time.Second
@@ -107,7 +105,7 @@ func (e *estimator) end(s *Status, todo backlog) time.Time {
 	if e.began.IsZero() || e.verified < enoughVerified && now.Sub(e.began) < enoughTime {
 		return time.Time{}
 	}
-	perOrder := callsPerOrder
+	perOrder := eta.CallsPerOrder  // until the run has measured it
 	if e.ended >= enoughVerified { // half of the calls of those that are sent were made
 		perOrder = float64(calls-e.before) / (float64(e.ended) + float64(s.Verifying)/2)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/eta"
@@ -38,25 +37,6 @@ type cell struct {
 // alwaysShown are the outcomes that are shown even if no order has them.
 var alwaysShown = []protocol.Outcome{protocol.Completed, protocol.FailedAgain, protocol.Unknown, protocol.Blocked}
 
-// watches keeps the estimators of the runs that are shown.
-type watches struct {
-	mu  sync.Mutex
-	run string // the id
-	eta *eta.Estimator
-}
-
-// estimate adds the progress of a run, and returns when it ends.
-func (w *watches) estimate(run *state.Run, p eta.Progress) (time.Time, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.run != run.ID {
-		w.run, w.eta = run.ID, new(eta.Estimator)
-		w.eta.Add(eta.Progress{At: run.StartedAt, Total: p.Total, Limit: p.Limit})
-	}
-	w.eta.Add(p)
-	return w.eta.End()
-}
-
 // progressOf returns how far a run is. status is that of the directory.
 func (s *site) progressOf(run *state.Run, status *state.Status) *progress {
 	p := &progress{Total: run.Counts.Resubmit, Ended: run.Ended()}
@@ -81,11 +61,7 @@ func (s *site) progressOf(run *state.Run, status *state.Status) *progress {
 	p.Until = live.Until
 	p.Rate = rateWords(live)
 	now := time.Now()
-	end, ok := s.watches.estimate(run, eta.Progress{
-		At: now, Total: p.Total, Done: p.Done, Verified: live.Result.Completed, Limit: live.Rate,
-		Waiting: live.Gate != "" || live.State != resubmit.StateRunning, Until: live.Until,
-	})
-	if ok {
+	if end := live.End; !end.IsZero() {
 		p.ETA = fmt.Sprintf("%s (%s)", eta.Words(end.Sub(now)), momentOf(end, s.cfg.Location).Text)
 	}
 	return p

@@ -24,7 +24,6 @@ type site struct {
 	plans     *plans
 	tasks     *tasks
 	templates map[string]*template.Template
-	watches   watches
 	documents documents
 
 	mu    sync.Mutex
