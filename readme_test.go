@@ -19,7 +19,7 @@ func TestREADMECodeCompiles(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	require.NoError(t, err)
 	blocks := goBlock.FindAllSubmatch(text, -1)
-	require.Len(t, blocks, 4)
+	require.Len(t, blocks, 5)
 	dir := t.TempDir()
 	args := []string{"vet"}
 	for i, block := range blocks {
