@@ -120,8 +120,22 @@ func (f commandFiles) read(name string) (Command, error) {
 	return commandFormat.Read(file)
 }
 
+const commandTime = "20060102T150405.000000000Z" // starts the name of a command's file
+
+// write writes a command behind all others, even if they were given at the same time or the clock was set back.
 func (f commandFiles) write(c Command) error {
-	name := fmt.Sprintf("%s-%s.json", c.At.Format("20060102T150405.000000000Z"), rand.Text()[:8])
+	names, err := f.names()
+	if err != nil {
+		return err
+	}
+	at := c.At
+	if len(names) > 0 {
+		start, _, _ := strings.Cut(names[len(names)-1], "-")
+		if last, err := time.Parse(commandTime, start); err == nil && !at.After(last) {
+			at = last.Add(1)
+		}
+	}
+	name := fmt.Sprintf("%s-%s.json", at.Format(commandTime), rand.Text()[:8])
 	return failed("write a command", commandFormat.WriteFile(filepath.Join(string(f), name), c, 0o600))
 }
 

@@ -254,3 +254,28 @@ func TestControl(t *testing.T) {
 		require.Error(t, d.Control(Command{Action: "explode"}))
 	})
 }
+
+func TestCommandsStayInOrder(t *testing.T) {
+	t.Parallel()
+	files, at := commandFiles(t.TempDir()), now()
+	given := []Action{ActionPause, ActionResume, ActionPause, ActionRate, ActionResume, ActionDrain}
+	for i, action := range given {
+		c := Command{
+			Kind: commandFormat.Kind, Version: commandFormat.Version, Action: action, Run: "sha256:1", By: "ana",
+			At: at.Add(-time.Duration(i/2) * time.Hour), // the clock is set back
+		}
+		if action == ActionRate {
+			c.Rate = 1
+		}
+		require.NoError(t, files.write(c))
+	}
+	names, err := files.names()
+	require.NoError(t, err)
+	var kept []Action
+	for _, name := range names {
+		c, err := files.read(name)
+		require.NoError(t, err)
+		kept = append(kept, c.Action)
+	}
+	require.Equal(t, given, kept)
+}
