@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -114,9 +115,16 @@ func approve(v *visit) error {
 		return v.askApproval(run, err)
 	}
 	if err := v.site.dir.Approve(run.Digest, v.by(), v.site.cfg.ApprovalKey); err != nil {
+		if errors.Is(err, state.ErrNoRun) {
+			err = conflict("Plan %s was replaced, or has ended. Nothing was sent.", runName(run))
+		}
 		return v.askApproval(run, err)
 	}
-	if err := v.site.apply(v.by()); err != nil && problemOf(err) == nil {
+	err = v.site.apply(v.by())
+	if err == nil && v.site.cfg.Apply != nil {
+		err = v.settle(func(s *state.Status) bool { return s.Run == nil || !s.Run.StartedAt.IsZero() })
+	}
+	if err != nil && problemOf(err) == nil {
 		return err
 	}
 	return v.see(query("run", "run", run.ID))

@@ -1,12 +1,13 @@
 package console
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/internal/wait"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
 
@@ -79,12 +80,19 @@ func control(v *visit) error {
 		}
 	}
 	if err := v.site.dir.Control(command); err != nil {
-		return v.showRun(run, cmp.Or(asProblem(err), err))
+		if errors.Is(err, state.ErrNoRun) {
+			err = conflict("Run %s has ended, or its plan was replaced. Nothing was done.", runName(run))
+		}
+		return v.showRun(run, err)
 	}
 	if action != state.ActionRate { // which need not continue a run that was interrupted
 		if err := v.obeyNow(run); err != nil {
 			return err
 		}
+	}
+	err = v.settle(func(s *state.Status) bool { return len(s.Commands) == 0 })
+	if err != nil {
+		return err
 	}
 	return v.see(query("run", "run", run.ID, "did", action))
 }
@@ -100,10 +108,16 @@ func (v *visit) rate() (float64, error) {
 	return rate, nil
 }
 
-// asProblem returns the problem for a user; nil if err is a fault.
-func asProblem(err error) error {
-	if p := problemOf(err); p != nil {
-		return p
+// settle waits until the state directory shows the effect of an action, but not long.
+func (v *visit) settle(done func(*state.Status) bool) error {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		status, err := v.site.dir.Status()
+		if err != nil || done(&status) {
+			return err
+		}
+		if wait.For(v.r.Context(), 50*time.Millisecond, nil) != nil {
+			return nil // the browser is gone
+		}
 	}
 	return nil
 }
@@ -161,7 +175,7 @@ func proceed(v *visit) error {
 		return v.showRun(run, conflict("Run %s has ended, so there is nothing to continue.", runName(run)))
 	}
 	if err := v.site.apply(v.by()); err != nil {
-		return v.showRun(run, cmp.Or(asProblem(err), err))
+		return v.showRun(run, err)
 	}
 	return v.see(query("run", "run", run.ID))
 }

@@ -34,6 +34,7 @@ func (s *site) golden(name, target string) {
 		}
 	}
 	body = regexp.MustCompile(`sha256:[0-9a-f]{64}`).ReplaceAllString(body, "sha256:…")
+	body = regexp.MustCompile(`failed \S+ → \S+?<`).ReplaceAllString(body, "failed … → …<") // when it was sent
 	body = process.ReplaceAllString(body, "process N")
 	body = regexp.MustCompile(`[^ ">(]+@[^ <]+ nightly`).ReplaceAllString(body, "USER nightly")
 	body = regexp.MustCompile(`\n\s*\n`).ReplaceAllString(body, "\n")

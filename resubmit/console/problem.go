@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
@@ -55,7 +56,7 @@ func problemOf(err error) *problem {
 	if _, ok := errors.AsType[*state.LockedError](err); ok || errors.Is(err, state.ErrNoRun) ||
 		errors.Is(err, state.ErrUnfinished) || errors.Is(err, errBusy) || errors.Is(err, plan.ErrUnsigned) ||
 		errors.Is(err, protocol.ErrUnresolvable) {
-		return &problem{status: http.StatusConflict, text: text.Sentence(err.Error())}
+		return &problem{status: http.StatusConflict, text: text.Sentence(strings.TrimPrefix(err.Error(), "state: "))}
 	}
 	return nil
 }

@@ -292,7 +292,7 @@ func (s *site) plan() *state.Run {
 // wait waits until the run has ended.
 func (s *site) wait() {
 	s.t.Helper()
-	for range 1000 {
+	for range 10_000 {
 		if s.run().Ended() {
 			return
 		}

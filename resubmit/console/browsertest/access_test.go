@@ -65,8 +65,9 @@ const contrasts = `(() => {
 			parts++;
 			let behind = background;
 			if (style.getPropertyValue("fill") && /inside/.test(node.getAttribute("class") || "")) { // a label in a bar
-				let bar = node.previousElementSibling;
-				while (bar && bar.tagName !== "rect") bar = bar.previousElementSibling;
+				const before = n => n.previousElementSibling || n.parentElement;
+				let bar = node;
+				while (bar.tagName !== "rect") bar = before(bar);
 				behind = parse(getComputedStyle(bar).fill);
 			}
 			const r = ratio(rgba, behind);
