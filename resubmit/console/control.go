@@ -116,7 +116,7 @@ func (v *visit) settle(done func(*state.Status) bool) error {
 			return err
 		}
 		if wait.For(v.r.Context(), 50*time.Millisecond, nil) != nil {
-			return nil // the browser is gone
+			return nil //nolint:nilerr // the browser is gone
 		}
 	}
 	return nil
