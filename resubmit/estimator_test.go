@@ -72,7 +72,8 @@ func TestEndOfARunIsEstimated(t *testing.T) {
 	}{
 		"at the rate limit": {outageOrders(400, ownSubscription), func(c *resubmit.Config) { c.RateLimit = 4 }, completes, 0.15, 30 * time.Second},
 		"of a long chain": {
-			outageOrders(60, func(int) string { return "one" }), nil, fate{after: 20 * time.Second, status: "CP"}, 0.05, 30 * time.Second,
+			outageOrders(60, func(int) string { return "one" }), nil, fate{after: 20 * time.Second, status: "CP"}, 0.05,
+			30 * time.Second,
 		},
 		"of a canary": {
 			outageOrders(40, ownSubscription), func(c *resubmit.Config) { c.Canary.Steps = nil },
