@@ -206,6 +206,9 @@ func resolve(v *visit) error {
 		return v.showOrder(wrongField("resolve-why", "Choose what became of the order. Nothing was done."))
 	}
 	err := v.site.dir.Resolve(v.r.Context(), state.Resolution{Order: name, Outcome: outcome, By: v.by(), Why: why})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = conflict("Nothing was sent for this order, so there is nothing to settle.")
+	}
 	if err != nil {
 		return v.showOrder(err)
 	}
