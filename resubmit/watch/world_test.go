@@ -54,6 +54,7 @@ type site struct {
 	readies []time.Time
 	done    []watch.Episode
 	runs    map[string]*state.Run // of closed episodes, with the last report
+	items   []report.Item         // of reports that were read from files
 	journal resubmit.Journal      // survives the processes
 	anchor  state.Anchor          // survives the processes
 	logged  []string
@@ -346,15 +347,15 @@ func (p *process) doneWith(e watch.Episode, run *state.Run) {
 	defer p.site.mu.Unlock()
 	p.site.done = append(p.site.done, e)
 	if run != nil && run.Report == nil { // another process, which was killed, has applied the plan
-		run.Report = reportOf(filepath.Join(p.dir, "runs", run.ID, "report.json"))
+		p.site.items = append(p.site.items, itemsOf(filepath.Join(p.dir, "runs", run.ID, "report.json"))...)
 	}
 	if known := p.site.runs[e.ID]; run != nil && (known == nil || run.Report != nil) {
 		p.site.runs[e.ID] = run
 	}
 }
 
-// reportOf returns the results of the orders in a file; nil if there is none.
-func reportOf(path string) *resubmit.Report {
+// itemsOf returns the results of the orders in a report; nil if there is none.
+func itemsOf(path string) []report.Item {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil
@@ -363,11 +364,7 @@ func reportOf(path string) *resubmit.Report {
 	if err != nil {
 		return nil
 	}
-	r := new(resubmit.Report)
-	for _, i := range doc.Items {
-		r.Items = append(r.Items, resubmit.Item{OrderID: i.ID, Outcome: i.Outcome, Why: i.Why})
-	}
-	return r
+	return doc.Items
 }
 
 // approvalKey is the key of all watchers but those of other keys.
@@ -481,6 +478,11 @@ func (p *process) Handle(_ context.Context, r slog.Record) error {
 func (s *site) left(id string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, i := range s.items {
+		if i.ID == id && i.Outcome != protocol.Completed {
+			return i.Why
+		}
+	}
 	for _, run := range s.runs {
 		if run.Report == nil {
 			continue
