@@ -9,6 +9,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -39,6 +40,11 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
 
+var (
+	orders = flag.Int("orders", 60, "how many orders the processes complete")
+	kills  = flag.Int("kills", 12, "how many processes are killed")
+)
+
 const programVariable = "SQLJOURNAL_PROGRAM"
 
 // program is a replica of a billing service, as a process. As JSON in the environment it makes a copy of this test one.
@@ -47,11 +53,11 @@ type program struct {
 	Dir, Anchor       string
 	Commerce, Connect string // URLs
 	Window            maintenance.Window
-	Plan              string // path of the plan to apply; "" for a state directory, which makes its own
+	Plan              string // path of a plan to apply before the state directory makes its own; "" for none
 }
 
 // settle is the settle delay. The time of a push and the age of a claim are shortened with it.
-const settle = 2 * time.Second
+const settle = 4 * time.Second
 
 // runProgram is the main function of the program.
 func runProgram(settings string) int {
@@ -82,7 +88,9 @@ func (p *program) run(ctx context.Context) error {
 		return err
 	}
 	if p.Plan != "" {
-		return apply(ctx, cfg, p.Plan)
+		if err := apply(ctx, cfg, p.Plan); err != nil {
+			return err
+		}
 	}
 	d, err := state.Open(ctx, p.Dir, *cfg)
 	if err != nil {
@@ -131,8 +139,9 @@ func (p *program) config(ctx context.Context, db *sql.DB) (*state.Config, error)
 		Calendar: func() *maintenance.Calendar { return calendar }, Program: "replica",
 	}
 	cfg.Systems.Requests, cfg.Systems.Prober = requests, requests
+	cfg.Limits.MaxOrders = -1
 	cfg.Policy.SettleDelay, cfg.Policy.Retry.Spacing, cfg.Runner.RateLimit = settle, -1, 20
-	cfg.Runner.Verify.InitialInterval = 100 * time.Millisecond
+	cfg.Runner.MinRateFraction, cfg.Runner.Verify.InitialInterval = -1, 100*time.Millisecond
 	return cfg, nil
 }
 
@@ -168,7 +177,7 @@ func newWorld(t *testing.T, p place, orders int) *world {
 	w.program.Commerce = server.URL
 	w.connect.SetMaintenance(true)
 	for i := range orders {
-		clock.Add(time.Minute)
+		clock.Add(2 * time.Hour / time.Duration(orders+1))
 		w.place(t, i)
 	}
 	clock.Set(w.program.Window.End)
@@ -283,19 +292,19 @@ func (r *replica) signal(s os.Signal) bool {
 }
 
 // disturb kills and suspends processes for some time, or until all orders are completed.
-func (w *world) disturb(t *testing.T, replicas []*replica, restart func()) (kills, stops int) {
+func (w *world) disturb(t *testing.T, replicas []*replica, restart func()) (killed, stops int) {
 	t.Helper()
 	var suspended sync.WaitGroup
 	defer suspended.Wait()
-	for tick := time.NewTicker(time.Second); kills < 12 && w.left() > 0; {
+	for tick := time.NewTicker(time.Second); killed < *kills && w.left() > 0; {
 		select {
 		case <-tick.C:
 		case <-t.Context().Done():
-			return kills, stops
+			return killed, stops
 		}
 		r := replicas[rand.N(len(replicas))]
 		switch {
-		case kills == 3 && stops == 0:
+		case killed%12 == 3 && stops == killed/12:
 			if r.signal(syscall.SIGSTOP) {
 				stops++
 				suspended.Go(func() {
@@ -304,16 +313,18 @@ func (w *world) disturb(t *testing.T, replicas []*replica, restart func()) (kill
 				})
 			}
 		case r.signal(syscall.SIGKILL):
-			if kills++; kills == 6 {
+			if killed++; killed%12 == 6 {
 				restart()
 			}
 		}
 	}
-	return kills, stops
+	return killed, stops
 }
 
 // TestProcesses runs three processes with one journal, and kills them and its server again and again, until all orders
-// are completed.
+// are completed. A longer test:
+//
+//	go test -run TestProcesses -v -timeout 40m -orders 2000 -kills 60
 func TestProcesses(t *testing.T) {
 	t.Parallel()
 	for what, onePlan := range map[string]bool{"state directories": false, "one plan": true} {
@@ -340,17 +351,19 @@ func testProcesses(t *testing.T, d sqljournal.Dialect, onePlan bool) {
 			s.start(t)
 		}
 	}
-	w := newWorld(t, p, 60)
+	w := newWorld(t, p, *orders)
 	cfg, err := w.program.config(t.Context(), p.open(t))
 	require.NoError(t, err)
+	lease, err := cfg.Journal.Begin(t.Context(), resubmit.JournalUse{
+		System: cfg.Systems.Name, BaseURL: cfg.Systems.BaseURL, IDSpace: cfg.Systems.Capabilities.IDSpace,
+	})
+	require.NoError(t, err)
+	require.NoError(t, cfg.Anchor.Store(t.Context(), lease.Position))
 	if onePlan {
 		w.program.Plan = filepath.Join(w.program.Dir, "plan")
 		c := cfg.Plan
 		c.Systems, c.Policy, c.Journal, c.Calendar = cfg.Systems, cfg.Policy, cfg.Journal, cfg.Calendar()
 		_, err := resubmit.WritePlanFile(t.Context(), c, w.program.Plan)
-		require.NoError(t, err)
-	} else {
-		_, err := state.Open(t.Context(), filepath.Join(w.program.Dir, "0"), *cfg) // makes the anchor
 		require.NoError(t, err)
 	}
 	replicas := make([]*replica, 3)
@@ -361,7 +374,7 @@ func testProcesses(t *testing.T, d sqljournal.Dialect, onePlan bool) {
 		r.program.Dir = filepath.Join(w.program.Dir, strconv.Itoa(i))
 		replicas[i] = r
 		all.Go(func() {
-			for deadline := time.Now().Add(3 * time.Minute); w.left() > 0 && time.Now().Before(deadline); {
+			for deadline := time.Now().Add(10 * time.Minute); w.left() > 0 && time.Now().Before(deadline); {
 				if _, err := r.start(t); err != nil {
 					failures.Add(1) // it is started again, as after a kill
 					t.Log(err)
@@ -370,8 +383,8 @@ func testProcesses(t *testing.T, d sqljournal.Dialect, onePlan bool) {
 			}
 		})
 	}
-	kills, stops := w.disturb(t, replicas, restart)
+	killed, stops := w.disturb(t, replicas, restart)
 	all.Wait()
-	t.Logf("%d kills, %d suspensions, %d failures, %d pushes", kills, stops, failures.Load(), len(w.commerce.Pushes()))
+	t.Logf("%d kills, %d suspensions, %d failures, %d pushes", killed, stops, failures.Load(), len(w.commerce.Pushes()))
 	w.check(t)
 }
