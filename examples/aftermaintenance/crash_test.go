@@ -71,9 +71,7 @@ type outage struct {
 // that no resubmission can help.
 func newOutage(t *testing.T, n int) *outage {
 	t.Helper()
-	w, err := sandbox.New(t.Context(), "127.0.0.1:0", 1, nil)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, w.Close()) })
+	w := newWorld(t, 1)
 	require.NoError(t, w.Live())
 	start := time.Now().UTC().Add(-time.Minute)
 	w.Connect.SetMaintenance(true)

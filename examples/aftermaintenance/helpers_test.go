@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,14 +64,29 @@ func configure(t *testing.T, dir, settings string) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "config.json"), []byte(settings), 0o600))
 }
 
+// usedURLs are those of all test systems so far. The user's directory of the tests has an anchor for each, so the port of
+// systems that were closed must not be used again.
+var usedURLs sync.Map
+
+// newWorld starts test systems.
+func newWorld(t *testing.T, seed uint64) *sandbox.World {
+	t.Helper()
+	for {
+		w, err := sandbox.New(t.Context(), "127.0.0.1:0", seed, nil)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, w.Close()) })
+		if _, used := usedURLs.LoadOrStore(w.CommerceURL, true); !used {
+			return w
+		}
+	}
+}
+
 // live returns systems that the program takes for real ones, with a state directory, and the flags for them. The
 // program
 // is called as append(flags, command…).
 func live(t *testing.T) (w *sandbox.World, env map[string]string, flags []string) {
 	t.Helper()
-	w, err := sandbox.New(t.Context(), "127.0.0.1:0", 3, nil)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, w.Close()) })
+	w = newWorld(t, 3)
 	require.NoError(t, w.Play(t.Context(), 60))
 	require.NoError(t, w.Live())
 	dir := filepath.Join(t.TempDir(), "state")
