@@ -33,10 +33,10 @@
 //
 // # People
 //
-// [Dir.Read] lists the failed orders for [Dir.Overview]. [Dir.Plan] makes a plan that is applied only after an approval,
-// which [Dir.Revoke] withdraws. [Dir.Resolve] settles an order whose push has no known outcome. [Dir.Document] is the
-// report of a run, [Dir.Order] the history of an order. Whatever a person does to a run is in its audit log before it
-// takes effect; without the record it is not done.
+// [Dir.Read] lists the failed orders for [Dir.Overview]. [Dir.Plan] makes a plan that is applied only after an
+// approval, which [Dir.Revoke] withdraws. [Dir.Resolve] settles an order whose push has no known outcome.
+// [Dir.Document] is the report of a run, [Dir.Order] the history of an order. Whatever a person does to a run is in
+// its audit log before it takes effect; without the record it is not done.
 //
 // # Loss of the journal
 //
