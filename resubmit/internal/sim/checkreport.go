@@ -147,7 +147,7 @@ func (ch *checker) checkEnd(p *process, err error) {
 	if err != nil && len(ch.w.s.panics) > 0 {
 		return // a callback that panicked may have lost the error
 	}
-	if errors.Is(err, errDiskFull) {
+	if errors.Is(err, errDiskFull) || errors.Is(err, resubmit.ErrLeaseLost) {
 		return // it ended the run first
 	}
 	for _, refusal := range []error{
