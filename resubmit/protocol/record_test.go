@@ -37,6 +37,7 @@ func TestAtRest(t *testing.T) {
 		false: {
 			{Order: &protocol.Order{Phase: protocol.Pushed, Status: commerce.StatusCompleted}},
 			{Order: &protocol.Order{Phase: protocol.Ended, Outcome: protocol.FailedAgain}},
+			{Order: &protocol.Order{Phase: protocol.Ended, Outcome: protocol.Completed, Settled: true}},
 			{Lane: &protocol.Lane{Order: "1"}}, {Lane: &protocol.Lane{Order: "1", Blocked: true}},
 			{Run: &protocol.Run{}}, {Run: &protocol.Run{Epoch: 1}}, {System: new(protocol.System)}, {},
 		},
