@@ -76,13 +76,8 @@ func (c *Console) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	if c.session != nil && !strings.HasPrefix(r.URL.Path, staticPath) {
-		if r.URL.Path == "/login" && r.Method == http.MethodGet {
-			return c.session.login(w, r.URL.Query().Get("token"))
-		}
-		if !c.session.valid(r) {
-			return errSignedOut
-		}
+	if c.session != nil && !strings.HasPrefix(r.URL.Path, staticPath) && !c.session.valid(r) {
+		return errSignedOut
 	}
 	handler, pattern := c.mux.Handler(r)
 	serve, ok := handler.(page)

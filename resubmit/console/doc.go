@@ -32,7 +32,8 @@
 // allows nothing else. HTTPS, sign-in and HSTS are the host's.
 //
 // A standalone console prints a link with a secret that opens it once, within five minutes. The browser then gets a
-// cookie; each form has a second secret, because other programs on the machine receive cookies of 127.0.0.1 too.
+// cookie. Browsers send cookies of 127.0.0.1 to all its ports, and so to servers of other users of the machine: all pages
+// are below a secret path, the cookie is sent for that path only, and each form has another secret.
 //
 // # Errors and concurrency
 //

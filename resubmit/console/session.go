@@ -22,17 +22,18 @@ var errSignedOut = &problem{
 // session is the only session of a standalone console. It ends with the process.
 type session struct {
 	cookie string // the name of the cookie
+	path   string // of all pages, such as "/secret/"; no other server on this machine gets the cookie, for none knows it
 
 	mu    sync.Mutex
 	link  string // opens the session once; "" after that
 	until time.Time
 	id    string // the value of the cookie; "" before the link was opened
-	form  string // in every form, because other programs on this machine may see the cookie
+	form  string // in every form
 	ends  time.Time
 }
 
 func newSession(cookie string) *session {
-	s := &session{cookie: cookie}
+	s := &session{cookie: cookie, path: "/" + secret() + "/"}
 	s.link, s.until = secret(), time.Now().Add(linkTime)
 	return s
 }
@@ -42,7 +43,7 @@ func secret() string { return rand.Text() + rand.Text() }
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// login exchanges the link for the cookie of the session, and removes the token from the address.
+// login exchanges the link for the cookie of the session, and leads to the pages, whose address has no token.
 func (s *session) login(w http.ResponseWriter, token string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,10 +56,10 @@ func (s *session) login(w http.ResponseWriter, token string) error {
 	}
 	s.link, s.id, s.form, s.ends = "", secret(), secret(), time.Now().Add(sessionTime)
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // not Secure: a console on a loopback address has no https
-		Name: s.cookie, Value: s.id, Path: "/", MaxAge: int(sessionTime.Seconds()), HttpOnly: true,
+		Name: s.cookie, Value: s.id, Path: s.path, MaxAge: int(sessionTime.Seconds()), HttpOnly: true,
 		SameSite: http.SameSiteStrictMode,
 	})
-	w.Header().Set("Location", "./")
+	w.Header().Set("Location", s.path)
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
 }

@@ -8,12 +8,14 @@ import (
 	"net/http"
 	"os/user"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // Standalone is a console for the person who started it, on an address of this machine.
 type Standalone struct {
 	console  *Console
+	handler  http.Handler
 	listener net.Listener
 	url      string
 }
@@ -56,7 +58,23 @@ func standalone(listener net.Listener, cfg Config) (*Standalone, error) {
 	}
 	c.session = newSession("cloudblue-console-" + port)
 	url := "http://" + addr.String() + "/login?token=" + c.session.link
-	return &Standalone{console: c, listener: listener, url: url}, nil
+	return &Standalone{console: c, handler: c.private(), listener: listener, url: url}, nil
+}
+
+// private serves the console below the secret path of its session, and the login. Everything else is not found.
+func (c *Console) private() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(c.session.path, http.StripPrefix(strings.TrimSuffix(c.session.path, "/"), c))
+	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
+		err := c.guard.admit(w, r)
+		if err == nil {
+			err = c.session.login(w, r.URL.Query().Get("token"))
+		}
+		if p := problemOf(err); p != nil {
+			http.Error(w, p.text, p.status)
+		}
+	})
+	return mux
 }
 
 // URL returns the address to open in a browser. It is valid once and for five minutes. It is a secret: print it to a
@@ -66,7 +84,7 @@ func (s *Standalone) URL() string { return s.url }
 // Serve serves the console until ctx ends. Then the plan that it applies is interrupted; [state.Dir.Once] continues it.
 func (s *Standalone) Serve(ctx context.Context) error {
 	server := &http.Server{
-		Handler: s.console, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
+		Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 16,
 	}
 	stop := context.AfterFunc(ctx, func() {

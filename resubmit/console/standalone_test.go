@@ -1,6 +1,7 @@
 package console
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -40,8 +41,16 @@ func openDir(t testing.TB) *state.Dir {
 	return d
 }
 
-// browse sends a request to a standalone console, with a cookie if it is not nil.
+// browse sends a request to a page of a standalone console, with a cookie if it is not nil.
 func browse(t *testing.T, s *Standalone, method, target string, cookie *http.Cookie, form url.Values) *http.Response {
+	t.Helper()
+	return visitAt(t, s, method, strings.TrimSuffix(s.console.session.path, "/")+target, cookie, form)
+}
+
+// visitAt sends a request to any address of a standalone console.
+func visitAt(
+	t *testing.T, s *Standalone, method, target string, cookie *http.Cookie, form url.Values,
+) *http.Response {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, "http://127.0.0.1:4711"+target,
 		strings.NewReader(form.Encode()))
@@ -50,7 +59,7 @@ func browse(t *testing.T, s *Standalone, method, target string, cookie *http.Coo
 		r.AddCookie(cookie)
 	}
 	w := httptest.NewRecorder()
-	s.console.ServeHTTP(w, r)
+	s.handler.ServeHTTP(w, r)
 	return w.Result()
 }
 
@@ -76,31 +85,60 @@ func TestTheLinkOpensOneSession(t *testing.T) {
 		require.True(t, found)
 		require.GreaterOrEqual(t, len(s.console.session.link), 52, "256 bits")
 
-		for _, target := range []string{
-			"/", "/plan", "/events", "/login", "/login?token=", "/login?token=x", "/history.csv",
-		} {
+		for _, target := range []string{"/", "/plan", "/events", "/history.csv"} {
 			require.Equal(t, http.StatusUnauthorized, browse(t, s, http.MethodGet, target, nil, nil).StatusCode, target)
 		}
-		res := browse(t, s, http.MethodGet, link, nil, nil)
+		for _, target := range []string{"/login", "/login?token=", "/login?token=x"} {
+			require.Equal(t, http.StatusUnauthorized, visitAt(t, s, http.MethodGet, target, nil, nil).StatusCode, target)
+		}
+		res := visitAt(t, s, http.MethodGet, link, nil, nil)
 		require.Equal(t, http.StatusSeeOther, res.StatusCode)
-		require.Equal(t, "./", res.Header.Get("Location"), "the token is not in the address any more")
+		require.Equal(t, s.console.session.path, res.Header.Get("Location"), "the token is not in the address any more")
 		cookie := res.Cookies()[0]
 		require.True(t, cookie.HttpOnly)
 		require.Equal(t, http.SameSiteStrictMode, cookie.SameSite)
 		require.Equal(t, "cloudblue-console-4711", cookie.Name)
 		require.Equal(t, http.StatusOK, browse(t, s, http.MethodGet, "/", cookie, nil).StatusCode)
-		require.Equal(t, http.StatusUnauthorized, browse(t, s, http.MethodGet, link, nil, nil).StatusCode, "it was used")
+		require.Equal(t, http.StatusUnauthorized, visitAt(t, s, http.MethodGet, link, nil, nil).StatusCode, "it was used")
 		forged := &http.Cookie{Name: cookie.Name, Value: "x"}
 		require.Equal(t, http.StatusUnauthorized, browse(t, s, http.MethodGet, "/", forged, nil).StatusCode)
 
-		rebound := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://evil.example.com:4711/", nil)
+		rebound := httptest.NewRequestWithContext(t.Context(), http.MethodGet,
+			"http://evil.example.com:4711"+s.console.session.path, nil)
 		rebound.AddCookie(cookie)
 		w := httptest.NewRecorder()
-		s.console.ServeHTTP(w, rebound)
+		s.handler.ServeHTTP(w, rebound)
 		require.Equal(t, http.StatusMisdirectedRequest, w.Code)
 
 		time.Sleep(12*time.Hour + time.Second)
 		require.Equal(t, http.StatusUnauthorized, browse(t, s, http.MethodGet, "/", cookie, nil).StatusCode, "it has ended")
+	})
+}
+
+func TestTheCookieAloneOpensNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, err := standalone(at("127.0.0.1"), Config{State: openDir(t)})
+		require.NoError(t, err)
+		defer s.console.Close()
+		res := visitAt(t, s, http.MethodGet, "/login?token="+s.console.session.link, nil, nil)
+		cookie := res.Cookies()[0]
+		require.Greater(t, len(cookie.Path), 52, "256 bits, so that no server on another port gets the cookie")
+		require.Equal(t, s.console.session.path, cookie.Path)
+		for _, target := range []string{"/", "/approve", "/plan", "/static/console.css", "/x/approve", "//", "/login/"} {
+			for _, method := range []string{http.MethodGet, http.MethodPost} {
+				res := visitAt(t, s, method, target, cookie, nil)
+				require.Contains(t, []int{http.StatusNotFound, http.StatusTemporaryRedirect}, res.StatusCode, target)
+				body, err := io.ReadAll(res.Body)
+				require.NoError(t, err)
+				require.NotContains(t, string(body)+res.Header.Get("Location"), strings.Trim(cookie.Path, "/"), target)
+				require.NotContains(t, string(body), "commerce.example.net", target)
+			}
+		}
+		require.Equal(t, http.StatusUnauthorized, browse(t, s, http.MethodGet, "/approve", nil, nil).StatusCode,
+			"the path alone opens nothing either")
+		require.Equal(t, http.StatusOK, browse(t, s, http.MethodGet, "/static/console.css", nil, nil).StatusCode)
+		require.Equal(t, http.StatusOK, browse(t, s, http.MethodGet, "/history", cookie, nil).StatusCode)
 	})
 }
 
@@ -111,7 +149,7 @@ func TestTheLinkIsValidForFiveMinutes(t *testing.T) {
 		require.NoError(t, err)
 		defer s.console.Close()
 		time.Sleep(5*time.Minute + time.Second)
-		res := browse(t, s, http.MethodGet, "/login?token="+s.console.session.link, nil, nil)
+		res := visitAt(t, s, http.MethodGet, "/login?token="+s.console.session.link, nil, nil)
 		require.Equal(t, http.StatusUnauthorized, res.StatusCode)
 		require.Empty(t, res.Cookies())
 	})
@@ -123,7 +161,7 @@ func TestFormsNeedTheTokenOfTheSession(t *testing.T) {
 		s, err := standalone(at("127.0.0.1"), Config{State: openDir(t)})
 		require.NoError(t, err)
 		defer s.console.Close()
-		cookie := browse(t, s, http.MethodGet, "/login?token="+s.console.session.link, nil, nil).Cookies()[0]
+		cookie := visitAt(t, s, http.MethodGet, "/login?token="+s.console.session.link, nil, nil).Cookies()[0]
 		token := s.console.session.token()
 		require.NotEqual(t, cookie.Value, token)
 		for _, r := range routes(new(streams)) {

@@ -81,7 +81,7 @@ func TestAStandaloneConsole(t *testing.T) {
 	second := newTab(t)
 	second.allowErrors()
 	second.open(s.URL())
-	require.Contains(t, second.text("main"), "This link was used")
+	require.Contains(t, second.text("body"), "This link was used")
 }
 
 func TestAStalePlanIsNotApproved(t *testing.T) {
