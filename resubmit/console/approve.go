@@ -124,7 +124,7 @@ func approve(v *visit) error {
 	if err == nil && v.site.cfg.Apply != nil {
 		err = v.settle(func(s *state.Status) bool { return s.Run == nil || !s.Run.StartedAt.IsZero() })
 	}
-	if err != nil && problemOf(err) == nil {
+	if err != nil {
 		return err
 	}
 	return v.see(query("run", "run", run.ID))
@@ -163,15 +163,14 @@ func (v *visit) checkTyped(run *state.Run) error {
 	return nil
 }
 
-// apply applies the approved plan in the background, if this process does that.
+// apply applies the approved plan in the background, if this process does that: now, or when the running task has ended.
 func (s *site) apply(by string) error {
 	if s.cfg.Apply == nil {
 		return nil
 	}
-	_, err := s.tasks.start(applying, by, func(ctx context.Context, _ *task) (string, error) {
+	return s.tasks.startNext(applying, by, func(ctx context.Context, _ *task) (string, error) {
 		err := s.cfg.Apply(ctx)
 		s.cfg.Logger.Info("applying ended", "by", by, "error", err)
 		return "run", err
 	})
-	return err
 }

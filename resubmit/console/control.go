@@ -122,14 +122,17 @@ func (v *visit) settle(done func(*state.Status) bool) error {
 	return nil
 }
 
-// obeyNow lets this process obey a command that no other process is there to obey.
+// obeyNow lets this process obey a command that no other process is there to obey, and no run of this one.
 func (v *visit) obeyNow(run *state.Run) error {
 	status, err := v.site.dir.Status()
-	if err != nil || status.Busy {
+	if err != nil {
 		return err
 	}
-	err = v.site.apply(v.by())
-	if err != nil && !errors.Is(err, errBusy) {
+	k := v.site.tasks.newest()
+	if here := k != nil && !k.Done() && k.Name != applying; status.Busy && !here {
+		return nil
+	}
+	if err := v.site.apply(v.by()); err != nil {
 		return fmt.Errorf("console: run %s: %w", run.ID, err)
 	}
 	return nil
@@ -153,8 +156,8 @@ func discard(v *visit) error {
 	if err := v.obeyNow(run); err != nil {
 		return err
 	}
-	if k := v.site.tasks.newest(); k != nil {
-		k.wait(v.r.Context(), patience)
+	if err := v.settle(func(s *state.Status) bool { return len(s.Commands) == 0 }); err != nil {
+		return err
 	}
 	return v.see("plan")
 }

@@ -147,8 +147,8 @@ func liveTask(v *visit) (func() (*live, bool, error), error) {
 		return nil, err
 	}
 	return func() (*live, bool, error) {
-		k := v.site.tasks.newest()
-		if k == nil || k.ID != id || k.Done() {
+		k := v.site.tasks.find(id)
+		if k == nil || k.Done() {
 			return &live{
 				Text: map[string]string{"state": "Done."}, Hidden: map[string]bool{"done": false, "working": true},
 			}, true, nil

@@ -339,3 +339,64 @@ func TestOneTaskAtATime(t *testing.T) {
 		require.Equal(t, 14, s.run().Result.Completed, "all but those that were on the wire: %s", s.run())
 	})
 }
+
+// readSlowly starts to read the failed orders, which ends when the function is called.
+func (s *site) readSlowly() (end func()) {
+	s.shop.mu.Lock()
+	defer s.shop.mu.Unlock()
+	s.shop.lists = make(chan struct{})
+	go s.post("read")
+	return func() { close(s.shop.lists) }
+}
+
+func TestWhatIsOrderedDuringATaskIsDoneAfterIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 20)
+		run := s.plan()
+		end := s.readSlowly()
+		time.Sleep(time.Second)
+		s.see("approve", "plan", run.Digest)
+		time.Sleep(time.Minute)
+		require.Zero(t, s.shop.sent())
+		require.Contains(t, s.page("task?id=2"), "Reading the failed orders")
+		end()
+		s.wait()
+		require.Equal(t, 16, s.shop.sent())
+		require.Contains(t, s.see("plan", "all", "1"), "plan?run=", "nothing waits any more")
+	})
+}
+
+func TestACommandDuringATaskIsObeyedAfterIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 20)
+		run := s.plan()
+		s.see("control", "run", run.Digest, "action", "pause")
+		s.see("approve", "plan", run.Digest)
+		end := s.readSlowly()
+		time.Sleep(time.Second)
+		s.see("control", "run", run.Digest, "action", "resume")
+		time.Sleep(time.Minute)
+		require.Zero(t, s.shop.sent())
+		end()
+		s.wait()
+		require.Equal(t, 16, s.shop.sent())
+	})
+}
+
+func TestAPlanThatIsDiscardedDuringATask(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 20)
+		run := s.plan()
+		end := s.readSlowly()
+		time.Sleep(time.Second)
+		require.Equal(t, "plan", s.see("discard", "plan", run.Digest))
+		require.Contains(t, s.page("plan"), "not obeyed yet: cancel")
+		end()
+		time.Sleep(time.Minute)
+		require.Equal(t, state.EndCancelled, s.run().End)
+		require.NotContains(t, s.page("plan"), "not obeyed yet")
+	})
+}

@@ -21,7 +21,8 @@ type planBody struct {
 	Approve  step
 	Discard  step
 	Revoke   step
-	Open     bool // it can be approved or discarded
+	Open     bool            // it can be approved or discarded
+	Pending  []state.Command // that were not obeyed yet
 }
 
 // list is a list of orders with filters.
@@ -80,6 +81,13 @@ func planPage(v *visit) error {
 	body.Discard = step{v.denied(Control, "discard", run)}
 	body.Revoke = step{v.denied(Approve, "revoke", run)}
 	body.Approved = v.site.approver(run)
+	status, err := v.site.dir.Status()
+	if err != nil {
+		return err
+	}
+	if status.Run != nil && status.Run.ID == run.ID {
+		body.Pending = status.Commands
+	}
 	if body.Previous, err = v.site.previous(run); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -203,7 +204,11 @@ type taskBody struct {
 
 // taskPage shows work in the background.
 func taskPage(v *visit) error {
-	k := v.site.tasks.newest()
+	id, err := v.int("id", 0)
+	if err != nil {
+		return err
+	}
+	k := cmp.Or(v.site.tasks.find(id), v.site.tasks.newest())
 	if k == nil {
 		return notFound("nothing was started in this process")
 	}

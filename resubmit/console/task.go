@@ -80,6 +80,8 @@ type tasks struct {
 
 	mu     sync.Mutex
 	last   *task
+	before *task  // the one before the last
+	next   func() // starts what waits until the last one ends; nil if nothing does
 	closed bool
 }
 
@@ -93,20 +95,38 @@ func newTasks() *tasks {
 func (t *tasks) start(name, by string, do func(ctx context.Context, k *task) (page string, err error)) (*task, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	id := 1
-	if t.last != nil {
-		if !t.last.Done() {
-			return nil, fmt.Errorf("%w: %s since %s", errBusy, t.last.Name, t.last.Start.UTC().Format(time.TimeOnly))
-		}
-		id = t.last.ID + 1
+	if t.busy() {
+		return nil, fmt.Errorf("%w: %s since %s", errBusy, t.last.Name, t.last.Start.UTC().Format(time.TimeOnly))
 	}
+	return t.begin(name, by, do)
+}
+
+// startNext starts a task, or lets it start when the one that runs has ended. At most one waits.
+func (t *tasks) startNext(name, by string, do func(ctx context.Context, k *task) (page string, err error)) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.busy() {
+		t.next = func() { _, _ = t.begin(name, by, do) } // an error means that the console is being closed
+		return nil
+	}
+	_, err := t.begin(name, by, do)
+	return err
+}
+
+// busy reports whether a task runs. It needs the lock, as do begin and end.
+func (t *tasks) busy() bool { return t.last != nil && !t.last.Done() }
+
+func (t *tasks) begin(name, by string, do func(ctx context.Context, k *task) (page string, err error)) (*task, error) {
 	if t.closed {
 		return nil, fmt.Errorf("%w: it is being closed", errBusy)
 	}
-	k := &task{ID: id, Name: name, By: by, Start: time.Now(), done: make(chan struct{})}
-	t.last = k
+	k := &task{ID: 1, Name: name, By: by, Start: time.Now(), done: make(chan struct{})}
+	if t.last != nil {
+		k.ID = t.last.ID + 1
+	}
+	t.before, t.last = t.last, k
 	t.all.Go(func() {
-		defer close(k.done)
+		defer t.end(k)
 		var page string
 		err := callback.Do(func() (err error) {
 			page, err = do(t.ctx, k)
@@ -117,6 +137,29 @@ func (t *tasks) start(name, by string, do func(ctx context.Context, k *task) (pa
 		k.result, k.err = page, err
 	})
 	return k, nil
+}
+
+// end ends a task, and starts the one that waits.
+func (t *tasks) end(k *task) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	close(k.done)
+	if next := t.next; next != nil {
+		t.next = nil
+		next()
+	}
+}
+
+// find returns one of the last two tasks by its number; nil if it is neither.
+func (t *tasks) find(id int) *task {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, k := range []*task{t.last, t.before} {
+		if k != nil && k.ID == id {
+			return k
+		}
+	}
+	return nil
 }
 
 // newest returns the task that was started last; nil if there is none.

@@ -35,6 +35,7 @@ type shop struct {
 	pushes map[string]int
 	again  map[string]string // reasons with which orders fail again
 	hold   chan struct{}     // if not nil, pushes wait until it is closed
+	lists  chan struct{}     // if not nil, lists wait until it is closed
 }
 
 // newShop returns a shop with n orders that failed in the hour before now.
@@ -82,8 +83,11 @@ func (s *shop) Orders(_ context.Context, q commerce.Query) iter.Seq2[*commerce.O
 	return func(yield func(*commerce.Order, error) bool) {
 		s.mu.Lock()
 		s.calls++
-		orders := slices.Clone(s.orders)
+		orders, lists := slices.Clone(s.orders), s.lists
 		s.mu.Unlock()
+		if lists != nil {
+			<-lists
+		}
 		for _, o := range orders {
 			read := *o
 			if q.Match(&read) && !yield(&read, nil) {
