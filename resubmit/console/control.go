@@ -47,8 +47,9 @@ func confirmPage(v *visit) error {
 	body.Denied = v.denied(Control, string(action), run)
 	body.Verified = run.Result.Completed
 	if run.Live != nil {
-		body.Verified, body.Sent = run.Live.Result.Completed, run.Live.Verifying
+		body.Verified = run.Live.Result.Completed
 	}
+	body.Sent = body.Progress.Sent
 	body.Left = max(0, body.Progress.Total-body.Progress.Done-body.Sent)
 	title := "Cancel this run?"
 	if action == state.ActionDrain {

@@ -400,3 +400,27 @@ func TestAPlanThatIsDiscardedDuringATask(t *testing.T) {
 		require.NotContains(t, s.page("plan"), "not obeyed yet")
 	})
 }
+
+func TestAnInterruptedRunIsNotDone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 20)
+		s.shop.hold = make(chan struct{})
+		run := s.plan()
+		s.see("approve", "plan", run.Digest)
+		time.Sleep(3 * time.Second)
+		s.console.Close()
+		s.mount()
+		require.Equal(t, 2, s.run().Result.Unknown)
+		body := s.page("run")
+		require.Contains(t, body, `<span data-text="done">0</span> of 16 orders done (<span data-text="percent">0 %</span>)`)
+		require.Contains(t, body, `data-text="n-waiting">14</span> not begun`)
+		require.Contains(t, body, `data-text="n-unknown">2</span>`)
+		require.Contains(t, body, `data-text="n-verifying">0</span>`)
+		require.Contains(t, s.page("confirm?action=cancel"),
+			"0 orders are verified. 2 were sent and will still be looked at by a later run. 14 stay failed")
+		s.see("control", "run", run.Digest, "action", "cancel")
+		s.wait()
+		require.Contains(t, s.page("run"), `data-text="n-waiting">14</span> not begun`)
+	})
+}

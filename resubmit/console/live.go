@@ -19,6 +19,7 @@ type progress struct {
 	Why   string // the reason for the state
 	Total int
 	Done  int
+	Sent  int    // or perhaps sent, and not verified
 	Cells []cell // add up to Total
 	Rate  string
 	Until time.Time // when the wait ends; zero if unknown
@@ -42,18 +43,17 @@ func (s *site) progressOf(run *state.Run, status *state.Status) *progress {
 	p := &progress{Total: run.Counts.Resubmit, Ended: run.Ended()}
 	live := run.Live
 	if live == nil {
-		live = &resubmit.Status{Result: run.Result, Done: run.Result.Total()}
+		live = stopped(run.Result)
 	}
-	p.Done = live.Done
+	p.Done, p.Sent = live.Done, live.Open-live.Pushing
 	p.State, p.Why = s.stateOf(run, status)
 	for _, o := range protocol.Outcomes() {
 		n := live.Result.Of(o)
 		p.Cells = append(p.Cells, cell{string(o), outcomeWords(o), n, n == 0 && !slices.Contains(alwaysShown, o)})
 	}
-	sent := live.Verifying
 	p.Cells = append(p.Cells,
-		cell{"verifying", "sent, being verified", sent, false},
-		cell{"inHand", "begun", max(0, live.Open-sent), false},
+		cell{"verifying", "sent, being verified", live.Verifying, false},
+		cell{"inHand", "begun", live.Pushing, false},
 		cell{"waiting", "not begun", max(0, p.Total-live.Done-live.Open), false})
 	if run.Live == nil {
 		return p
@@ -65,6 +65,15 @@ func (s *site) progressOf(run *state.Run, status *state.Status) *progress {
 		p.ETA = fmt.Sprintf("%s (%s)", eta.Words(end.Sub(now)), momentOf(end, s.cfg.Location).Text)
 	}
 	return p
+}
+
+// stopped returns the status of a run that no process works on. What may have been sent and is not verified is open, and
+// what was not begun is not done.
+func stopped(r resubmit.OutcomeCounts) *resubmit.Status {
+	s := &resubmit.Status{Result: r, Open: r.Progressing + r.Unknown}
+	s.Done = r.Total() - r.NotStarted - s.Open
+	s.Result.NotStarted = 0 // they are not begun
+	return s
 }
 
 // stateOf says in which state a run is, and why.
