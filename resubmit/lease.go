@@ -211,18 +211,19 @@ func (l *lease) remember(ctx context.Context, asked, until time.Time) error {
 		seq, err := l.journal.Put(ctx, Durable, protocol.Record{
 			Key: retryAfterKey, Version: version, At: asked, System: &next,
 		})
-		conflict, ok := errors.AsType[*ConflictError](err)
-		if err != nil && !ok {
-			return fmt.Errorf("resubmit: the journal could not record a Retry-After, so nothing more is sent: %w", err)
-		}
-		if known, version = next, seq; ok {
+		if conflict, ok := errors.AsType[*ConflictError](err); ok { // recall still finds the other one
 			if known, version = (protocol.System{}), conflict.Current.Version; conflict.Current.System != nil {
 				known = *conflict.Current.System
 			}
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("resubmit: the journal could not record a Retry-After, so nothing more is sent: %w", err)
 		}
 		l.mu.Lock()
-		l.pause, l.paused = known, version
+		l.pause, l.paused = next, seq
 		l.mu.Unlock()
+		return nil
 	}
 	return nil
 }

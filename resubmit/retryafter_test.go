@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,6 +81,51 @@ func TestRetryAfterIsHonoredByOtherProcesses(t *testing.T) {
 			require.Equal(t, want == nil, after > 0)
 		})
 	}
+}
+
+// racedJournal records a longer Retry-After of another process right before the first one of this process.
+type racedJournal struct {
+	resubmit.Journal
+	pause time.Duration
+
+	once sync.Once
+	at   time.Time
+}
+
+func (j *racedJournal) Put(ctx context.Context, d resubmit.Durability, r ...protocol.Record) (seq uint64, err error) {
+	if r[0].Key == retryAfterKey {
+		j.once.Do(func() {
+			j.at = time.Now()
+			_, err = j.Journal.Put(ctx, d, protocol.Record{
+				Key: retryAfterKey, At: j.at, System: &protocol.System{RetryAfter: j.at.Add(j.pause), AskedAt: j.at},
+			})
+		})
+	}
+	if err != nil {
+		return 0, err
+	}
+	return j.Journal.Put(ctx, d, r...)
+}
+
+func TestLongerRetryAfterOfAnotherProcessIsHonored(t *testing.T) {
+	t.Parallel()
+	const pause, lease = 10 * time.Minute, time.Minute
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(100)
+		orders[0].readFaults = []fault{limited}
+		s := newShop(orders...)
+		s.retryAfter = 2 * time.Second
+		j := &racedJournal{Journal: journalOf(t), pause: pause}
+		report, err := runnerFor(t, s, func(c *resubmit.Config) {
+			c.Journal, c.RateLimit = j, 1
+		}).Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 100}, report.Result)
+		for _, call := range s.calls {
+			since := call.Sub(j.at)
+			require.False(t, since > lease/4+time.Second && since < pause, since)
+		}
+	})
 }
 
 func TestRetryAfterIsNotLongerAfterTheClockWasSetBack(t *testing.T) {
