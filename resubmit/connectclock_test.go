@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -33,13 +34,13 @@ func (f clockedFinder) LatestRequests(ctx context.Context, keys []connect.Reques
 }
 
 // The orders of a subscription share its requests in Connect. The first order completes, and the push of the second one
-// gets no answer, 10 s after that of the first.
+// gets no answer, minutes after that of the first.
 func TestRequestOfTheOrderBefore(t *testing.T) {
 	t.Parallel()
 	const (
-		before  = time.Second     // when the request of the first order was made
-		doubt   = 6 * time.Second // so late that it may be of the second order
-		claimed = 10 * time.Second
+		before  = time.Second // when the request of the first order was made
+		claimed = 150 * time.Second
+		doubt   = claimed - 20*time.Second // it may be of the second order, made by a machine whose clock is behind
 	)
 	constant := func(d time.Duration) func() time.Duration { return func() time.Duration { return d } }
 	for name, test := range map[string]struct {
@@ -53,13 +54,14 @@ func TestRequestOfTheOrderBefore(t *testing.T) {
 		"is older by a clock that is ahead":   {before + 2*time.Minute, constant(-2 * time.Minute), protocol.Completed, ""},
 		"may be newer":                        {doubt, constant(0), protocol.Unknown, "may have been accepted"},
 		"may be newer by an unknown clock":    {before, nil, protocol.Unknown, "may have been accepted"},
-		"is newer by a clock that is behind":  {claimed - 100*time.Second, constant(2 * time.Minute), protocol.FailedAgain, "failed again"},
+		"is newer by a clock that is behind":  {claimed - 80*time.Second, constant(2 * time.Minute), protocol.FailedAgain, "failed again"},
 		"may be newer by a clock that is off": {before, constant(11 * time.Minute), protocol.Unknown, "may have been accepted"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				first, second := outageOrder(1, "s"), outageOrder(2, "s")
+				first.fates = []fate{{2 * time.Minute, commerce.StatusCompleted, ""}}
 				second.pushFaults = []fault{lostIgnored}
 				s := newShop(first, second)
 				s.requests[connect.RequestKey{SubscriptionID: "s", Type: connect.TypePurchase}] = []connect.LatestRequest{

@@ -429,8 +429,9 @@ func (o *order) lookUp() {
 }
 
 // connectClockError is how far a time of Connect may be off by its own clock, as far as its answers show it: they show
-// seconds and take a while, and may come from another machine than the one that makes requests (inferred).
-const connectClockError = 5 * time.Second
+// seconds and take a while, and may come from another machine than the one that makes requests (inferred). Machines
+// without a good time service differ by many seconds, and a second push is worse than a person who looks.
+const connectClockError = 30 * time.Second
 
 // made returns the request in Connect that was certainly made since the first push, and why another push is forbidden.
 func (o *order) made(found map[connect.RequestKey][]connect.LatestRequest, rec *protocol.Order) (request,
