@@ -131,10 +131,7 @@ func listCSV(v *visit, name string, p *shared) error {
 
 // entry writes an order of a plan.
 func (c *csvWriter) entry(e *plan.Entry) {
-	amount := ""
-	if e.Total.Currency != "" {
-		amount = e.Total.Amount.String()
-	}
+	amount, _, _ := strings.Cut(e.Total.String(), " ") // with the digits that the server sent
 	c.row(e.Number, e.OrderID, e.Customer, e.CustomerID, e.VendorAccountID, string(e.Channel), string(e.Type), amount,
 		e.Total.Currency, stamp(e.Before.PlacedAt), stamp(e.Before.FailedAt), string(e.Attribution.Class),
 		string(e.Attribution.Verdict), e.Attribution.WindowID, string(e.Decision.Action), e.Decision.RuleID,

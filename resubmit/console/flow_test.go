@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit/console"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
@@ -422,5 +423,21 @@ func TestAnInterruptedRunIsNotDone(t *testing.T) {
 		s.see("control", "run", run.Digest, "action", "cancel")
 		s.wait()
 		require.Contains(t, s.page("run"), `data-text="n-waiting">14</span> not begun`)
+	})
+}
+
+func TestTotalsWithoutACurrency(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 3)
+		s.shop.orders[0].Total.Currency = ""
+		s.shop.orders[1].Total = commerce.Money{}
+		s.plan()
+		body := s.page("approve")
+		require.Contains(t, body, `<span class="money">12.50 without a currency</span>`)
+		require.Contains(t, body, `<span class="money">12.52 USD</span> and 1 order without a total`)
+		body = s.page("plan.csv")
+		require.Contains(t, body, `"12.50",""`, "with the digits that the server sent")
+		require.Contains(t, body, `"12.52","USD"`)
 	})
 }

@@ -77,11 +77,15 @@ func plural(n int, thing string) string {
 
 // money formats an amount, such as 1 012.40 USD.
 func money(m commerce.Money) string {
-	if m.Currency == "" && m.Amount.IsZero() {
+	if m.IsZero() {
 		return ""
 	}
 	places := max(2, -int(m.Amount.Exponent()))
-	return grouped(m.Amount.StringFixed(int32(min(places, 64)))) + " " + shown(m.Currency)
+	amount := grouped(m.Amount.StringFixed(int32(min(places, 64))))
+	if m.Currency == "" {
+		return amount + " without a currency"
+	}
+	return amount + " " + shown(m.Currency)
 }
 
 // maxShown is how many bytes of a text a page shows.

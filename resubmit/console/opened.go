@@ -142,7 +142,7 @@ func (t *tally) add(e *plan.Entry, vendor string, seed maphash.Seed) {
 		t.customers[maphash.String(seed, customer)] = struct{}{}
 	}
 	t.vendors[vendor] = struct{}{}
-	if e.Total.Currency == "" {
+	if e.Total.IsZero() {
 		t.NoTotal++
 		return
 	}
