@@ -101,10 +101,7 @@ func (s *site) rateLimit(n int) (rate, duration string) {
 
 // approve approves the plan whose digest was shown.
 func approve(v *visit) error {
-	if v.field("plan") == "" {
-		return badRequest("the digest of the plan is missing; open the plan and approve it there")
-	}
-	run, err := v.run()
+	run, err := v.shownRun("plan")
 	if err != nil {
 		return err
 	}
@@ -132,12 +129,9 @@ func approve(v *visit) error {
 
 // revoke withdraws the approval of a plan that was not begun.
 func revoke(v *visit) error {
-	run, err := v.run()
+	run, err := v.shownRun("plan")
 	if err != nil {
 		return err
-	}
-	if v.field("plan") == "" {
-		return badRequest("the digest of the plan is missing; open the plan and repeat the action there")
 	}
 	if err := v.allow("revoke", run); err != nil {
 		return err

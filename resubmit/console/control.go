@@ -60,14 +60,11 @@ func confirmPage(v *visit) error {
 
 // control gives a command to the run whose digest was shown.
 func control(v *visit) error {
-	if v.field("run") == "" {
-		return badRequest("the digest of the run is missing; open the run and repeat the action there")
-	}
 	action := state.Action(v.field("action"))
 	if _, ok := controls[action]; !ok {
 		return badRequest("there is no command %q", text.Short(string(action)))
 	}
-	run, err := v.run()
+	run, err := v.shownRun("run")
 	if err != nil {
 		return err
 	}
@@ -141,14 +138,14 @@ func (v *visit) obeyNow(run *state.Run) error {
 
 // discard ends a plan that was not applied.
 func discard(v *visit) error {
-	run, err := v.run()
+	run, err := v.shownRun("plan")
 	if err != nil {
 		return err
 	}
 	if err := v.allow("discard", run); err != nil {
 		return err
 	}
-	if run.Digest != v.field("plan") || !run.StartedAt.IsZero() || run.Ended() {
+	if !run.StartedAt.IsZero() || run.Ended() {
 		return conflict("Plan %s is not waiting any more, so it was not discarded.", runName(run))
 	}
 	if err := v.site.dir.Control(state.Command{Action: state.ActionCancel, Run: run.Digest, By: v.by()}); err != nil {
@@ -165,7 +162,7 @@ func discard(v *visit) error {
 
 // proceed continues a run that nobody works on.
 func proceed(v *visit) error {
-	run, err := v.run()
+	run, err := v.shownRun("plan")
 	if err != nil {
 		return err
 	}
@@ -175,7 +172,7 @@ func proceed(v *visit) error {
 	if v.site.cfg.Apply == nil {
 		return conflict("This console does not apply plans: the next run of the nightly job continues it.")
 	}
-	if run.Digest != v.field("plan") || run.Ended() {
+	if run.Ended() {
 		return v.showRun(run, conflict("Run %s has ended, so there is nothing to continue.", runName(run)))
 	}
 	if err := v.site.apply(v.by()); err != nil {

@@ -63,6 +63,17 @@ func TestApprovalsOfWhatWasNotShownAreRejected(t *testing.T) {
 			require.Equal(t, http.StatusConflict, status, name)
 			require.Contains(t, body, `role="alert"`, name)
 		}
+		for name, form := range map[string][]string{
+			"approve":  {"approve", "plan", old.Digest},
+			"discard":  {"discard", "plan", old.Digest},
+			"revoke":   {"revoke", "plan", old.Digest},
+			"continue": {"continue", "plan", old.Digest},
+			"control":  {"control", "action", "pause"},
+		} {
+			status, body := read(t, s.post(form[0], append(form[1:], "run", run.ID)...))
+			require.Equal(t, http.StatusConflict, status, name)
+			require.Contains(t, body, "shown for another plan", name)
+		}
 		status, body := s.get("approve?plan=" + url.QueryEscape(old.Digest))
 		require.Equal(t, http.StatusConflict, status)
 		require.Contains(t, body, "Nothing was sent.")

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -197,15 +198,18 @@ func override(v *visit) error {
 func resolve(v *visit) error {
 	name, why := v.field("order"), strings.TrimSpace(v.field("why"))
 	outcome := protocol.Outcome(v.field("outcome"))
+	version, err := strconv.ParseUint(v.field("version"), 10, 64)
 	switch {
-	case name == "":
-		return badRequest("the order is missing; open the order and settle it there")
+	case name == "" || err != nil || version == 0:
+		return badRequest("the order, or the version of its record, is missing; open the order and settle it there")
 	case why == "":
 		return v.showOrder(wrongField("resolve-why", "Say how the outcome is known. Nothing was done."))
 	case outcome != protocol.Completed && outcome != protocol.NotMoved:
 		return v.showOrder(wrongField("resolve-why", "Choose what became of the order. Nothing was done."))
 	}
-	err := v.site.dir.Resolve(v.r.Context(), state.Resolution{Order: name, Outcome: outcome, By: v.by(), Why: why})
+	err = v.site.dir.Resolve(v.r.Context(), state.Resolution{
+		Order: name, Version: version, Outcome: outcome, By: v.by(), Why: why,
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		err = conflict("Nothing was sent for this order, so there is nothing to settle.")
 	}

@@ -159,6 +159,22 @@ func (v *visit) run() (*state.Run, error) {
 	return nil, notFound("there is no run %s in this directory; the page History has all runs", text.Short(name))
 }
 
+// shownRun returns the run whose digest a field of the form has: the one that the user saw, whatever else names a run.
+func (v *visit) shownRun(field string) (*state.Run, error) {
+	digest := v.field(field)
+	if digest == "" {
+		return nil, badRequest("the digest of the plan is missing; open the plan or its run and repeat the action there")
+	}
+	run, err := v.run()
+	if err != nil {
+		return nil, err
+	}
+	if run.Digest != digest {
+		return nil, conflict("The form was shown for another plan. Open the plan or its run again. Nothing was done.")
+	}
+	return run, nil
+}
+
 // open opens the plan of a run.
 func (s *site) open(run *state.Run) (*shared, func(), error) {
 	return s.plans.use(s.dir.Path(run, planFile), run.Digest)

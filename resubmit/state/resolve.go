@@ -18,9 +18,11 @@ import (
 )
 
 // Resolution is what an operator knows about an order whose push has no known outcome. All fields are required, except
-// By.
+// Version and By.
 type Resolution struct {
 	Order string // its id or number
+	// Version is that of the record that the operator saw, see OrderHistory.Record; 0: any.
+	Version uint64
 	// Outcome is protocol.Completed if the customer has the service, or protocol.NotMoved if the push certainly changed
 	// nothing.
 	Outcome protocol.Outcome
@@ -28,14 +30,18 @@ type Resolution struct {
 	Why     string // how that is known
 }
 
+// ErrChanged means that the record of an order is not the one that was shown.
+var ErrChanged = errors.New("the order has changed since it was shown; look at it again")
+
 // Resolve settles an order by hand, after it was pushed and nobody can prove what became of it; see
 // [protocol.Policy.Resolve] for the rules. An order that is Completed is not sent again unless the operator names it,
 // and frees its lanes. One that is NotMoved may be sent again by a later plan. If Commerce answers that the order does
 // not exist any more, its lanes are freed, even if it had ended before. The audit log of the newest run has the record
 // before the journal.
 //
-// The error matches [protocol.ErrUnresolvable] if that is not possible, or not yet, [fs.ErrNotExist] if the journal
-// does not have the order, and [*LockedError] if a process plans or applies.
+// The error matches [protocol.ErrUnresolvable] if that is not possible, or not yet, [ErrChanged] if the record is not the
+// one that the operator saw, [fs.ErrNotExist] if the journal does not have the order, and [*LockedError] if a process
+// plans or applies.
 func (d *Dir) Resolve(ctx context.Context, r Resolution) (err error) {
 	if r.Order == "" || r.Why == "" {
 		return errors.New("state: resolve needs the order, and why: how its outcome is known")
@@ -56,6 +62,9 @@ func (d *Dir) Resolve(ctx context.Context, r Resolution) (err error) {
 	order, err := findOrder(ctx, s.journal, r.Order)
 	if err != nil {
 		return err
+	}
+	if r.Version != 0 && r.Version != order.Version {
+		return fmt.Errorf("state: order %s: %w", text.Short(r.Order), ErrChanged)
 	}
 	records, err := s.resolution(ctx, order, r)
 	if err != nil {

@@ -106,6 +106,21 @@ func TestResolve(t *testing.T) {
 			require.ErrorIs(t, err, protocol.ErrUnresolvable, "it was settled")
 		})
 	})
+	t.Run("what was not shown is not settled", func(t *testing.T) {
+		t.Parallel()
+		in(t, func(t *testing.T, _ *lossyShop, d *state.Dir, _ state.Config) {
+			h, err := d.Order(t.Context(), "1")
+			require.NoError(t, err)
+			r := state.Resolution{Order: "1", Outcome: protocol.NotMoved, Why: "w", Version: h.Record.Version - 1}
+			require.ErrorIs(t, d.Resolve(t.Context(), r), state.ErrChanged)
+			after, err := d.Order(t.Context(), "1")
+			require.NoError(t, err)
+			require.Equal(t, h.Record, after.Record)
+			r.Version = h.Record.Version
+			require.NoError(t, d.Resolve(t.Context(), r))
+			require.ErrorIs(t, d.Resolve(t.Context(), r), state.ErrChanged, "it was settled")
+		})
+	})
 	t.Run("not moved allows another push, in its order", func(t *testing.T) {
 		t.Parallel()
 		in(t, func(t *testing.T, s *lossyShop, d *state.Dir, cfg state.Config) {
