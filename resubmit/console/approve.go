@@ -117,7 +117,7 @@ func approve(v *visit) error {
 		}
 		return v.askApproval(run, err)
 	}
-	err = v.site.apply(v.by())
+	err = v.site.apply(run, v.by())
 	if err == nil && v.site.cfg.Apply != nil {
 		err = v.settle(func(s *state.Status) bool { return s.Run == nil || !s.Run.StartedAt.IsZero() })
 	}
@@ -158,12 +158,19 @@ func (v *visit) checkTyped(run *state.Run) error {
 }
 
 // apply applies the approved plan in the background, if this process does that: now, or when the running task has ended.
-func (s *site) apply(by string) error {
+// It applies no plan that has replaced it.
+func (s *site) apply(run *state.Run, by string) error {
 	if s.cfg.Apply == nil {
 		return nil
 	}
 	return s.tasks.startNext(applying, by, func(ctx context.Context, _ *task) (string, error) {
-		err := s.cfg.Apply(ctx)
+		status, err := s.dir.Status()
+		if err == nil && (status.Run == nil || status.Run.Digest != run.Digest) {
+			err = fmt.Errorf("plan %s was replaced before it was applied", runName(run))
+		}
+		if err == nil {
+			err = s.cfg.Apply(ctx)
+		}
 		s.cfg.Logger.Info("applying ended", "by", by, "error", err)
 		return "run", err
 	})

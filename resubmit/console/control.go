@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -71,6 +72,11 @@ func control(v *visit) error {
 	if err := v.allow(string(action), run); err != nil {
 		return err
 	}
+	if action == state.ActionResume {
+		if err := v.allowBegin(string(action), run); err != nil {
+			return err
+		}
+	}
 	command := state.Command{Action: action, Run: run.Digest, By: v.by(), Why: v.field("why")}
 	if action == state.ActionRate {
 		if command.Rate, err = v.rate(); err != nil {
@@ -130,7 +136,7 @@ func (v *visit) obeyNow(run *state.Run) error {
 	if here := k != nil && !k.Done() && k.Name != applying; status.Busy && !here {
 		return nil
 	}
-	if err := v.site.apply(v.by()); err != nil {
+	if err := v.site.apply(run, v.by()); err != nil {
 		return fmt.Errorf("console: run %s: %w", run.ID, err)
 	}
 	return nil
@@ -166,7 +172,7 @@ func proceed(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := v.allow("continue", run); err != nil {
+	if err := cmp.Or(v.allow("continue", run), v.allowBegin("continue", run)); err != nil {
 		return err
 	}
 	if v.site.cfg.Apply == nil {
@@ -175,7 +181,7 @@ func proceed(v *visit) error {
 	if run.Ended() {
 		return v.showRun(run, conflict("Run %s has ended, so there is nothing to continue.", runName(run)))
 	}
-	if err := v.site.apply(v.by()); err != nil {
+	if err := v.site.apply(run, v.by()); err != nil {
 		return v.showRun(run, err)
 	}
 	return v.see(query("run", "run", run.ID))

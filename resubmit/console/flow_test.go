@@ -356,9 +356,10 @@ func TestOneTaskAtATime(t *testing.T) {
 func (s *site) readSlowly() (end func()) {
 	s.shop.mu.Lock()
 	defer s.shop.mu.Unlock()
-	s.shop.lists = make(chan struct{})
+	lists := make(chan struct{})
+	s.shop.lists = lists
 	go s.post("read")
-	return func() { close(s.shop.lists) }
+	return func() { close(lists) }
 }
 
 func TestWhatIsOrderedDuringATaskIsDoneAfterIt(t *testing.T) {
@@ -450,5 +451,61 @@ func TestTotalsWithoutACurrency(t *testing.T) {
 		body = s.page("plan.csv")
 		require.Contains(t, body, `"12.50",""`, "with the digits that the server sent")
 		require.Contains(t, body, `"12.52","USD"`)
+	})
+}
+
+func TestAPlanOfTheNightlyJobNeedsNoApproval(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		shop := newShop(20)
+		s := &site{t: t, shop: shop, roles: []console.Role{console.View, console.Control}}
+		s.dir = shop.open(t, func(c *state.Config) { c.Limits.MaxOrders = 1 })
+		s.mount()
+		_, err := s.dir.Once(t.Context(), state.OnceOptions{})
+		require.ErrorIs(t, err, state.ErrApprovalRequired)
+		for _, page := range []string{"plan", "run", "history"} {
+			body := s.page(page)
+			require.Contains(t, body, "it may be sent without an approval, within the limits", page)
+			require.NotContains(t, body, "before a person approves", page)
+		}
+		run := s.run()
+		s.see("control", "run", run.Digest, "action", "pause")
+		require.NotContains(t, s.page("run"), ">Resume</button>")
+		for _, form := range [][]string{
+			{"control", "run", run.Digest, "action", "resume"}, {"continue", "plan", run.Digest},
+		} {
+			status, body := read(t, s.post(form[0], form[1:]...))
+			require.Equal(t, http.StatusForbidden, status, form)
+			require.Contains(t, body, "this begins the plan: the role approve is missing", form)
+		}
+		s.setRoles(console.Roles()...)
+		require.Contains(t, s.page("run"), ">Resume</button>")
+		s.see("control", "run", run.Digest, "action", "resume")
+		time.Sleep(time.Minute)
+		require.Zero(t, shop.sent(), "it is beyond the limits")
+		s.plan()
+		require.Contains(t, s.page("plan"), "nothing is sent before a person approves the plan")
+	})
+}
+
+func TestAPlanThatReplacesTheApprovedOneIsNotBegun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 20)
+		var applied int
+		s.mount(func(c *console.Config) { c.Apply = func(context.Context) error { applied++; return nil } })
+		run := s.plan()
+		end := s.readSlowly()
+		time.Sleep(time.Second)
+		s.see("approve", "plan", run.Digest)
+		s.shop.mu.Lock()
+		s.shop.lists = nil // for the other process
+		s.shop.mu.Unlock()
+		_, err := s.dir.Plan(t.Context(), nil, state.PlanOptions{By: "another process"})
+		require.NoError(t, err)
+		end()
+		time.Sleep(time.Minute)
+		require.Zero(t, applied)
+		require.Contains(t, s.page("run"), "was replaced before it was applied")
 	})
 }

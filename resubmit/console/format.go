@@ -219,7 +219,7 @@ func actionWords(a rules.Action) string {
 func actsNext(a rules.Action) string {
 	switch a {
 	case rules.Resubmit:
-		return "this plan, after an approval"
+		return "this plan, after an approval if it needs one"
 	case rules.Wait:
 		return "a later plan, when they are due"
 	case rules.Hold:

@@ -85,7 +85,7 @@ func (s *site) stateOf(run *state.Run, status *state.Status) (name, why string) 
 	case run.Paused != nil:
 		return "Paused", shown(fmt.Sprintf("by %s: %s", run.Paused.By, orNone(run.Paused.Why)))
 	case run.StartedAt.IsZero() && s.approver(run) == "":
-		return "Not approved", "nothing is sent before a person approves the plan"
+		return "Not approved", s.beforeApproval(run)
 	case run.StartedAt.IsZero() && (!current || !status.Busy):
 		return "Approved", "by " + shown(s.approver(run)) + "; the next process that applies plans begins"
 	case run.StartedAt.IsZero():
@@ -105,6 +105,14 @@ func (s *site) stateOf(run *state.Run, status *state.Status) (name, why string) 
 	default:
 		return "Sending", "orders are sent and verified"
 	}
+}
+
+// beforeApproval says what may happen to a plan that nobody has approved.
+func (s *site) beforeApproval(run *state.Run) string {
+	if run.Review || len(s.dir.Config().Runner.Require) > 0 {
+		return "nothing is sent before a person approves the plan"
+	}
+	return "it may be sent without an approval, within the limits"
 }
 
 func orNone(s string) string {

@@ -72,6 +72,9 @@ func (v *visit) showRun(run *state.Run, failed error) error {
 			shown(status.Holder.Host))
 	}
 	body.Controls = s.controlsOf(run, current, status.Busy, s.approver(run))
+	if v.allowBegin("continue", run) != nil {
+		body.Controls.Continue, body.Controls.Resume = false, false
+	}
 	if run.Live != nil {
 		body.Canary = run.Live.Canary
 	}

@@ -124,7 +124,7 @@ func (s *site) sentence(status *state.Status, k *task) (string, link) {
 		return fmt.Sprintf("Plan %s is approved, and was not begun yet: %s to resubmit.", name, plural(n, "order")),
 			link{"Show the run", query("run", "run", run.ID)}
 	case run.StartedAt.IsZero():
-		return fmt.Sprintf("Plan %s would resubmit %s. Nothing is sent before it is approved.", name, plural(n, "order")),
+		return fmt.Sprintf("Plan %s would resubmit %s: %s.", name, plural(n, "order"), s.beforeApproval(run)),
 			link{"Review the plan", query("plan", "run", run.ID)}
 	case run.Paused != nil:
 		return fmt.Sprintf("Run %s is paused by %s. Nothing is sent.", name, shown(run.Paused.By)),

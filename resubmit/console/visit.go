@@ -56,6 +56,18 @@ func (v *visit) allow(name string, run *state.Run) error {
 	return nil
 }
 
+// allowBegin returns an error if an action could begin a plan, and the user may not approve one: a plan within the limits
+// needs no approval.
+func (v *visit) allowBegin(name string, run *state.Run) error {
+	if !run.StartedAt.IsZero() {
+		return nil
+	}
+	if why := v.denied(Approve, name, run); why != "" {
+		return forbidden(errors.New("this begins the plan: " + why))
+	}
+	return nil
+}
+
 // see answers a POST: the browser gets a page, which it can reload. page is relative, because the console does not know
 // where it is mounted.
 func (v *visit) see(page string) error {
