@@ -87,6 +87,28 @@ func TestFlagsWithEmptyValuesAreRejected(t *testing.T) {
 	requireRejected(t, nil, []string{"plan", "-where", ""}, exitUsage, "-where is empty: give a value or leave out "+
 		"the flag")
 	requireRejected(t, nil, []string{"-state", "", "plan"}, exitUsage, "-state is empty")
+	requireRejected(t, nil, []string{"plan", "-order", ","}, exitUsage, "-order is empty")
+	requireRejected(t, nil, []string{"run", "-max-money", " , "}, exitUsage, "-max-money is empty")
+	for _, arg := range []string{"-yes=", "--yes=", " -yes="} {
+		requireRejected(t, nil, []string{"-state", t.TempDir(), "apply", arg}, exitUsage, "-yes is empty: give a value")
+	}
+}
+
+func TestEmptyArgumentsAreRejected(t *testing.T) {
+	t.Parallel()
+	checked := 0
+	for _, words := range allCommands() {
+		for _, empty := range []string{"", " ", "\t"} {
+			args := append([]string{"-state", t.TempDir()}, append(words[:len(words):len(words)], empty)...)
+			status, stdout, stderr := do(t, nil, args...)
+			require.Equal(t, exitUsage, status, "%q: %s", args, stderr)
+			require.Empty(t, stdout)
+			if strings.Contains(stderr, "is empty: is a variable of your shell not set?") {
+				checked++
+			}
+		}
+	}
+	require.GreaterOrEqual(t, checked, 3*7, "those that take an argument")
 }
 
 func TestFlagsWithUnknownCodesCauseWarnings(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/urfave/cli/v3"
 
@@ -47,9 +48,12 @@ func (p *program) run(ctx context.Context, args []string) int {
 			c.Hidden, c.Usage = false, "print the completion script of a shell: bash, zsh, fish or pwsh"
 		},
 	}
-	wrongCall := ""
+	wrongCall := root.Name
 	prepare(root, func(cmd *cli.Command) { wrongCall = cmd.FullName() })
-	err := root.Run(ctx, append([]string{root.Name}, args...))
+	err := checkValues(args)
+	if err == nil {
+		err = root.Run(ctx, append([]string{root.Name}, args...))
+	}
 	status := p.finish(ctx, err)
 	if status == exitUsage {
 		fmt.Fprintf(p.stderr, "Run %s -help to see what can be given.\n", strings.TrimSpace(wrongCall))
@@ -99,8 +103,26 @@ func friendly(cmd *cli.Command, err error) error {
 	return fmt.Errorf("there is no flag -%s%s", name, strings.ReplaceAll(text.DidYouMean(name, names), `"`, ""))
 }
 
-// checkArguments rejects arguments that a command does not take, and flags with empty values: those usually come from
-// an unset variable of a shell, and must not mean the same as no flag.
+// checkValues rejects flags such as -yes=, which would mean the same as -yes.
+func checkValues(args []string) error {
+	for _, arg := range args {
+		name, empty := strings.CutSuffix(strings.TrimSpace(arg), "=")
+		switch {
+		case name == "--":
+			return nil
+		case empty && strings.HasPrefix(name, "-") && !strings.ContainsAny(name, "= "):
+			return emptyFlag(strings.TrimLeft(name, "-"))
+		}
+	}
+	return nil
+}
+
+func emptyFlag(name string) error {
+	return usagef("-%s is empty: give a value or leave out the flag", text.Short(name))
+}
+
+// checkArguments rejects arguments that a command does not take, and empty arguments and values of flags: those usually
+// come from an unset variable of a shell, and must not mean the same as none.
 func checkArguments(cmd *cli.Command) error {
 	if len(cmd.Commands) > 0 && cmd.Args().Present() {
 		return unknownCommand(cmd)
@@ -120,23 +142,26 @@ func checkArguments(cmd *cli.Command) error {
 		return usagef("%s takes no arguments, but %q is given", cmd.Name, cmd.Args().First())
 	case n > most || n < least:
 		return usagef("%s takes %s, but %s given", cmd.Name, cmd.ArgsUsage, countOf(n, "argument is", "arguments are"))
+	case isBlank(cmd.Args().Slice()):
+		return usagef("the argument %s is empty: is a variable of your shell not set?", cmd.ArgsUsage)
 	}
 	for _, c := range cmd.Lineage() {
 		for _, f := range c.Flags {
 			if f.IsSet() && isBlank(f.Get()) {
-				return usagef("-%s is empty: give a value or leave out the flag", f.Names()[0])
+				return emptyFlag(f.Names()[0])
 			}
 		}
 	}
 	return nil
 }
 
+// isBlank reports whether a value, or one of several, has nothing but blanks and commas.
 func isBlank(value any) bool {
 	switch v := value.(type) {
 	case string:
-		return strings.TrimSpace(v) == ""
+		return strings.TrimFunc(v, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) == ""
 	case []string:
-		return slices.ContainsFunc(v, func(s string) bool { return strings.TrimSpace(s) == "" })
+		return slices.ContainsFunc(v, func(s string) bool { return isBlank(s) })
 	default:
 		return false
 	}
