@@ -110,7 +110,7 @@ type runConfig struct {
 }
 
 type limitsConfig struct {
-	MaxOrders      int               `json:"maxOrders"`
+	MaxOrders      *int              `json:"maxOrders"` // nil: the default
 	MaxMoney       []string          `json:"maxMoney"`
 	Verdicts       []failure.Verdict `json:"verdicts"`
 	MaxShareOfView float64           `json:"maxShareOfView"`
@@ -182,7 +182,7 @@ func (p *program) overrideRun(c *config) error {
 		c.Run.Canary = steps
 	}
 	if o.maxOrders != 0 {
-		c.Limits.MaxOrders = o.maxOrders
+		c.Limits.MaxOrders = &o.maxOrders
 	}
 	if len(o.maxMoney) > 0 {
 		c.Limits.MaxMoney = commaSeparated(o.maxMoney)
@@ -226,11 +226,26 @@ func (c *config) runner() resubmit.Config {
 	}
 }
 
+// checkMaxOrders rejects 0, which would be the default of the library.
+func checkMaxOrders(n int) error {
+	if n == 0 || n < -1 {
+		return fmt.Errorf("%d: give a number of orders, or -1 for any number; to approve every plan, use plan and apply "+
+			"instead of run", n)
+	}
+	return nil
+}
+
 // limits returns the limits within which plans are applied without an approval.
 func (c *config) limits() (state.Limits, error) {
 	l := state.Limits{
-		MaxOrders: c.Limits.MaxOrders, Verdicts: c.Limits.Verdicts, MaxShareOfView: c.Limits.MaxShareOfView,
-		MaxRate: c.Limits.MaxRate, ApprovalTime: time.Duration(c.Limits.ApprovalTime),
+		Verdicts: c.Limits.Verdicts, MaxShareOfView: c.Limits.MaxShareOfView, MaxRate: c.Limits.MaxRate,
+		ApprovalTime: time.Duration(c.Limits.ApprovalTime),
+	}
+	if most := c.Limits.MaxOrders; most != nil {
+		if err := checkMaxOrders(*most); err != nil {
+			return l, fmt.Errorf("configuration: limits.maxOrders is %w", err)
+		}
+		l.MaxOrders = *most
 	}
 	for _, text := range c.Limits.MaxMoney {
 		m, err := commerce.ParseMoney(strings.TrimSpace(text))

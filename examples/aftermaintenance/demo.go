@@ -95,7 +95,7 @@ func (p *program) demoSite(ctx context.Context, world *sandbox.World, dir string
 	cfg := &config{dir: dir, Policy: policyConfig{SettleDelay: duration(4 * time.Second)}, Run: runConfig{
 		Rate: -1, Concurrency: 8, VerifyAfter: duration(150 * time.Millisecond), VerifyEvery: duration(time.Second),
 		VerifyTimeout: duration(time.Minute),
-	}, Limits: limitsConfig{MaxOrders: -1, Verdicts: failure.Verdicts()}}
+	}, Limits: limitsConfig{MaxOrders: new(-1), Verdicts: failure.Verdicts()}}
 	cfg.Commerce.Via, cfg.Connect.URL = viaOrderManager, world.ConnectURL
 	if o.via != "" {
 		cfg.Commerce.Via = o.via

@@ -21,9 +21,16 @@ func listCommand(p *program) *cli.Command {
 		Name: "list", Usage: "show the failed orders in groups, and the maintenance windows",
 		Description: "It only reads. Orders whose reasons differ only in ids, times and numbers are a group.",
 		Flags: joined([]cli.Flag{&cli.IntFlag{Name: "group", Destination: &p.options.group,
-			Usage: "show the orders of the group with this `number`"}}, selectionFlags(&p.options)),
+			Validator: checkGroup, Usage: "show the orders of the group with this `number`"}}, selectionFlags(&p.options)),
 		Action: func(ctx context.Context, _ *cli.Command) error { return p.list(ctx) },
 	}
+}
+
+func checkGroup(n int) error {
+	if n < 1 {
+		return errors.New("groups have the numbers that list shows, from 1")
+	}
+	return nil
 }
 
 // list shows the failed orders.

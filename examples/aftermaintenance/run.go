@@ -24,7 +24,7 @@ func runCommand(p *program) *cli.Command {
 			"" +
 			"any time, and again after any error or crash.",
 		Flags: joined([]cli.Flag{
-			&cli.IntFlag{Name: "max-orders", Destination: &o.maxOrders,
+			&cli.IntFlag{Name: "max-orders", Destination: &o.maxOrders, Validator: checkMaxOrders,
 				Usage: "most orders that are resubmitted without approval, -1 for any `number` (default 500)"},
 			&cli.StringSliceFlag{Name: "max-money", Destination: &o.maxMoney,
 				Usage: "largest sum of their totals, such as 5000USD (an `amount` for each currency; default: no limit)"},
@@ -41,9 +41,6 @@ func (p *program) nightly(ctx context.Context) error {
 	o := &p.options
 	if o.waitAtMost < 0 {
 		return usagef("-wait-at-most %v: give a time such as 2h", o.waitAtMost)
-	}
-	if o.maxOrders < -1 {
-		return usagef("-max-orders %d: give a number of orders, or -1 for any number", o.maxOrders)
 	}
 	s, err := p.openSystems(ctx)
 	if err != nil {

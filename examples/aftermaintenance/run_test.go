@@ -63,6 +63,21 @@ func TestPlanBeyondTheLimitsNeedsAnApproval(t *testing.T) {
 	require.Len(t, w.Commerce.Pushes(), len(orders))
 }
 
+func TestNoOrdersIsNoLimit(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	for _, n := range []string{"0", "-2"} {
+		requireRejected(t, env, with(flags, "run", "-max-orders", n), exitUsage, "to approve every plan, use plan and apply")
+		configure(t, stateOf(flags), `{"limits": {"maxOrders": `+n+`}}`)
+		requireRejected(t, env, with(flags, "run"), exitError, "limits.maxOrders is "+n+": give a number of orders, or -1")
+		require.NoError(t, os.Remove(filepath.Join(stateOf(flags), "config.json")))
+	}
+	for _, n := range []string{"0", "-1"} {
+		requireRejected(t, env, with(flags, "list", "-group", n), exitUsage, "groups have the numbers that list shows")
+	}
+	require.Empty(t, w.Commerce.Pushes())
+}
+
 func TestRevokedPlanIsNotApplied(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
