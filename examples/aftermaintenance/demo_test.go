@@ -74,6 +74,17 @@ func TestDemoShowsWhatIsLeft(t *testing.T) {
 	}
 }
 
+func TestFlagsOfTheDemoAreNotForCommands(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	done(t, env, with(flags, "plan")...)
+	for _, args := range [][]string{{"-orders", "5"}, {"-seed", "1"}, {"-faults"}} {
+		requireRejected(t, env, with(with(flags, args...), "apply", "-yes"), exitUsage, args[0]+" is for the demo")
+		requireRejected(t, nil, with(args, "journal", "check"), exitUsage, args[0]+" is for the demo")
+	}
+	require.Empty(t, w.Commerce.Pushes())
+}
+
 func TestDemoNeverStartsByMistake(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"aply"}, {"-orders", "20", "aply", "x"}, {"-state", t.TempDir(), "statsu"}, {""}} {

@@ -52,7 +52,10 @@ type message struct {
 // notifier returns the notifier of the configuration; nil for none.
 func (s *site) notifier() (*notifier, error) {
 	c := s.cfg.Notify
-	if c.URL == "" {
+	switch {
+	case c.URL == "" && c.Orders:
+		return nil, usagef("-notify-orders needs -notify: the URL to which they are sent")
+	case c.URL == "":
 		return nil, nil //nolint:nilnil // there is none
 	}
 	u, err := url.Parse(c.URL)

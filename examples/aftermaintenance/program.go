@@ -145,10 +145,20 @@ func checkArguments(cmd *cli.Command) error {
 	case isBlank(cmd.Args().Slice()):
 		return usagef("the argument %s is empty: is a variable of your shell not set?", cmd.ArgsUsage)
 	}
+	return checkFlags(cmd)
+}
+
+// checkFlags rejects flags with empty values, and those of the demo before a command, which would not be for it.
+func checkFlags(cmd *cli.Command) error {
 	for _, c := range cmd.Lineage() {
 		for _, f := range c.Flags {
-			if f.IsSet() && isBlank(f.Get()) {
-				return emptyFlag(f.Names()[0])
+			local, ok := f.(cli.LocalFlag)
+			switch name := f.Names()[0]; {
+			case !f.IsSet():
+			case isBlank(f.Get()):
+				return emptyFlag(name)
+			case c != cmd && ok && local.IsLocal():
+				return usagef("-%s is for the demo, and has no effect on %s: leave it out", name, cmd.Name)
 			}
 		}
 	}
