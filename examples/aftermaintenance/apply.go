@@ -32,8 +32,7 @@ func applyCommand(p *program) *cli.Command {
 
 // apply applies a plan.
 func (p *program) apply(ctx context.Context, name string) error {
-	p.options.ids = "" // the plan names its orders
-	s, err := p.openSystems(ctx)
+	s, err := p.openSystems(ctx, false) // the plan names its orders
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 )
@@ -128,6 +129,22 @@ func TestIDsReadsStandardInput(t *testing.T) {
 	require.Equal(t, exitDone, status, stderr)
 	require.Contains(t, stdout, "Plan: 1 failed order\n")
 	require.Contains(t, stdout, number)
+}
+
+func TestAPlanForBillingIsApplied(t *testing.T) {
+	t.Parallel()
+	w, env, flags := through(t, viaBilling)
+	path, args, orders := export(t, w), with(flags, "plan", "-ignore-connect"), map[string]bool{}
+	for _, o := range w.Commerce.Orders() {
+		if sandbox.Cause(o) == sandbox.Transient && o.Type == commerce.TypeSales && len(orders) < 3 {
+			args, orders[o.Number] = append(args, "-order", o.Number), true
+		}
+	}
+	done(t, env, append(args, "-ids", path)...)
+	require.NoError(t, os.Remove(path), "the plan has the orders")
+	done(t, env, with(flags, "apply", "-yes")...)
+	require.Len(t, w.Commerce.Pushes(), len(orders))
+	requireCompleted(t, w, orders)
 }
 
 func TestBillingHoldsOrdersWithoutSubscription(t *testing.T) {

@@ -28,7 +28,7 @@ func consoleCommand(p *program) *cli.Command {
 
 // console serves the console until it is interrupted.
 func (p *program) console(ctx context.Context) error {
-	s, err := p.openSystems(ctx)
+	s, err := p.openSystems(ctx, true)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func checkGroup(n int) error {
 
 // list shows the failed orders.
 func (p *program) list(ctx context.Context) error {
-	s, err := p.openSystems(ctx)
+	s, err := p.openSystems(ctx, true)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func planCommand(p *program) *cli.Command {
 
 // plan makes a plan and shows it.
 func (p *program) plan(ctx context.Context) error {
-	s, err := p.openSystems(ctx)
+	s, err := p.openSystems(ctx, true)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (p *program) nightly(ctx context.Context) error {
 	if o.waitAtMost < 0 {
 		return usagef("-wait-at-most %v: give a time such as 2h", o.waitAtMost)
 	}
-	s, err := p.openSystems(ctx)
+	s, err := p.openSystems(ctx, true)
 	if err != nil {
 		return err
 	}

@@ -93,8 +93,8 @@ func (s *site) installation() (resubmit.Systems, error) {
 		"too, or configure them: %w", s.options.state, err)
 }
 
-// openSystems opens the state directory for a command that calls the systems.
-func (p *program) openSystems(ctx context.Context) (*site, error) {
+// openSystems opens the state directory for a command that calls the systems, and that selects orders or not.
+func (p *program) openSystems(ctx context.Context, selects bool) (*site, error) {
 	s, err := p.begin()
 	if err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func (p *program) openSystems(ctx context.Context) (*site, error) {
 		return nil, usagef("the address of Commerce is not known: give -commerce URL, or commerce.url in %s",
 			filepath.Join(p.options.state, "config.json"))
 	}
-	if err := s.openClients(ctx); err != nil {
+	if err := s.openClients(ctx, selects); err != nil {
 		return nil, err
 	}
 	cfg, err := s.stateConfig()
@@ -136,7 +136,7 @@ func (p *program) openReading(ctx context.Context) (*site, error) {
 }
 
 // openClients reads the windows and opens the clients. It calls no system.
-func (s *site) openClients(ctx context.Context) error {
+func (s *site) openClients(ctx context.Context, selects bool) error {
 	api, err := s.api(s.cfg)
 	if err != nil {
 		return err
@@ -154,13 +154,11 @@ func (s *site) openClients(ctx context.Context) error {
 	if err := s.windows.load(ctx); err != nil {
 		return err
 	}
-	classifier, err := s.cfg.classifier()
-	if err != nil {
-		return err
-	}
-	calendar := s.windows.calendar()
-	if s.selection, err = s.program.selection(s.cfg, calendar, s.cfg.attributor(calendar, classifier)); err != nil {
-		return err
+	s.selection.filter = filter.Everything()
+	if selects {
+		if s.selection, err = s.selected(); err != nil {
+			return err
+		}
 	}
 	if s.commerce, err = api.open(s.selection.refs); err != nil {
 		return flagged("-commerce and its credentials", err)
@@ -174,6 +172,16 @@ func (s *site) openClients(ctx context.Context) error {
 		s.systems.Lister = resubmit.Sorted(s.systems.Lister)
 	}
 	return nil
+}
+
+// selected returns what the flags and the configuration select.
+func (s *site) selected() (selection, error) {
+	classifier, err := s.cfg.classifier()
+	if err != nil {
+		return selection{}, err
+	}
+	calendar := s.windows.calendar()
+	return s.program.selection(s.cfg, calendar, s.cfg.attributor(calendar, classifier))
 }
 
 func (s *site) openConnect(key string) (err error) {
