@@ -61,6 +61,22 @@ func TestApplyIsDoneWhenNothingIsLeft(t *testing.T) {
 	require.Contains(t, stdout, "The order is verified in Commerce and Connect")
 }
 
+func TestApplySaysThatACommandEndedTheRun(t *testing.T) {
+	t.Parallel()
+	for command, end := range map[string]string{"cancel": "cancelled", "drain": "drained"} {
+		w, env, flags := live(t)
+		done(t, env, with(flags, "plan")...)
+		args := map[string][]string{"cancel": {"cancel", "-yes"}, "drain": {"drain"}}[command]
+		done(t, nil, stateOnly(flags, append(args, "-reason", "the vendor asked")...)...)
+		status, _, stderr := do(t, env, with(flags, "apply", "-yes")...)
+		require.Equal(t, exitStopped, status, stderr)
+		require.Regexp(t, "nothing was sent now, because the run has ended: run .*; "+end+" .*the vendor asked",
+			errorLine(t, stderr))
+		require.Regexp(t, `Next: aftermaintenance -state \S+ plan\n$`, stderr)
+		require.Empty(t, w.Commerce.Pushes())
+	}
+}
+
 func TestApplyReportsOrdersThatFailedAgain(t *testing.T) {
 	t.Parallel()
 	for flag, want := range map[string]int{"-json": exitDone, "-detailed-exitcode": exitLeft} {

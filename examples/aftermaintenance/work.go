@@ -58,7 +58,10 @@ func (s *site) documents(result *state.Result) (docs []*report.Document, err err
 
 // conclude shows what a call did, and what to do now.
 func (s *site) conclude(ctx context.Context, result *state.Result, docs []*report.Document, err error) error {
-	if len(docs) == 0 {
+	switch {
+	case len(docs) == 0 && err == nil:
+		return s.endedBefore()
+	case len(docs) == 0:
 		return s.cannotBegin(err)
 	}
 	run, d := result.Runs[len(result.Runs)-1], docs[len(docs)-1]
@@ -84,6 +87,16 @@ func (s *site) conclude(ctx context.Context, result *state.Result, docs []*repor
 		out.Paragraph("", "The run before: "+result.Previous.String())
 	}
 	return nil
+}
+
+// endedBefore says how the run ended that was to be continued: a command had ended it, or it was not approved in time.
+func (s *site) endedBefore() error {
+	now, err := s.dir.Status()
+	if err != nil {
+		return err
+	}
+	s.next = s.command("plan")
+	return stoppedError{fmt.Errorf("nothing was sent now, because the run has ended: %s", now.Run)}
 }
 
 // cannotBegin returns why a run did not begin, with the command that helps.
