@@ -36,6 +36,11 @@ func (p *program) apply(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	stop, err := s.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	run, err := s.findPlan(name)
 	if err != nil {
 		return err

@@ -49,8 +49,8 @@ type message struct {
 	Orders   []report.Item          `json:"orders,omitempty"`
 }
 
-// notifier returns the notifier of the configuration; nil for none.
-func (s *site) notifier() (*notifier, error) {
+// openNotifier returns the notifier of the configuration; nil for none.
+func (s *site) openNotifier() (*notifier, error) {
 	c := s.cfg.Notify
 	switch {
 	case c.URL == "" && c.Orders:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -108,6 +110,35 @@ func TestHealth(t *testing.T) {
 	_, err = http.Get(url)
 	require.Error(t, err)
 	requireRejected(t, env, with(flags, "run", "-health", "nowhere"), exitError, "-health: ")
+}
+
+func TestHealthWhileConnectIsDown(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	w.Connect.SetMaintenance(true)
+	var out lockedText
+	p := &program{stdout: io.Discard, stderr: newScreen(&out), getenv: func(name string) string { return env[name] }}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan int)
+	go func() { ended <- p.run(ctx, with(flags, "run", "-health", "127.0.0.1:0")) }()
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "/livez") }, time.Minute, time.Millisecond)
+	answer, err := http.Get(healthURL(t, out.String()))
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	require.Equal(t, http.StatusOK, answer.StatusCode)
+	stop()
+	require.NotEqual(t, exitDone, <-ended)
+}
+
+func TestNotifyIsCheckedFirst(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	done(t, env, with(flags, "plan")...)
+	w.Connect.SetMaintenance(true)
+	for _, command := range []string{"run", "apply"} { // before run waits, and before apply asks
+		requireRejected(t, env, with(flags, command, "-notify", "https://x"), exitUsage, "NOTIFY_SECRET")
+	}
+	require.Empty(t, w.Commerce.Pushes())
 }
 
 // lockedText is text that several goroutines write.

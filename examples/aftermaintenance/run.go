@@ -46,6 +46,11 @@ func (p *program) nightly(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	stop, err := s.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	deadline := time.Now().Add(o.waitAtMost)
 	p.next = p.command("run")
 	if err := s.checkConnect(ctx, deadline); errors.Is(err, connect.ErrUnavailable) {

@@ -33,6 +33,7 @@ type site struct {
 	systems   resubmit.Systems
 	selection selection
 	planning  planProgress
+	notifier  *notifier // nil: none
 	temporary bool // the directory is removed at the end
 }
 

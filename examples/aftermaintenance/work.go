@@ -18,15 +18,6 @@ func (s *site) work(ctx context.Context, o state.OnceOptions) error {
 	if s.windows != nil {
 		go s.windows.refresh(ctx)
 	}
-	notify, err := s.notifier()
-	if err != nil {
-		return err
-	}
-	stopHealth, err := s.serveHealth(ctx)
-	if err != nil {
-		return err
-	}
-	defer stopHealth()
 	stop := s.follow(ctx, &o)
 	result, err := s.dir.Once(ctx, o)
 	stop()
@@ -35,13 +26,21 @@ func (s *site) work(ctx context.Context, o state.OnceOptions) error {
 		return errors.Join(err, shown)
 	}
 	err = s.conclude(ctx, result, docs, err)
-	if notify != nil {
-		if sent := notify.send(context.WithoutCancel(ctx), s, result, docs, err); sent != nil {
+	if s.notifier != nil {
+		if sent := s.notifier.send(context.WithoutCancel(ctx), s, result, docs, err); sent != nil {
 			err = errors.Join(err, sent)
 			s.said = false
 		}
 	}
 	return err
+}
+
+// prepare opens what -notify and -health need, before anything that may take long. stop ends -health.
+func (s *site) prepare(ctx context.Context) (stop func(), err error) {
+	if s.notifier, err = s.openNotifier(); err != nil {
+		return nil, err
+	}
+	return s.serveHealth(ctx)
 }
 
 // documents returns the documents of the runs of a call, nil for those without a plan.
