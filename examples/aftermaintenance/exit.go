@@ -104,23 +104,37 @@ func is[E error](err error) bool {
 	return ok
 }
 
+// exitStatus is statusOf, with -detailed-exitcode.
+func (p *program) exitStatus(ctx context.Context, err error) int {
+	switch {
+	case err == nil && p.options.detailed && p.work:
+		return exitWork
+	case err == nil && p.options.detailed && p.left:
+		return exitLeft
+	default:
+		return statusOf(ctx, err)
+	}
+}
+
+// printError prints an error.
+func (p *program) printError(err error) {
+	p.stderr.clear()
+	fmt.Fprintln(p.stderr, p.paint(p.stderr.out, red, "aftermaintenance:")+" "+text.Lines(err.Error()))
+}
+
 // finish prints what ended the program and the next command, and returns the exit status.
 func (p *program) finish(ctx context.Context, err error) int {
 	if errors.Is(err, syscall.EPIPE) {
 		err = nil // a reader such as head has enough
 	}
-	status := statusOf(ctx, err)
+	status := p.exitStatus(ctx, err)
 	p.stderr.clear()
 	switch {
-	case err == nil && p.options.detailed && p.work:
-		status = exitWork
-	case err == nil && p.options.detailed && p.left:
-		status = exitLeft
 	case err == nil, p.said:
 	case status >= exitSignal:
 		fmt.Fprintln(p.stderr, "Interrupted before anything was sent: "+context.Cause(ctx).Error()+".")
 	default:
-		fmt.Fprintln(p.stderr, p.paint(p.stderr.out, red, "aftermaintenance:")+" "+text.Lines(err.Error()))
+		p.printError(err)
 	}
 	if p.next != "" && !p.options.quiet {
 		fmt.Fprintln(p.stderr, p.paint(p.stderr.out, bold, "Next:")+" "+text.Clean(p.next))

@@ -78,10 +78,9 @@ func (s *site) openNotifier() (*notifier, error) {
 	return &notifier{url: c.URL, secret: secret, orders: c.Orders, client: client, pause: time.Second}, nil
 }
 
-// messageOf returns the message about a call.
-func (n *notifier) messageOf(ctx context.Context, s *site, r *state.Result, docs []*report.Document,
-	err error) message {
-	m := message{Program: programName, System: s.systems.Name, Status: statusOf(ctx, err), Next: s.next}
+// messageOf returns the message about a call that ends with an error and a status.
+func (s *site) messageOf(r *state.Result, docs []*report.Document, err error, status int) message {
+	m := message{Program: programName, System: s.systems.Name, Status: status, Next: s.next}
 	if err != nil {
 		m.Error = err.Error()
 	}
@@ -91,7 +90,7 @@ func (n *notifier) messageOf(ctx context.Context, s *site, r *state.Result, docs
 	run, d := r.Runs[len(r.Runs)-1], docs[len(docs)-1]
 	m.Run, m.Digest, m.End, m.Planned, m.Outcomes = run.ID, run.Digest, run.End, d.Planned, d.Outcomes
 	m.Waiting, m.Steps = d.Waiting, d.Next
-	if n.orders {
+	if s.notifier.orders {
 		m.Orders = d.Items
 	}
 	return m
@@ -101,12 +100,12 @@ func (n *notifier) messageOf(ctx context.Context, s *site, r *state.Result, docs
 const notifyTries = 4
 
 // send sends a message. It tries again after errors, 429 and 5xx.
-func (n *notifier) send(ctx context.Context, s *site, r *state.Result, docs []*report.Document, err error) error {
+func (n *notifier) send(ctx context.Context, m message) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	body, failed := json.Marshal(n.messageOf(ctx, s, r, docs, err))
-	if failed != nil {
-		return failed
+	body, err := json.Marshal(m)
+	if err != nil {
+		return err
 	}
 	pause := n.pause
 	for try := 1; ; try++ {

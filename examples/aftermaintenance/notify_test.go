@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -88,6 +89,46 @@ func TestNotify(t *testing.T) {
 	status, _, stderr = notify.run(t.Context(), with(args, "-notify-orders")...)
 	require.Equal(t, exitDone, status, stderr)
 	require.NotEmpty(t, r.messages[2].Orders)
+}
+
+func TestNotifyOfAnInterruptedRun(t *testing.T) {
+	t.Parallel()
+	for _, answers := range [][]int{nil, {http.StatusForbidden}} {
+		w, env, flags := live(t)
+		done(t, env, with(flags, "plan")...)
+		env["NOTIFY_SECRET"] = "s3cret"
+		r := newReceiver(t, "s3cret", answers...)
+		ctx, interrupt := context.WithCancelCause(t.Context())
+		go func() {
+			pushed := func() bool { return len(w.Commerce.Pushes()) > 0 || ctx.Err() != nil }
+			assert.Eventually(t, pushed, time.Minute, time.Millisecond)
+			interrupt(signalError{syscall.SIGINT})
+		}()
+		status, stdout, stderr := call{env: env, client: func(p *program) { p.notifyClient = r.Client() }}.run(ctx,
+			with(flags, "apply", "-yes", "-rate", "50/s", "-notify", r.URL)...)
+		require.Equal(t, 130, status, stderr)
+		require.Contains(t, stdout, "Interrupted. ")
+		require.NotContains(t, stderr, "before anything was sent")
+		if answers == nil {
+			require.Equal(t, 130, r.messages[0].Status)
+			continue
+		}
+		require.Empty(t, r.messages)
+		require.Contains(t, errorLine(t, stderr), "-notify: the result could not be sent: the answer is 403 Forbidden")
+	}
+}
+
+func TestNotifyHasTheExitStatus(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	number := failedForMaintenance(t, w, "PRD-100-200-302", 1)[0]
+	done(t, env, with(flags, "plan", "-order", number)...)
+	env["NOTIFY_SECRET"] = "s3cret"
+	r := newReceiver(t, "s3cret")
+	status, _, stderr := call{env: env, client: func(p *program) { p.notifyClient = r.Client() }}.run(t.Context(),
+		with(flags, "apply", "-yes", "-detailed-exitcode", "-notify", r.URL)...)
+	require.Equal(t, exitLeft, status, stderr)
+	require.Equal(t, exitLeft, r.messages[0].Status)
 }
 
 func TestHealth(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,16 +24,26 @@ func (s *site) work(ctx context.Context, o state.OnceOptions) error {
 	stop()
 	docs, shown := s.documents(result)
 	if shown != nil {
-		return errors.Join(err, shown)
+		s.printError(errors.Join(err, shown))
+		s.said = true
+		return cmp.Or(err, shown)
 	}
 	err = s.conclude(ctx, result, docs, err)
 	if s.notifier != nil {
-		if sent := s.notifier.send(context.WithoutCancel(ctx), s, result, docs, err); sent != nil {
-			err = errors.Join(err, sent)
-			s.said = false
-		}
+		message := s.messageOf(result, docs, err, s.exitStatus(ctx, err))
+		err = s.firstOf(err, s.notifier.send(context.WithoutCancel(ctx), message))
 	}
 	return err
+}
+
+// firstOf returns the first error. If there is also a second one, it prints it, so that it does not change how the
+// program ends.
+func (p *program) firstOf(first, second error) error {
+	if first != nil && second != nil {
+		p.printError(second)
+		return first
+	}
+	return cmp.Or(first, second)
 }
 
 // prepare opens what -notify and -health need, before anything that may take long. stop ends -health.
@@ -65,8 +76,8 @@ func (s *site) conclude(ctx context.Context, result *state.Result, docs []*repor
 	}
 	run, d := result.Runs[len(result.Runs)-1], docs[len(docs)-1]
 	if s.options.format != formatText && s.options.format != formatWide {
-		if written := s.writeDocument(d); written != nil && !errors.Is(written, syscall.EPIPE) {
-			err = errors.Join(err, written)
+		if written := s.writeDocument(d); !errors.Is(written, syscall.EPIPE) {
+			err = s.firstOf(err, written)
 		}
 	}
 	s.left = s.left || needsPerson(run.Counts) || run.Report != nil && run.Result.Completed < run.Result.Total()
