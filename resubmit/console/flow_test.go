@@ -2,9 +2,12 @@ package console_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/console"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
@@ -508,4 +512,53 @@ func TestAPlanThatReplacesTheApprovedOneIsNotBegun(t *testing.T) {
 		require.Zero(t, applied)
 		require.Contains(t, s.page("run"), "was replaced before it was applied")
 	})
+}
+
+// A run was interrupted, continued and killed, and then cancelled: report and run.json are those of the interruption.
+func TestTheResultOfAKilledRunIsThatOfTheJournal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 20)
+		s.shop.hold = make(chan struct{})
+		run := s.plan()
+		s.see("approve", "plan", run.Digest)
+		time.Sleep(3 * time.Second)
+		s.console.Close()
+		old := make(map[string][]byte)
+		for _, name := range []string{"report.json", "report.csv", "report.html"} {
+			content, err := os.ReadFile(s.dir.Path(run, name))
+			require.NoError(t, err)
+			old[name] = content
+		}
+		time.Sleep(time.Second)
+		close(s.shop.hold)
+		s.mount()
+		s.see("continue", "plan", run.Digest)
+		s.wait()
+		require.Equal(t, 14, s.run().Result.Completed)
+		for name, content := range old {
+			require.NoError(t, os.WriteFile(s.dir.Path(run, name), content, 0o600))
+		}
+		s.editRun(run, map[string]any{"result": resubmit.OutcomeCounts{}, "end": state.EndCancelled})
+		s.mount()
+		require.Contains(t, s.page("run"), `data-text="n-completed">14</span> verified`)
+		require.Contains(t, s.page("run"), "ended: 14 of 16 orders verified")
+		require.Contains(t, s.page("history"), `<td class="num">16</td><td class="num">14</td>`)
+		require.Contains(t, s.page("history.csv"), `"16","14","0","2"`)
+		require.Equal(t, 14, strings.Count(s.page("report?format=csv"), `"completed"`))
+		require.Contains(t, s.page("report?format=json"), `"completed":14`)
+	})
+}
+
+// editRun changes fields of run.json.
+func (s *site) editRun(run *state.Run, fields map[string]any) {
+	s.t.Helper()
+	content, err := os.ReadFile(s.dir.Path(run, "run.json"))
+	require.NoError(s.t, err)
+	var all map[string]any
+	require.NoError(s.t, json.Unmarshal(content, &all))
+	maps.Copy(all, fields)
+	content, err = json.Marshal(all)
+	require.NoError(s.t, err)
+	require.NoError(s.t, os.WriteFile(s.dir.Path(run, "run.json"), content, 0o600))
 }

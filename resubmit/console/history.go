@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/report"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
@@ -27,6 +28,7 @@ type historyRow struct {
 	Name     string
 	Approved string // who approved it; "" if nobody did, or had to
 	Result   string
+	Outcomes resubmit.OutcomeCounts
 	Waiting  *report.Tally // nil if there is no report
 	Took     time.Duration // from the end of the maintenance until all were verified; 0 if unknown
 	Reports  bool          // they can be downloaded
@@ -95,32 +97,80 @@ func (s *site) historyRow(run *state.Run) historyRow {
 	case !run.StartedAt.IsZero():
 		row.Result = "not finished"
 	}
-	if !run.StartedAt.IsZero() {
-		row.Waiting, row.Took = reportHead(s.dir.Path(run, reportFile))
-		row.Reports = true
+	row.Outcomes = run.Result
+	if run.StartedAt.IsZero() {
+		return row
+	}
+	row.Reports = true
+	if sum := s.summaryOf(run); sum != nil {
+		row.Outcomes, row.Waiting, row.Took = sum.outcomes, sum.waiting, sum.took
 	}
 	return row
 }
 
 var errEnough = errors.New("enough was read")
 
+// summary is the start of a report.
+type summary struct {
+	madeAt   time.Time
+	outcomes resubmit.OutcomeCounts
+	waiting  *report.Tally
+	took     time.Duration
+}
+
+// summaryOf returns the summary of a run; nil if there is none. The report of a run that was killed later is out of date:
+// when such a run has ended, the journal knows what became of it.
+func (s *site) summaryOf(run *state.Run) *summary {
+	if sum := reportHead(s.dir.Path(run, reportFile)); !sum.madeAt.Before(run.AppliedAt) {
+		return sum
+	}
+	if !run.Ended() {
+		return nil
+	}
+	doc, err := s.documentOf(run)
+	if err != nil {
+		s.cfg.Logger.Warn("the report of a run cannot be made", "run", run.ID, "error", err)
+		return nil
+	}
+	return &summary{madeAt: doc.MadeAt, outcomes: doc.Outcomes, waiting: &doc.Waiting, took: tookOf(&doc.Times)}
+}
+
+// resultOf returns the outcomes of a run.
+func (s *site) resultOf(run *state.Run) resubmit.OutcomeCounts {
+	if run.Ended() && !run.AppliedAt.IsZero() {
+		if sum := s.summaryOf(run); sum != nil {
+			return sum.outcomes
+		}
+	}
+	return run.Result
+}
+
+func tookOf(t *report.Times) time.Duration {
+	return time.Duration(t.CloseToVerifiedSeconds * float64(time.Second))
+}
+
 // reportHead returns what a report says before its list of orders.
-func reportHead(path string) (waiting *report.Tally, took time.Duration) {
+func reportHead(path string) *summary {
+	sum := new(summary)
 	f, err := os.Open(path) //nolint:gosec // a file of the state directory
 	if err != nil {
-		return nil, 0
+		return sum
 	}
 	defer func() { _ = f.Close() }() // only read
 	dec := json.NewDecoder(f)
 	_ = eachField(dec, func(name string) error {
 		switch name {
+		case "madeAt":
+			return dec.Decode(&sum.madeAt)
+		case "outcomes":
+			return dec.Decode(&sum.outcomes)
 		case "waiting":
-			waiting = new(report.Tally)
-			return dec.Decode(waiting)
+			sum.waiting = new(report.Tally)
+			return dec.Decode(sum.waiting)
 		case "times":
 			var times report.Times
 			err := dec.Decode(&times)
-			took = time.Duration(times.CloseToVerifiedSeconds * float64(time.Second))
+			sum.took = tookOf(&times)
 			return err
 		case "people", "items":
 			return errEnough
@@ -128,7 +178,7 @@ func reportHead(path string) (waiting *report.Tally, took time.Duration) {
 			return dec.Decode(new(json.RawMessage))
 		}
 	})
-	return waiting, took
+	return sum
 }
 
 // eachField calls f for each field of an object, which must decode its value.
@@ -167,7 +217,7 @@ func historyCSV(v *visit) error {
 		"unknown", "result")
 	for i := range runs {
 		row := v.site.historyRow(&runs[i])
-		n := &row.Run.Result
+		n := &row.Outcomes
 		c.row(row.ID, row.For, stamp(row.PlannedAt), row.PlannedBy, row.Approved, stamp(row.StartedAt), stamp(row.EndedAt),
 			strconv.Itoa(row.Counts.Resubmit), strconv.Itoa(n.Completed), strconv.Itoa(n.FailedAgain), strconv.Itoa(n.Unknown),
 			row.Result)

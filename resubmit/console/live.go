@@ -43,7 +43,7 @@ func (s *site) progressOf(run *state.Run, status *state.Status) *progress {
 	p := &progress{Total: run.Counts.Resubmit, Ended: run.Ended()}
 	live := run.Live
 	if live == nil {
-		live = stopped(run.Result)
+		live = stopped(s.resultOf(run))
 	}
 	p.Done, p.Sent = live.Done, live.Open-live.Pushing
 	p.State, p.Why = s.stateOf(run, status)

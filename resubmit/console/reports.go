@@ -95,7 +95,8 @@ var reportTypes = map[string]string{
 	"html": "text/html; charset=utf-8", "csv": "text/csv; charset=utf-8", "json": "application/json; charset=utf-8",
 }
 
-// reportFilePage downloads the report of a run: the file of the run, or what is known so far if there is none.
+// reportFilePage downloads the report of a run: the file of the run, or what is known so far if there is none, or
+// if the run was continued and killed since.
 func reportFilePage(v *visit) error {
 	run, err := v.run()
 	if err != nil {
@@ -122,12 +123,14 @@ func reportFilePage(v *visit) error {
 
 // reportOf returns a function that writes the report of a run, and one to call at the end.
 func (s *site) reportOf(run *state.Run, format string) (write func(io.Writer) error, done func(), err error) {
-	if f, err := os.Open(s.dir.Path(run, "report."+format)); err == nil && run.Ended() {
-		return func(w io.Writer) error { _, err := io.Copy(w, f); return err }, func() { _ = f.Close() }, nil
-	} else if err == nil {
-		_ = f.Close() // only read
-	} else if !errors.Is(err, os.ErrNotExist) {
-		return nil, nil, err
+	if run.Ended() && !reportHead(s.dir.Path(run, reportFile)).madeAt.Before(run.AppliedAt) {
+		f, err := os.Open(s.dir.Path(run, "report."+format))
+		if err == nil {
+			return func(w io.Writer) error { _, err := io.Copy(w, f); return err }, func() { _ = f.Close() }, nil
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			return nil, nil, err
+		}
 	}
 	doc, err := s.dir.Document(run)
 	if err != nil {

@@ -118,7 +118,7 @@ func (s *site) sentence(status *state.Status, k *task) (string, link) {
 		return fmt.Sprintf("Plan %s ended without being applied: %s.", name, endWords(run)),
 			overviewLink
 	case run.Ended():
-		return fmt.Sprintf("Run %s ended: %s of %s verified.", name, count(run.Result.Completed), plural(n, "order")),
+		return fmt.Sprintf("Run %s ended: %s of %s verified.", name, count(s.resultOf(run).Completed), plural(n, "order")),
 			link{"Show the result", query("run", "run", run.ID)}
 	case run.StartedAt.IsZero() && s.approver(run) != "":
 		return fmt.Sprintf("Plan %s is approved, and was not begun yet: %s to resubmit.", name, plural(n, "order")),
