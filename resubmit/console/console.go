@@ -101,6 +101,7 @@ func (c *Console) visit(w http.ResponseWriter, r *http.Request, to *route) error
 		return forbidden(err)
 	}
 	v := &visit{w: w, r: r, site: c.site, user: shown(user), role: to.role}
+	v.signedIn = func() bool { return c.session == nil || c.session.valid(r) }
 	if c.session != nil {
 		v.token = c.session.token()
 		if to.changes() && !same(r.PostForm.Get("token"), v.token) {

@@ -64,7 +64,7 @@ func (s *stream) follow(v *visit, now *live, ended bool, next func() (*live, boo
 		if err := s.send(now); err != nil || ended {
 			return nil //nolint:nilerr // the browser is gone
 		}
-		if n%heartbeat == 0 && (v.denied(View, "view", nil) != "" || s.still() != nil) {
+		if n%heartbeat == 0 && (!v.signedIn() || v.denied(View, "view", nil) != "" || s.still() != nil) {
 			return nil //nolint:nilerr // the user may not see them any more, or the browser is gone
 		}
 		ctx, cancel := context.WithCancel(v.r.Context())

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -178,5 +179,24 @@ func TestFormsNeedTheTokenOfTheSession(t *testing.T) {
 			res = browse(t, s, http.MethodPost, path, cookie, url.Values{"token": {token}})
 			require.NotEqual(t, http.StatusForbidden, res.StatusCode, path)
 		}
+	})
+}
+
+func TestLiveUpdatesEndWithTheSession(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, err := standalone(at("127.0.0.1"), Config{State: openDir(t)})
+		require.NoError(t, err)
+		defer s.console.Close()
+		cookie := visitAt(t, s, http.MethodGet, "/login?token="+s.console.session.link, nil, nil).Cookies()[0]
+		_, err = s.console.site.tasks.start("Waiting", "", func(ctx context.Context, _ *task) (string, error) {
+			<-ctx.Done()
+			return "", ctx.Err()
+		})
+		require.NoError(t, err)
+		time.AfterFunc(13*time.Hour, s.console.Close)
+		begin := time.Now()
+		require.Equal(t, http.StatusOK, browse(t, s, http.MethodGet, "/events?task=1", cookie, nil).StatusCode)
+		require.InDelta(t, 12*time.Hour, time.Since(begin), float64(10*time.Second))
 	})
 }

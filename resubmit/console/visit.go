@@ -11,12 +11,13 @@ import (
 
 // visit is one request of a user who may make it.
 type visit struct {
-	w     http.ResponseWriter
-	r     *http.Request
-	site  *site
-	user  string
-	role  Role   // that the request needs
-	token string // of the session, in each form; "" without sessions
+	w        http.ResponseWriter
+	r        *http.Request
+	site     *site
+	user     string
+	role     Role        // that the request needs
+	token    string      // of the session, in each form; "" without sessions
+	signedIn func() bool // reports whether the session still goes on
 }
 
 // by describes the user for audit logs.
