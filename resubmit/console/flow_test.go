@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
@@ -561,4 +562,48 @@ func (s *site) editRun(run *state.Run, fields map[string]any) {
 	content, err = json.Marshal(all)
 	require.NoError(s.t, err)
 	require.NoError(s.t, os.WriteFile(s.dir.Path(run, "run.json"), content, 0o600))
+}
+
+// stuck is a browser that reads nothing until it is closed.
+type stuck struct {
+	*httptest.ResponseRecorder
+
+	released chan struct{}
+}
+
+func (w stuck) Write(p []byte) (int, error) {
+	<-w.released
+	return w.ResponseRecorder.Write(p)
+}
+
+func TestReportsThatAreMadeAtATime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 20)
+		s.mount(func(c *console.Config) {
+			c.Authorize = func(r *http.Request, _ console.Action) (string, error) { return r.Header.Get("User"), nil }
+		})
+		s.plan() // not applied, so that there is no file
+		download := func(user string, w http.ResponseWriter) {
+			r := s.request(http.MethodGet, "report?format=csv", nil)
+			r.Header.Set("User", user)
+			s.console.ServeHTTP(w, r)
+		}
+		status := func(user string) int {
+			w := httptest.NewRecorder()
+			download(user, w)
+			return w.Code
+		}
+		released := make(chan struct{})
+		for _, user := range []string{"ana", "bo"} {
+			go download(user, stuck{httptest.NewRecorder(), released})
+		}
+		time.Sleep(time.Second)
+		require.Equal(t, http.StatusTooManyRequests, status("ana"))
+		require.Equal(t, http.StatusServiceUnavailable, status("cy"))
+		close(released)
+		time.Sleep(time.Second)
+		require.Equal(t, http.StatusOK, status("ana"))
+		require.Equal(t, http.StatusOK, status("cy"))
+	})
 }

@@ -106,7 +106,7 @@ func reportFilePage(v *visit) error {
 	if reportTypes[format] == "" {
 		return badRequest("there is no report in the format %q; give html, csv or json", text.Short(format))
 	}
-	write, done, err := v.site.reportOf(run, format)
+	write, done, err := v.reportOf(run, format)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,8 @@ func reportFilePage(v *visit) error {
 }
 
 // reportOf returns a function that writes the report of a run, and one to call at the end.
-func (s *site) reportOf(run *state.Run, format string) (write func(io.Writer) error, done func(), err error) {
+func (v *visit) reportOf(run *state.Run, format string) (write func(io.Writer) error, done func(), err error) {
+	s := v.site
 	if run.Ended() && !reportHead(s.dir.Path(run, reportFile)).madeAt.Before(run.AppliedAt) {
 		f, err := os.Open(s.dir.Path(run, "report."+format))
 		if err == nil {
@@ -132,10 +133,31 @@ func (s *site) reportOf(run *state.Run, format string) (write func(io.Writer) er
 			return nil, nil, err
 		}
 	}
+	if done, err = v.beginReport(); err != nil {
+		return nil, nil, err
+	}
 	doc, err := s.dir.Document(run)
 	if err != nil {
+		done()
 		return nil, nil, err
 	}
 	formats := map[string]func(io.Writer) error{"html": doc.WriteHTML, "csv": doc.WriteCSV, "json": doc.WriteJSON}
-	return formats[format], func() {}, nil
+	return formats[format], done, nil
+}
+
+// maxReports is how many reports are made at a time for downloads: each has all orders of its plan in memory.
+const maxReports = 2
+
+// beginReport returns an error if the user makes another report, or if too many are being made.
+func (v *visit) beginReport() (done func(), err error) {
+	if !v.site.beginScan(v.user) {
+		return nil, errScanning
+	}
+	select {
+	case v.site.reports <- struct{}{}:
+		return func() { <-v.site.reports; v.site.endScan(v.user) }, nil
+	default:
+		v.site.endScan(v.user)
+		return nil, &problem{status: http.StatusServiceUnavailable, text: "too many reports are being made; try it again soon"}
+	}
 }

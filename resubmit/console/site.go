@@ -25,15 +25,16 @@ type site struct {
 	tasks     *tasks
 	templates map[string]*template.Template
 	documents documents
+	reports   chan struct{} // has an element for each report that is being made for a download
 
 	mu    sync.Mutex
-	scans map[string]bool // users whose search reads a whole plan
+	scans map[string]bool // users whose search or report reads a whole plan
 }
 
 func newSite(cfg Config, templates map[string]*template.Template) *site {
 	return &site{
 		cfg: cfg, dir: cfg.State, system: cfg.State.Config().Systems.Name, plans: new(plans), tasks: newTasks(),
-		templates: templates, scans: make(map[string]bool),
+		templates: templates, scans: make(map[string]bool), reports: make(chan struct{}, maxReports),
 	}
 }
 
@@ -189,7 +190,7 @@ const (
 )
 
 var errScanning = &problem{
-	status: http.StatusTooManyRequests, text: "another search of yours is not finished; wait for it",
+	status: http.StatusTooManyRequests, text: "another search or report of yours is not finished; wait for it",
 }
 
 // approver returns who signed the plan of a run; "" if nobody did.
