@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/console"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
@@ -606,4 +607,31 @@ func TestReportsThatAreMadeAtATime(t *testing.T) {
 		require.Equal(t, http.StatusOK, status("ana"))
 		require.Equal(t, http.StatusOK, status("cy"))
 	})
+}
+
+func TestTheChartShowsObservedMaintenance(t *testing.T) {
+	t.Parallel()
+	for name, panics := range map[string]bool{"seen": false, "a panic": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				shop := newShop(20)
+				s := &site{t: t, shop: shop, roles: console.Roles()}
+				start := time.Now().Add(-125 * time.Minute)
+				s.dir = shop.open(t, func(c *state.Config) {
+					c.Observed = func() []maintenance.Window {
+						if panics {
+							panic("no observer")
+						}
+						return []maintenance.Window{{
+							ID: "seen", Source: maintenance.SourceObserved, Start: start, End: start.Add(time.Hour),
+						}}
+					}
+				})
+				s.mount()
+				s.see("read")
+				require.Equal(t, !panics, strings.Contains(s.page(""), "within the observed maintenance"))
+			})
+		})
+	}
 }
