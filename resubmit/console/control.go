@@ -30,6 +30,9 @@ type confirmBody struct {
 	Denied   string
 }
 
+var errNoDrain = conflict("No process works on this run, so that draining would end it before what was sent is verified. " +
+	"Continue it first, or cancel it. Nothing was done.")
+
 // confirmPage asks whether a run is to be drained or cancelled.
 func confirmPage(v *visit) error {
 	run, err := v.run()
@@ -43,6 +46,9 @@ func confirmPage(v *visit) error {
 	status, err := v.site.dir.Status()
 	if err != nil {
 		return err
+	}
+	if action == state.ActionDrain && !status.Busy {
+		return v.showRun(run, errNoDrain)
 	}
 	body := &confirmBody{Run: run, Name: runName(run), Action: action, Progress: v.site.progressOf(run, &status)}
 	body.Denied = v.denied(Control, string(action), run)
@@ -75,6 +81,13 @@ func control(v *visit) error {
 	if action == state.ActionResume {
 		if err := v.allowBegin(string(action), run); err != nil {
 			return err
+		}
+	}
+	if action == state.ActionDrain {
+		if status, err := v.site.dir.Status(); err != nil {
+			return err
+		} else if !status.Busy {
+			return v.showRun(run, errNoDrain)
 		}
 	}
 	command := state.Command{Action: action, Run: run.Digest, By: v.by(), Why: v.field("why")}

@@ -436,6 +436,17 @@ func TestAnInterruptedRunIsNotDone(t *testing.T) {
 		require.Contains(t, body, `data-text="n-waiting">14</span> not begun`)
 		require.Contains(t, body, `data-text="n-unknown">2</span>`)
 		require.Contains(t, body, `data-text="n-verifying">0</span>`)
+		for _, button := range []string{"Drain", ">Pause<", "Set the limit"} {
+			require.NotContains(t, body, button)
+		}
+		require.Contains(t, body, ">Continue</button>")
+		require.Contains(t, body, ">Cancel …</a>")
+		status, body := s.get("confirm?action=drain")
+		require.Equal(t, http.StatusConflict, status)
+		require.Contains(t, body, "draining would end it before what was sent is verified")
+		status, _ = read(t, s.post("control", "run", run.Digest, "action", "drain"))
+		require.Equal(t, http.StatusConflict, status)
+		require.False(t, s.run().Ended())
 		require.Contains(t, s.page("confirm?action=cancel"),
 			"0 orders are verified. 2 were sent and will still be looked at by a later run. 14 stay failed")
 		s.see("control", "run", run.Digest, "action", "cancel")

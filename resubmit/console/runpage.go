@@ -38,9 +38,9 @@ type runBody struct {
 
 // controlButtons says which controls a run has now.
 type controlButtons struct {
-	Pause, Resume, Limit, End, Continue, Approve bool
-	Rate                                         float64
-	MaxRate                                      float64
+	Pause, Resume, Limit, Drain, Cancel, Continue, Approve bool
+	Rate                                                   float64
+	MaxRate                                                float64
 }
 
 // runPage shows a run.
@@ -99,8 +99,9 @@ func (s *site) controlsOf(run *state.Run, current, busy bool, approver string) c
 	cfg := s.dir.Config()
 	open := current && !run.Ended()
 	begun := open && !run.StartedAt.IsZero()
+	obeys := open && (!begun || busy) // else nothing is sent or verified until it is continued
 	b := controlButtons{
-		Pause: open && run.Paused == nil, Resume: open && run.Paused != nil, Limit: open, End: begun,
+		Pause: obeys && run.Paused == nil, Resume: open && run.Paused != nil, Limit: obeys, Drain: begun && busy, Cancel: begun,
 		Approve: open && !begun && approver == "",
 		Rate:    run.Rate, MaxRate: cfg.Limits.MaxRate,
 	}
