@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -127,10 +128,13 @@ func findWindow(c *maintenance.Calendar, id string, now time.Time) (maintenance.
 	}
 }
 
-// parseDuration is [time.ParseDuration] with days.
+// parseDuration is [time.ParseDuration] with a number of days, such as 30d.
 func parseDuration(s string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(s, "d"); ok {
+	if days, ok := strings.CutSuffix(s, "d"); ok && strings.Trim(days, "0123456789.") == "" {
 		d, err := time.ParseDuration(days + "h")
+		if err == nil && d > math.MaxInt64/24 {
+			err = fmt.Errorf("%q is too long", text.Short(s))
+		}
 		return 24 * d, err
 	}
 	return time.ParseDuration(s)

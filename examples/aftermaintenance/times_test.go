@@ -53,6 +53,7 @@ func TestTimesAsPeopleWriteThem(t *testing.T) {
 		"21.11.2026":       "is not a time",
 		"2026-02-30":       "is not a time",
 		"-2h ago":          "is not a time",
+		"12h1d ago":        "is not a time",
 		"window:CHG-2042":  `there is no maintenance window "CHG-2042" (did you mean "CHG-2041"?)`,
 		"window:CHG-7":     `is the id of several windows: give one of a/CHG-7 and b/CHG-7`,
 		"2026-03-29 02:30": "does not exist in Europe/Berlin",
@@ -73,6 +74,13 @@ func TestValues(t *testing.T) {
 	for _, text := range []string{"", "0", "-1", "NaN", "Inf", "1e9", "4/", "4/d", "fast", "4/s/s"} {
 		_, err := parseRate(text)
 		require.ErrorContains(t, err, "is not a rate", text)
+	}
+	d, err := parseDuration("1.5d")
+	require.NoError(t, err)
+	require.Equal(t, 36*time.Hour, d)
+	for _, text := range []string{"12h1d", "1d12h", "-1d", "d", "1.2.3d", "200000d", "1e2d", "1 d"} {
+		_, err := parseDuration(text)
+		require.Error(t, err, text)
 	}
 	steps, err := parseSteps("1,2, 5")
 	require.NoError(t, err)
