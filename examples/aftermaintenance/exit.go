@@ -124,9 +124,6 @@ func (p *program) printError(err error) {
 
 // finish prints what ended the program and the next command, and returns the exit status.
 func (p *program) finish(ctx context.Context, err error) int {
-	if errors.Is(err, syscall.EPIPE) {
-		err = nil // a reader such as head has enough
-	}
 	status := p.exitStatus(ctx, err)
 	p.stderr.clear()
 	switch {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,12 +43,33 @@ func TestExitStatuses(t *testing.T) {
 		"terminated":        {terminated, wrap(context.Canceled), 143},
 		"done before":       {interrupted, nil, 0},
 		"another error":     {interrupted, errors.New("x"), 1},
+		"a broken pipe":     {t.Context(), wrap(syscall.EPIPE), 1}, // of a connection
 	} {
 		require.Equal(t, c.want, statusOf(c.ctx, c.err), name)
 	}
 	for _, s := range []int{exitDone, exitError, exitUsage, exitLeft, exitWait, exitStopped, exitWork} {
 		require.Contains(t, statusesHelp, fmt.Sprintf("\n  %d  ", s))
 	}
+	p := &program{stderr: newScreen(io.Discard)}
+	require.Equal(t, exitError, p.finish(t.Context(), wrap(syscall.EPIPE)))
 	require.Contains(t, statusesHelp, "130, 143")
 	require.True(t, strings.HasPrefix(statusesHelp, "Exit status:"))
+}
+
+func TestResultsThatNobodyReads(t *testing.T) {
+	t.Parallel()
+	_, env, flags := live(t)
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	defer w.Close()
+	unread := func(p *program) { p.stdout = output{w} }
+	for _, args := range [][]string{{"plan", "-json"}, {"list", "-o", "name"}, {"show", "-o", "csv"}} {
+		status, _, stderr := call{env: env, client: unread}.run(t.Context(), with(flags, args...)...)
+		require.Equal(t, exitDone, status, stderr)
+	}
+	require.NoError(t, w.Close())
+	status, _, stderr := call{env: env, client: unread}.run(t.Context(), with(flags, "plan", "-json")...)
+	require.Equal(t, exitError, status, "another error is not hidden")
+	require.Contains(t, errorLine(t, stderr), "file already closed")
 }

@@ -29,7 +29,7 @@ func main() {
 	// A reader such as head may end first. That must not stop a run.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := withSignals(context.Background())
-	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: newScreen(os.Stderr), getenv: os.Getenv}
+	p := &program{stdin: os.Stdin, stdout: output{os.Stdout}, stderr: newScreen(os.Stderr), getenv: os.Getenv}
 	status := p.run(ctx, os.Args[1:])
 	stop()
 	os.Exit(status)

@@ -2,11 +2,13 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"io"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"golang.org/x/term"
 )
@@ -26,9 +28,26 @@ func newScreen(out io.Writer) *screen {
 	return &screen{out: out, terminal: isTerminal(out), plain: true}
 }
 
+// output is standard output. It drops what nobody reads, since a reader such as head may have enough.
+type output struct{ file *os.File }
+
+func (o output) Write(text []byte) (int, error) {
+	n, err := o.file.Write(text)
+	if errors.Is(err, syscall.EPIPE) {
+		return len(text), nil
+	}
+	return n, err
+}
+
+// Fd is for isTerminal.
+func (o output) Fd() uintptr { return o.file.Fd() }
+
+// descriptor is a file or standard output.
+type descriptor interface{ Fd() uintptr }
+
 // isTerminal reports whether w is a terminal that understands escape sequences.
 func isTerminal(w any) bool {
-	f, ok := w.(*os.File)
+	f, ok := w.(descriptor)
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }
 
@@ -97,7 +116,7 @@ func (p *program) width() int {
 		return max(n, minWidth)
 	}
 	for _, w := range []any{p.stdout, p.stderr.out} {
-		if f, ok := w.(*os.File); ok {
+		if f, ok := w.(descriptor); ok {
 			if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
 				return max(n, minWidth)
 			}

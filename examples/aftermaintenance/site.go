@@ -34,7 +34,7 @@ type site struct {
 	selection selection
 	planning  planProgress
 	notifier  *notifier // nil: none
-	temporary bool // the directory is removed at the end
+	temporary bool      // the directory is removed at the end
 }
 
 // openDir opens the state directory for a command that calls no system.

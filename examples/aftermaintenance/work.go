@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"syscall"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/report"
@@ -76,9 +75,7 @@ func (s *site) conclude(ctx context.Context, result *state.Result, docs []*repor
 	}
 	run, d := result.Runs[len(result.Runs)-1], docs[len(docs)-1]
 	if s.options.format != formatText && s.options.format != formatWide {
-		if written := s.writeDocument(d); !errors.Is(written, syscall.EPIPE) {
-			err = s.firstOf(err, written)
-		}
+		err = s.firstOf(err, s.writeDocument(d))
 	}
 	s.left = s.left || needsPerson(run.Counts) || run.Report != nil && run.Result.Completed < run.Result.Total()
 	switch {
