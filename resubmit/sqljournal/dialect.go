@@ -57,8 +57,9 @@ var dialects = map[Dialect]dialect{
 		quote: `"`, numbered: true,
 		final:          regexp.MustCompile(`\((SQLSTATE )?(22|28|3D|42)\w{3}\)|` + closed),
 		types:          []string{"HASH", "bytea", "BYTES", "bytea"},
-		beginMigration: "BEGIN", lockMigration: "SELECT count(*) FROM pg_advisory_xact_lock(4242150615)",
-		endMigration: "COMMIT",
+		beginMigration: "BEGIN ISOLATION LEVEL READ COMMITTED", // to see what others did before the lock
+		lockMigration:  "SELECT count(*) FROM pg_advisory_xact_lock(4242150615)",
+		endMigration:   "COMMIT",
 	},
 	MariaDB: mysql("SET SESSION idle_transaction_timeout = 10", "START TRANSACTION"),
 	MySQL:   mysql("START TRANSACTION"),

@@ -73,6 +73,9 @@ func begin(t testing.TB, j *sqljournal.Journal, plan string) resubmit.Lease {
 func TestMigrate(t *testing.T) {
 	t.Parallel()
 	everyDialect(t, func(t *testing.T, p place) {
+		if p.Dialect == sqljournal.PostgreSQL { // as the administrator may have set it
+			p.DSN += " default_transaction_isolation=serializable"
+		}
 		t.Run("many at once", func(t *testing.T) {
 			const processes = 8
 			errs := make(chan error, processes)
