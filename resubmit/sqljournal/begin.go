@@ -102,12 +102,15 @@ func (j *Journal) old(ctx context.Context) (old []protocol.Record, err error) {
 	return old, err
 }
 
+// keepPositions is how long positions are kept at least, since plans and anchors may be older than records.
+const keepPositions = 400 * 24 * time.Hour
+
 // forgetPositions removes the old positions.
 func (j *Journal) forgetPositions(ctx context.Context, t *transaction) error {
 	if j.retention == 0 {
 		return nil
 	}
 	_, err := t.conn.ExecContext(ctx, t.sql("DELETE FROM {positions} WHERE written_at < ?"),
-		t.now-j.retention.Microseconds())
+		t.now-max(j.retention, keepPositions).Microseconds())
 	return err
 }

@@ -1,6 +1,7 @@
 package sqljournal_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -59,6 +60,23 @@ func TestRetention(t *testing.T) {
 		u.After = last
 		_, err = j.Begin(t.Context(), u)
 		require.NoError(t, err)
+	})
+}
+
+func TestPositionsOutliveRecords(t *testing.T) {
+	t.Parallel()
+	everyDialect(t, func(t *testing.T, p place) {
+		db := p.open(t)
+		j := p.journalOf(t, db, sqljournal.WithRetention(24*time.Hour))
+		at := begin(t, j, "plan").Position
+		_, err := db.ExecContext(t.Context(), fmt.Sprintf("UPDATE %spositions SET written_at = %d", p.Prefix,
+			time.Now().Add(-399*24*time.Hour).UnixMicro()))
+		require.NoError(t, err)
+		begin(t, j, "plan")
+		u := use("")
+		u.After = at
+		_, err = p.opened(t, db).Begin(t.Context(), u)
+		require.NoError(t, err, "the anchor of a state directory may be so old")
 	})
 }
 
