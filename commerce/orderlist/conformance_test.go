@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -167,4 +168,24 @@ func FuzzCSV(f *testing.F) {
 			require.NotEmpty(t, o.Status)
 		}
 	})
+}
+
+func TestQueriesForMissingColumns(t *testing.T) {
+	t.Parallel()
+	open := func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("id,status\n1,PF\n")), nil }
+	for _, test := range []struct {
+		column string
+		query  commerce.Query
+	}{
+		{"type", commerce.Query{Types: []commerce.OrderType{commerce.TypeSales}}},
+		{"placed_at", commerce.Query{PlacedFrom: time.Unix(1, 0)}},
+		{"placed_at", commerce.Query{PlacedTo: time.Unix(1, 0)}},
+		{"number", commerce.Query{Numbers: []string{"SO1"}}},
+		{"number", commerce.Query{NumberLike: "SO*"}},
+	} {
+		next, stop := iter.Pull2(orderlist.FromCSV(open).Orders(t.Context(), test.query))
+		_, err, _ := next()
+		stop()
+		require.ErrorContains(t, err, "but the table has no column "+test.column+"; add it")
+	}
 }

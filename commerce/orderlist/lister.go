@@ -87,7 +87,8 @@ func newLister(rows func(ctx context.Context) iter.Seq2[[]any, error], opts []Op
 	return l
 }
 
-// Orders implements the interface of package resubmit. A query with an Account is an error.
+// Orders implements the interface of package resubmit. A query with an Account is an error, and so
+// is one for a column that the table lacks.
 func (l *Lister) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
 		orders, err := l.list(ctx, &q)
@@ -140,7 +141,10 @@ func (l *Lister) read(ctx context.Context, q *commerce.Query) (orders []*commerc
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case fields == nil:
-			if fields, err = l.options.fields(values); err != nil {
+			if fields, err = l.options.fields(values); err == nil {
+				err = checkQuery(q, fields)
+			}
+			if err != nil {
 				return nil, err
 			}
 			continue
@@ -161,4 +165,22 @@ func (l *Lister) read(ctx context.Context, q *commerce.Query) (orders []*commerc
 		return nil, errors.New("the table has no names of columns")
 	}
 	return orders, nil
+}
+
+// checkQuery returns an error if a query needs a column that the table lacks, because it would select no order then.
+func checkQuery(q *commerce.Query, fields []string) error {
+	for _, need := range []struct {
+		column, what string
+		queried      bool
+	}{
+		{"type", "types", len(q.Types) > 0},
+		{"placed_at", "times of placing", !q.PlacedFrom.IsZero() || !q.PlacedTo.IsZero()},
+		{"number", "numbers", len(q.Numbers) > 0 || q.NumberLike != ""},
+	} {
+		if need.queried && !slices.Contains(fields, need.column) {
+			return fmt.Errorf("the query selects %s of orders, but the table has no column %s; add it, or rename one with "+
+				"WithColumn", need.what, need.column)
+		}
+	}
+	return nil
 }
