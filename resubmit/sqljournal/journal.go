@@ -56,8 +56,8 @@ func WithLease(d time.Duration) Option {
 }
 
 // WithRetention sets after how long records of orders at rest, free lanes and ended leases are removed.
-// Default 400 days; 0 keeps them forever. It happens when a run begins. Positions, by which a journal is recognized, are
-// kept for at least 400 days.
+// Default 400 days; 0 keeps them forever. It happens when a run begins. Positions, by which a journal is recognized,
+// are kept for at least 400 days.
 func WithRetention(d time.Duration) Option {
 	return func(o *options) error {
 		if o.retention = d; d != 0 && d < 24*time.Hour {
