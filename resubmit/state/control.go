@@ -143,8 +143,8 @@ func (f commandFiles) remove(name string) error {
 	return failed("delete a command", os.RemoveAll(filepath.Join(string(f), name)))
 }
 
-// obey executes and deletes the commands. run is the unfinished run, or nil; r applies it, or is nil. A command is
-// deleted when the state that it leads to is on disk.
+// obey executes and deletes the commands. run is the unfinished run, or nil; r applies it, or is nil: then a run that
+// was stopped ends. A command is deleted when the state that it leads to is on disk.
 func (s *session) obey(run *Run, r runner) error {
 	names, err := s.commands.names()
 	if err != nil {
@@ -168,14 +168,13 @@ func (s *session) obey(run *Run, r runner) error {
 			return err
 		}
 	}
-	return nil
+	if run == nil || r != nil || run.Ended() || run.Stop == nil {
+		return nil
+	}
+	return s.runs.end(run, run.Stop.End, run.Stop.String())
 }
 
 func (s *session) execute(c *Command, run *Run, r runner) error {
-	by := "by " + text.Short(c.By)
-	if c.Why != "" {
-		by += ": " + text.Short(c.Why)
-	}
 	if err := s.cfg.Limits.checkRate(c); err != nil {
 		s.log.Warn("a command is rejected", "error", err)
 		return nil
@@ -186,19 +185,15 @@ func (s *session) execute(c *Command, run *Run, r runner) error {
 	}
 	switch c.Action {
 	case ActionPause:
-		run.Paused = &Pause{By: text.Short(c.By), At: c.At, Why: text.Short(c.Why)}
+		run.Paused = &Pause{By: line.By, At: c.At, Why: line.Why}
 	case ActionResume:
 		run.Paused = nil
 	case ActionRate:
 		run.Rate = c.Rate
-	case ActionDrain, ActionCancel:
-		if r != nil {
-			break
-		}
-		if c.Action == ActionDrain {
-			return s.runs.end(run, EndDrained, by)
-		}
-		return s.runs.end(run, EndCancelled, by)
+	case ActionDrain:
+		run.Stop = cmp.Or(run.Stop, &Stop{End: EndDrained, By: line.By, At: c.At, Why: line.Why})
+	case ActionCancel:
+		run.Stop = &Stop{End: EndCancelled, By: line.By, At: c.At, Why: line.Why}
 	}
 	if err := s.runs.save(run); err != nil || r == nil {
 		return err

@@ -2,9 +2,11 @@ package state
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -183,6 +185,12 @@ func TestControl(t *testing.T) {
 			require.Equal(t, "by ben", runs[0].Why)
 		})
 	}
+	for _, action := range []Action{ActionDrain, ActionCancel} {
+		t.Run(string(action)+" is kept, however the process ends", func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { testStop(t, action) })
+		})
+	}
 	t.Run("deletes and logs commands for other runs, and what is no command", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, someOrders(600)...)
@@ -253,6 +261,55 @@ func TestControl(t *testing.T) {
 		require.ErrorIs(t, d.Control(Command{Action: ActionPause, Run: "sha256:other"}), ErrNoRun)
 		require.Error(t, d.Control(Command{Action: "explode"}))
 	})
+}
+
+// testStop drains or cancels a run whose process then ends with another error, is killed, or was killed before.
+func testStop(t *testing.T, action Action) {
+	end := map[Action]End{ActionDrain: EndDrained, ActionCancel: EndCancelled}[action]
+	accident := errors.New("an accident")
+	for _, when := range []string{"accident", "killed", "killed before"} {
+		w := newWorld(t, someOrders(3)...)
+		var killed atomic.Bool
+		w.step = func(string) error {
+			if killed.Load() { // it writes nothing more
+				return accident
+			}
+			return nil
+		}
+		stop := func() {
+			require.NoError(t, w.open().Control(Command{Action: action, By: "ben", Why: "a mistake"}))
+			time.Sleep(2 * time.Second)
+		}
+		w.beforePush = func(context.Context, *fakeRunner, *plan.Entry) error {
+			if when != "killed before" {
+				stop()
+			}
+			killed.Store(when != "accident")
+			return accident
+		}
+		_, err := w.once()
+		require.ErrorIs(t, err, accident)
+		w.beforePush = nil
+		killed.Store(false)
+		if when == "killed before" {
+			stop()
+		}
+		if when != "accident" {
+			r, err := w.once()
+			oneLine(t, err)
+			require.ErrorIs(t, err, r.Runs[0].Stop.err())
+			require.ErrorContains(t, err, " by ben: a mistake")
+		}
+		runs, err := w.open().Runs()
+		require.NoError(t, err)
+		require.Len(t, runs, 1, when)
+		require.Equal(t, end, runs[0].End, when)
+		require.Equal(t, "by ben: a mistake", runs[0].Why)
+		require.Empty(t, w.sends(), when)
+		_, err = w.once()
+		require.NoError(t, err)
+		require.Len(t, w.sends(), 3, "a new plan")
+	}
 }
 
 func TestCommandsStayInOrder(t *testing.T) {

@@ -68,6 +68,7 @@ var (
 // It returns at once, with an error that matches
 //   - [*LockedError] if another process plans or applies,
 //   - [ErrPaused] if an operator paused the run,
+//   - [resubmit.ErrDrained] or [resubmit.ErrCancelled] if an operator ended it: the next call makes a new plan,
 //   - [ErrApprovalRequired] if the plan is beyond Limits,
 //   - [*resubmit.TooEarlyError] if all orders wait (see OnceOptions.Deadline),
 //   - [resubmit.ErrJournalMismatch] if the journal is not the one that was used last (see [Recover]).
@@ -108,7 +109,7 @@ func (d *Dir) once(ctx context.Context, o OnceOptions, r *Result) (due time.Time
 	defer func() { err = cmp.Or(err, s.close(ctx)) }()
 	run, previous, err := s.runs.newest()
 	if err == nil {
-		err = s.obey(run, nil)
+		err = s.endStopped(run, previous, r)
 	}
 	if err != nil {
 		return time.Time{}, err
@@ -124,7 +125,7 @@ func (d *Dir) once(ctx context.Context, o OnceOptions, r *Result) (due time.Time
 		r.Previous = previous
 	}
 	if continues {
-		if err := s.work(ctx, run, &o, r); o.Continue || !errors.Is(err, resubmit.ErrStalePlan) {
+		if err := s.work(ctx, run, &o, r); o.Continue || run.Stop != nil || !errors.Is(err, resubmit.ErrStalePlan) {
 			return run.Due, err
 		}
 	}
@@ -136,6 +137,23 @@ func (d *Dir) once(ctx context.Context, o OnceOptions, r *Result) (due time.Time
 		return time.Time{}, err
 	}
 	return run.Due, s.work(ctx, run, &o, r)
+}
+
+// endStopped obeys the commands for a run that no process applies. If one ends a run that has begun, the call ends too,
+// as that of the process did that has applied it: it does not send the orders with a new plan.
+func (s *session) endStopped(run, previous *Run, r *Result) error {
+	unfinished := run != nil && !run.Ended()
+	if err := s.obey(run, nil); err != nil {
+		return err
+	}
+	if !unfinished || run.Stop == nil || run.StartedAt.IsZero() {
+		return nil
+	}
+	if len(r.Runs) == 0 {
+		r.Previous = previous
+	}
+	r.Runs = append(r.Runs, run)
+	return fmt.Errorf("state: run %s: %w %s", run.ID, run.Stop.err(), run.Stop)
 }
 
 // continues reports whether a run is to be continued. It ends one that waited too long for an approval, or that a plan
@@ -280,6 +298,8 @@ func (s *session) finish(run *Run, err error) error {
 	switch {
 	case err == nil:
 		return s.runs.end(run, EndFinished, "")
+	case run.Stop != nil: // err may be another one, such as that of ctx
+		saved = s.runs.end(run, run.Stop.End, run.Stop.String())
 	case errors.Is(err, resubmit.ErrDrained):
 		saved = s.runs.end(run, EndDrained, err.Error())
 	case errors.Is(err, resubmit.ErrCancelled):

@@ -184,6 +184,8 @@ func TestOnce(t *testing.T) {
 		require.Empty(t, w.sends())
 
 		require.NoError(t, w.open().Control(Command{Action: ActionCancel}))
+		_, err = w.once()
+		require.ErrorIs(t, err, resubmit.ErrCancelled)
 		r, err = w.once()
 		require.NoError(t, err)
 		require.Equal(t, map[string]int{"SO1": 1}, w.sends())

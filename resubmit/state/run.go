@@ -48,6 +48,8 @@ type Run struct {
 	Why     string    `json:"why,omitempty"`
 	// Paused says who paused the run. It is continued after a resume.
 	Paused *Pause `json:"paused,omitempty"`
+	// Stop says who drained or cancelled the run. If it has not ended, the next Once ends it and sends nothing.
+	Stop *Stop `json:"stop,omitempty"`
 	// Rate is the rate limit that a command has set, in calls per second; 0 if none has.
 	Rate float64 `json:"rate,omitempty"`
 	// Result counts the outcomes, as of the last time that the plan was applied.
@@ -64,6 +66,29 @@ type Pause struct {
 	By  string    `json:"by"`
 	At  time.Time `json:"at"`
 	Why string    `json:"why,omitempty"`
+}
+
+// Stop is an order of an operator to end a run.
+type Stop struct {
+	End End       `json:"end"` // EndDrained or EndCancelled
+	By  string    `json:"by"`
+	At  time.Time `json:"at"`
+	Why string    `json:"why,omitempty"`
+}
+
+func (s *Stop) String() string {
+	if s.Why == "" {
+		return "by " + s.By
+	}
+	return "by " + s.By + ": " + s.Why
+}
+
+// err returns the error of a run that was ended so.
+func (s *Stop) err() error {
+	if s.End == EndDrained {
+		return resubmit.ErrDrained
+	}
+	return resubmit.ErrCancelled
 }
 
 // End is how a run ended.
@@ -98,6 +123,8 @@ var runFormat = jsonfile.Format[Run]{
 			return jsonfile.Errorf("digest", "is not the digest of a plan")
 		case r.EndedAt.IsZero() != (r.End == ""):
 			return jsonfile.Errorf("end", "must be there if endedAt is, and only then")
+		case r.Stop != nil && r.Stop.End != EndDrained && r.Stop.End != EndCancelled:
+			return jsonfile.Errorf("stop.end", "%q is unknown", text.Short(string(r.Stop.End)))
 		}
 		return nil
 	},
@@ -134,6 +161,8 @@ func (r *Run) String() string {
 		line += "; nothing to do"
 	case r.Ended():
 		line += fmt.Sprintf("; %s %s: %s", r.End, clock(r.EndedAt), r.Result)
+	case r.Stop != nil:
+		line += fmt.Sprintf("; to end as %s, %s", r.Stop.End, r.Stop)
 	case r.Paused != nil:
 		line += fmt.Sprintf("; paused by %s %s", r.Paused.By, clock(r.Paused.At))
 	case r.StartedAt.IsZero():
