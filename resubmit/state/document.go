@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -24,7 +26,7 @@ const (
 
 // Document returns the report of a run, and calls no system. Whenever its plan was applied, also in part, it is the one
 // in the files report.json, report.csv and report.html of the run; there is no CSV with Config.Runner.OmitItems. While
-// the plan is being applied, or after its process was killed, it is made of what the journal says. A plan that was not
+// the plan is being applied, or if they could not be written, it is made of what the journal says. A plan that was not
 // applied has a report too.
 func (d *Dir) Document(run *Run) (*report.Document, error) {
 	if !run.AppliedAt.IsZero() {
@@ -37,7 +39,10 @@ func (d *Dir) Document(run *Run) (*report.Document, error) {
 		return nil, err
 	}
 	defer func() { _ = p.Close() }() // only read
-	in := d.reportInput(p)
+	in, err := d.reportInput(p)
+	if err != nil {
+		return nil, err
+	}
 	if !run.AppliedAt.IsZero() {
 		if in.Report, err = d.recall(p); err != nil {
 			return nil, err
@@ -71,14 +76,14 @@ func (d *Dir) recall(p *plan.Plan) (*resubmit.Report, error) {
 }
 
 // reportInput returns what all reports have in common.
-func (d *Dir) reportInput(p *plan.Plan) report.Input {
-	in := report.Input{
+func (d *Dir) reportInput(p *plan.Plan) (in report.Input, err error) {
+	in = report.Input{
 		Plan: p, Location: d.cfg.Location, Command: d.cfg.Command, OmitItems: d.cfg.Runner.OmitItems, Now: now(),
 	}
 	if d.cfg.Observed != nil {
-		in.Observed = d.cfg.Observed()
+		in.Observed, err = callback.Call(func() ([]maintenance.Window, error) { return d.cfg.Observed(), nil })
 	}
-	return in
+	return in, failed("write the report: Config.Observed", err)
 }
 
 // report writes the report of a run whose plan was applied.
@@ -87,7 +92,10 @@ func (s *session) report(run *Run, p *plan.Plan, marks []report.Mark, head audit
 		return nil
 	}
 	run.Result = run.Report.Result
-	in := s.reportInput(p)
+	in, err := s.reportInput(p)
+	if err != nil {
+		return err
+	}
 	in.Report, in.Marks, in.Audit = run.Report, marks, head.String()
 	doc, err := report.New(in)
 	if err != nil {

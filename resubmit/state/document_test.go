@@ -152,3 +152,30 @@ func TestDocument(t *testing.T) {
 		})
 	})
 }
+
+func TestReportThatCannotBeMade(t *testing.T) {
+	t.Parallel()
+	for want, observed := range map[string]func() []maintenance.Window{
+		"Config.Observed: a callback panicked: nobody knows": func() []maintenance.Window { panic("nobody knows") },
+		"write the report: ": func() []maintenance.Window {
+			return []maintenance.Window{{ID: "ends before its start", Start: time.Now(), End: time.Now().Add(-time.Hour)}}
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, dir, cfg := newBusyShop(t, 2*time.Hour)
+			cfg.Observed = observed
+			d := open(t, dir, cfg)
+			r, err := d.Once(t.Context(), state.OnceOptions{})
+			require.ErrorContains(t, err, want)
+			require.NotContains(t, err.Error(), "\n")
+			require.Equal(t, state.EndFinished, r.Runs[0].End, "the run is over")
+			require.Equal(t, resubmit.OutcomeCounts{Completed: 3}, r.Runs[0].Result)
+			_, err = d.Document(r.Runs[0])
+			require.Error(t, err)
+			r, err = d.Once(t.Context(), state.OnceOptions{})
+			require.NoError(t, err)
+			require.Equal(t, state.EndNothing, r.Runs[0].End)
+			require.Len(t, s.pushes, 3)
+		})
+	}
+}

@@ -244,10 +244,11 @@ func (s *session) apply(ctx context.Context, run *Run, p *plan.Plan, applying fu
 	report, err := r.Apply(ctx, p)
 	err = cmp.Or(stop(), err, failed("close the audit log", log.Close()))
 	run.Report = report
-	if err := s.report(run, p, events.since(s.runs.file(run, reportFile)), log.Head()); err != nil {
-		return err
+	reported := s.report(run, p, events.since(s.runs.file(run, reportFile)), log.Head())
+	if reported != nil {
+		s.log.Error("the report is not complete", "run", run.ID, "error", reported)
 	}
-	return s.finish(run, err)
+	return cmp.Or(s.finish(run, err), reported)
 }
 
 // attend obeys commands and keeps the anchor up to date while a run is applied. An error ends the run, and is returned

@@ -290,10 +290,14 @@ func TestDiskErrors(t *testing.T) {
 					require.Empty(t, w.sends())
 				}
 				w.step = func(string) error { return nil }
-				r, err := w.once()
+				_, err = w.once()
 				require.NoError(t, err)
-				require.Equal(t, EndFinished, r.Runs[0].End)
+				runs, err := w.open().Runs()
+				require.NoError(t, err)
+				require.Equal(t, EndFinished, runs[0].End)
 				require.Equal(t, map[string]int{"SO1": 1, "SO2": 1}, w.sends())
+				_, err = w.open().Document(&runs[0])
+				require.NoError(t, err)
 			})
 		}
 	}
