@@ -13,7 +13,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/audit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/internal/orders"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
@@ -39,9 +41,10 @@ var ErrChanged = errors.New("the order has changed since it was shown; look at i
 // not exist any more, its lanes are freed, even if it had ended before. The audit log of the newest run has the record
 // before the journal.
 //
-// The error matches [protocol.ErrUnresolvable] if that is not possible, or not yet, [ErrChanged] if the record is not the
-// one that the operator saw, [fs.ErrNotExist] if the journal does not have the order, and [*LockedError] if a process
-// plans or applies.
+// The error matches [protocol.ErrUnresolvable] if that is not possible, or not yet, or if an order that is to be
+// NotMoved has another status or failure in Commerce than before its push; [ErrChanged] if the record is not the one
+// that the operator saw, [fs.ErrNotExist] if the journal does not have the order, and [*LockedError] if a process plans
+// or applies.
 func (d *Dir) Resolve(ctx context.Context, r Resolution) (err error) {
 	if r.Order == "" || r.Why == "" {
 		return errors.New("state: resolve needs the order, and why: how its outcome is known")
@@ -121,7 +124,7 @@ func (s *session) resolution(ctx context.Context, order protocol.Record, r Resol
 		lane.Key = key
 		lanes = append(lanes, lane)
 	}
-	gone, err := s.gone(ctx, order.ID, r.Outcome)
+	gone, err := s.gone(ctx, order, r.Outcome)
 	if err != nil {
 		return nil, err
 	}
@@ -133,21 +136,31 @@ func (s *session) resolution(ctx context.Context, order protocol.Record, r Resol
 
 // gone reads an order, and reports whether it does not exist any more. That it cannot be read is no error, since it is
 // settled by hand because nobody can prove its state. It must not be NotMoved if it has moved.
-func (s *session) gone(ctx context.Context, id string, outcome protocol.Outcome) (bool, error) {
+func (s *session) gone(ctx context.Context, order protocol.Record, outcome protocol.Outcome) (bool, error) {
 	if s.cfg.Systems.Reader == nil {
 		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	o, err := callback.Call(func() (*commerce.Order, error) { return s.cfg.Systems.Reader.Order(ctx, id) })
+	o, err := callback.Call(func() (*commerce.Order, error) { return s.cfg.Systems.Reader.Order(ctx, order.ID) })
 	switch {
 	case errors.Is(err, commerce.ErrNotFound):
 		return true, nil
 	case err != nil || o == nil:
-		s.log.Warn("the order that is settled by hand could not be read", "order", id, "error", err)
+		s.log.Warn("the order that is settled by hand could not be read", "order", order.ID, "error", err)
 		return false, nil
-	case outcome == protocol.NotMoved && orders.AtRest(o.Status):
-		return false, fmt.Errorf("%w as %q: in Commerce it is %s", protocol.ErrUnresolvable, outcome, o.Status)
+	case outcome == protocol.NotMoved && !unmoved(order, o):
+		return false, fmt.Errorf("%w as %q: in Commerce it is %s now: %s", protocol.ErrUnresolvable, outcome,
+			text.Short(string(o.Status)), cmp.Or(text.Short(o.Failure.Message()), "no failure"))
 	}
 	return false, nil
+}
+
+// unmoved reports whether an order still shows the failure of its record. Its fingerprint may differ even so, because
+// lists may lack the times that a single order has.
+func unmoved(was protocol.Record, o *commerce.Order) bool {
+	now := plan.SnapshotOf(orders.Readable(o))
+	return plan.Fingerprint(was.ID, now) == was.Order.Fingerprint ||
+		now.Status == commerce.StatusProvisioningFailed && failure.Template(now.Message) == was.Order.Template &&
+			!now.FailedAt.After(was.Order.ClaimedAt)
 }

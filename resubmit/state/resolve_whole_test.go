@@ -165,10 +165,27 @@ func TestResolve(t *testing.T) {
 			}
 			err := d.Resolve(t.Context(), state.Resolution{Order: "1", Outcome: protocol.Completed})
 			require.ErrorContains(t, err, "and why")
-			s.shop["1"].Status = commerce.StatusCompleted
-			err = d.Resolve(t.Context(), state.Resolution{Order: "1", Outcome: protocol.NotMoved, Why: "w"})
-			require.ErrorIs(t, err, protocol.ErrUnresolvable)
-			require.ErrorContains(t, err, `as "notMoved": in Commerce it is `)
+			was := *s.shop["1"]
+			for _, move := range []func(o *commerce.Order){
+				func(o *commerce.Order) { o.Status = commerce.StatusCompleted },
+				func(o *commerce.Order) { o.Status = commerce.StatusProvisioning },
+				func(o *commerce.Order) {
+					o.Failure = commerce.Failure{Messages: map[string]string{"en_US": "no such seat"}}
+				},
+				func(o *commerce.Order) { o.FailedAt = time.Now() },
+			} {
+				o := was
+				s.shop["1"] = &o
+				move(&o)
+				err = d.Resolve(t.Context(), state.Resolution{Order: "1", Outcome: protocol.NotMoved, Why: "w"})
+				require.ErrorIs(t, err, protocol.ErrUnresolvable)
+				require.ErrorContains(t, err, `as "notMoved": in Commerce it is `)
+				require.NotContains(t, err.Error(), "\n")
+			}
+			was.FailedAt = time.Time{} // a list had it
+			s.shop["1"] = &was
+			r := state.Resolution{Order: "1", Outcome: protocol.NotMoved, Why: "w"}
+			require.NoError(t, d.Resolve(t.Context(), r), "it is the same failure")
 		})
 	})
 	t.Run("waits until the push of a killed process has settled", func(t *testing.T) {
