@@ -27,7 +27,7 @@ var ErrUnfinished = errors.New("a run is not finished")
 
 // Plan makes a plan that is applied only after a person has approved it, whatever Limits say: call [Dir.Approve], and
 // then [Dir.Once] with Continue. It replaces an older plan that was not applied, and keeps its pause. A plan without an
-// order that can be resubmitted now ends at once, see Run.End. cfg nil: Config.Plan.
+// order that can be resubmitted now ends at once, see Run.End, unless it is paused. cfg nil: Config.Plan.
 //
 // The error matches [ErrUnfinished] if a run has begun, and [*LockedError] if another process plans or applies. After
 // an error of the planner the older plan stays.
@@ -54,14 +54,14 @@ func (d *Dir) Plan(ctx context.Context, cfg *resubmit.PlanConfig, o PlanOptions)
 		draft.Paused = old.Paused
 	}
 	run, err = s.plan(ctx, cfg, draft, old)
-	if err != nil || run.nothing() == "" {
+	if err != nil || run.nothing() == "" || run.Paused != nil {
 		return run, err
 	}
 	return run, s.runs.end(run, run.nothing(), "")
 }
 
-// plan makes a plan, and its run from a draft. The run appears in runs/ when it is complete; the run that it replaces,
-// which may be nil, ends just before.
+// plan makes a plan, and its run from a draft. The run appears in runs/ when it is complete. The run that it replaces,
+// which may be nil, ends just after, or in the next session if the process is killed.
 func (s *session) plan(ctx context.Context, cfg *resubmit.PlanConfig, run Run, replaces *Run) (*Run, error) {
 	draft := filepath.Join(s.runs.path, hidden+"plan")
 	if err := os.Mkdir(draft, 0o700); err != nil {
@@ -88,15 +88,13 @@ func (s *session) plan(ctx context.Context, cfg *resubmit.PlanConfig, run Run, r
 	if err := runFormat.WriteFile(filepath.Join(draft, runFile), run, 0o600); err != nil {
 		return nil, failed("write "+runFile, err)
 	}
-	if replaces != nil {
-		if err := s.runs.end(replaces, EndStale, "it was replaced by a newer plan of "+run.PlannedBy); err != nil {
-			return nil, err
-		}
+	if err = s.runs.step("add the run"); err == nil {
+		err = durable.Rename(draft, filepath.Join(s.runs.path, run.ID))
 	}
-	if err := s.runs.step("add the run"); err != nil {
-		return nil, failed("add the run", err)
+	if err != nil || replaces == nil {
+		return &run, failed("add the run", err)
 	}
-	return &run, failed("add the run", durable.Rename(draft, filepath.Join(s.runs.path, run.ID)))
+	return &run, s.runs.end(replaces, EndStale, "it was replaced by a newer plan of "+run.PlannedBy)
 }
 
 // planConfig returns the configuration of the planner. plan may be nil.

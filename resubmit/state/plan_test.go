@@ -133,6 +133,25 @@ func TestPlan(t *testing.T) {
 		require.Equal(t, EndTooEarly, run.End)
 		require.ErrorIs(t, w.open().Approve(run.Digest, "ben", nil), ErrNoRun)
 	})
+	t.Run("keeps the pause even if no order can be resubmitted", func(t *testing.T) {
+		t.Parallel()
+		for _, left := range [][]*plan.Entry{nil, {waiting(1, now())}} {
+			w := newWorld(t, someOrders(2)...)
+			w.plan(w.open(), "ana")
+			require.NoError(t, w.open().Control(Command{Action: ActionPause, By: "eve"}))
+			w.fail(left...)
+			require.Equal(t, "eve", w.plan(w.open(), "ana").Paused.By)
+			w.fail(someOrders(2)...)
+			for range 2 {
+				_, err := w.once()
+				require.ErrorIs(t, err, ErrPaused)
+			}
+			require.NoError(t, w.open().Control(Command{Action: ActionResume, By: "eve"}))
+			r, _ := w.once()
+			require.Equal(t, r.Runs[0].nothing(), r.Runs[0].End)
+			require.Empty(t, w.sends())
+		}
+	})
 	t.Run("is left to one process", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, someOrders(2)...)
@@ -164,12 +183,15 @@ func TestPlanCrash(t *testing.T) {
 		w.step = func(string) error { return nil }
 		status, err := w.open().Status()
 		require.NoError(t, err)
-		require.Equal(t, first.ID, status.Run.ID)
-		require.Equal(t, n == 2, status.Run.Ended())
+		require.Equal(t, n < 2, first.ID == status.Run.ID)
+		require.False(t, status.Run.Ended())
 		_, err = w.once()
-		if n < 2 {
-			requireApproval(t, err)
-			require.Empty(t, w.sends())
+		requireApproval(t, err)
+		require.Empty(t, w.sends())
+		runs, err := w.open().Runs()
+		require.NoError(t, err)
+		for _, run := range runs {
+			require.Equal(t, run.ID != status.Run.ID, run.Ended())
 		}
 		require.NotEmpty(t, w.plan(w.open(), "ben").ID)
 	}

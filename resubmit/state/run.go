@@ -360,7 +360,7 @@ func (s *runStore) end(run *Run, how End, why string) error {
 func now() time.Time { return time.Now().Round(0).UTC() }
 
 // sweep removes what a crash has left, and runs that ended longer ago than retention, if that is not -1. A run is first
-// hidden, so that it is never seen incomplete. The newest one is kept.
+// hidden, so that it is never seen incomplete. The newest one is kept, and the only one that may be unfinished.
 func (s *runStore) sweep(retention time.Duration) error {
 	names, err := s.names()
 	if err != nil {
@@ -368,7 +368,10 @@ func (s *runStore) sweep(retention time.Duration) error {
 	}
 	for _, name := range names[:max(0, len(names)-1)] {
 		run, err := s.read(name)
-		if err != nil || retention == -1 || !run.Ended() || time.Since(run.EndedAt) < retention {
+		if err == nil && !run.Ended() {
+			err = s.end(run, EndStale, "it was replaced by a newer plan")
+		}
+		if err != nil || retention == -1 || time.Since(run.EndedAt) < retention {
 			continue
 		}
 		if err := durable.Rename(filepath.Join(s.path, name), filepath.Join(s.path, hidden+name)); err != nil {
