@@ -297,7 +297,7 @@ func testStop(t *testing.T, action Action) {
 		if when != "accident" {
 			r, err := w.once()
 			oneLine(t, err)
-			require.ErrorIs(t, err, r.Runs[0].Stop.err())
+			require.EqualError(t, err, r.Runs[0].stopped().Error())
 			require.ErrorContains(t, err, " by ben: a mistake")
 		}
 		runs, err := w.open().Runs()

@@ -153,7 +153,7 @@ func (s *session) endStopped(run, previous *Run, r *Result) error {
 		r.Previous = previous
 	}
 	r.Runs = append(r.Runs, run)
-	return fmt.Errorf("state: run %s: %w %s", run.ID, run.Stop.err(), run.Stop)
+	return run.stopped()
 }
 
 // continues reports whether a run is to be continued. It ends one that waited too long for an approval, or that a plan

@@ -30,7 +30,8 @@ var ErrUnfinished = errors.New("a run is not finished")
 // order that can be resubmitted now ends at once, see Run.End, unless it is paused. cfg nil: Config.Plan.
 //
 // The error matches [ErrUnfinished] if a run has begun, and [*LockedError] if another process plans or applies. After
-// an error of the planner the older plan stays.
+// an error of the planner the older plan stays. If a command ends it while the planner works, there is no new plan: the
+// error matches [resubmit.ErrDrained] or [resubmit.ErrCancelled].
 func (d *Dir) Plan(ctx context.Context, cfg *resubmit.PlanConfig, o PlanOptions) (run *Run, err error) {
 	s, err := d.begin(ctx)
 	if err != nil {
@@ -50,8 +51,6 @@ func (d *Dir) Plan(ctx context.Context, cfg *resubmit.PlanConfig, o PlanOptions)
 		old = nil
 	case !old.StartedAt.IsZero():
 		return nil, fmt.Errorf("state: %w: %s; continue it, or run: %s drain", ErrUnfinished, old.ID, s.cfg.Command)
-	default:
-		draft.Paused = old.Paused
 	}
 	run, err = s.plan(ctx, cfg, draft, old)
 	if err != nil || run.nothing() == "" || run.Paused != nil {
@@ -84,6 +83,15 @@ func (s *session) plan(ctx context.Context, cfg *resubmit.PlanConfig, run Run, r
 	_ = p.Close() // only read
 	if run.ID, err = s.runs.newID(&run); err != nil {
 		return nil, err
+	}
+	if replaces != nil {
+		if err := s.obey(replaces, nil); err != nil { // commands that were given meanwhile
+			return nil, err
+		}
+		if replaces.Ended() {
+			return nil, replaces.stopped()
+		}
+		run.Paused = replaces.Paused
 	}
 	if err := runFormat.WriteFile(filepath.Join(draft, runFile), run, 0o600); err != nil {
 		return nil, failed("write "+runFile, err)

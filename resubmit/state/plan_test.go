@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/audit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
@@ -150,6 +151,31 @@ func TestPlan(t *testing.T) {
 			r, _ := w.once()
 			require.Equal(t, r.Runs[0].nothing(), r.Runs[0].End)
 			require.Empty(t, w.sends())
+		}
+	})
+	t.Run("obeys commands that are given while it is made", func(t *testing.T) {
+		t.Parallel()
+		for action, want := range map[Action]error{
+			ActionPause: nil, ActionDrain: resubmit.ErrDrained, ActionCancel: resubmit.ErrCancelled,
+		} {
+			w := newWorld(t, someOrders(2)...)
+			first := w.plan(w.open(), "ana")
+			w.whilePlanning = func(context.Context) error {
+				return w.open().Control(Command{Action: action, By: "eve", Why: "wait"})
+			}
+			_, planned := w.open().Plan(t.Context(), nil, PlanOptions{})
+			require.ErrorIs(t, planned, want)
+			status, err := w.open().Status()
+			require.NoError(t, err)
+			require.Empty(t, status.Commands)
+			require.Equal(t, []string{string(action) + " by eve: wait"}, acts(t, w.open(), first))
+			require.Equal(t, want == nil, status.Run.ID != first.ID)
+			if want == nil {
+				require.Equal(t, "eve", status.Run.Paused.By)
+				continue
+			}
+			require.ErrorContains(t, planned, first.ID+": "+want.Error()+" by eve: wait")
+			require.NotEqual(t, EndStale, status.Run.End)
 		}
 	})
 	t.Run("is left to one process", func(t *testing.T) {

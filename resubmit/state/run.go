@@ -83,12 +83,13 @@ func (s *Stop) String() string {
 	return "by " + s.By + ": " + s.Why
 }
 
-// err returns the error of a run that was ended so.
-func (s *Stop) err() error {
-	if s.End == EndDrained {
-		return resubmit.ErrDrained
+// stopped returns the error of a run that has a Stop.
+func (r *Run) stopped() error {
+	err := resubmit.ErrCancelled
+	if r.Stop.End == EndDrained {
+		err = resubmit.ErrDrained
 	}
-	return resubmit.ErrCancelled
+	return fmt.Errorf("state: run %s: %w %s", r.ID, err, r.Stop)
 }
 
 // End is how a run ended.
