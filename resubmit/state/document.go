@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -29,8 +30,9 @@ const (
 // the plan is being applied, or if they could not be written, it is made of what the journal says. A plan that was not
 // applied has a report too.
 func (d *Dir) Document(run *Run) (*report.Document, error) {
-	if !run.AppliedAt.IsZero() {
-		if doc, err := readDocument(d.runs.file(run, reportFile)); err == nil && !doc.MadeAt.Before(run.AppliedAt) {
+	applied := cmp.Or(run.AppliedAt, run.StartedAt) // older files have no appliedAt
+	if !applied.IsZero() {
+		if doc, err := readDocument(d.runs.file(run, reportFile)); err == nil && !doc.MadeAt.Before(applied) {
 			return doc, nil
 		}
 	}
@@ -43,7 +45,7 @@ func (d *Dir) Document(run *Run) (*report.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !run.AppliedAt.IsZero() {
+	if !applied.IsZero() {
 		if in.Report, err = d.recall(p); err != nil {
 			return nil, err
 		}

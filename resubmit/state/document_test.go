@@ -93,6 +93,10 @@ func TestDocument(t *testing.T) {
 			}
 			require.NoError(t, os.WriteFile(d.Path(status.Run, "report.json"), []byte("damaged"), 0o600))
 			require.Equal(t, resubmit.OutcomeCounts{Completed: 3}, document(t, d).Outcomes, "from the journal")
+			status.Run.AppliedAt = time.Time{} // an older version wrote it
+			doc, err = d.Document(status.Run)
+			require.NoError(t, err)
+			require.Equal(t, resubmit.OutcomeCounts{Completed: 3}, doc.Outcomes)
 		})
 	})
 	t.Run("of a run that ended early, and was continued and killed", func(t *testing.T) {
