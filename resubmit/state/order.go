@@ -122,7 +122,10 @@ func (h *OrderHistory) in(d *Dir, run *Run) OrderRun {
 func (h *OrderHistory) entry(path string) (found *plan.Entry, err error) {
 	has := false
 	for _, name := range []string{h.ID, h.Number} {
-		if err := linesWith(path, name, func([]byte) error { has = true; return nil }); err != nil || has {
+		if err := linesWith(path, name, func([]byte) error { has = true; return nil }); err != nil {
+			return nil, err
+		}
+		if has {
 			break
 		}
 	}

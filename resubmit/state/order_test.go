@@ -103,5 +103,11 @@ func TestOrderIsBoundedAndNamesWhatIsDamaged(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEmpty(t, h.Runs[0].Problem)
 		require.NotEmpty(t, h.Runs[0].Events, "the rest is shown")
+
+		require.NoError(t, os.Remove(plan))
+		require.NoError(t, os.Mkdir(plan, 0o700))
+		h, err = d.Order(t.Context(), "2")
+		require.NoError(t, err)
+		require.NotEmpty(t, h.Runs[0].Problem, "it cannot be read at all")
 	})
 }
