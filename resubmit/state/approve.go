@@ -31,8 +31,9 @@ func (e *ApprovalError) Error() string {
 
 func (e *ApprovalError) Unwrap() []error { return []error{ErrApprovalRequired, e.Err} }
 
-// admit returns an *ApprovalError if a plan is beyond the limits and was not approved. It is called whenever the plan
-// is about to be applied, so that no word in the directory can stand for an approval.
+// admit returns an *ApprovalError if a plan is beyond the limits, or must be reviewed, and was not approved. It is
+// called whenever the plan is about to be applied, so that no word in the directory can stand for an approval beyond
+// the limits. Within them, Run.Review is not protected: whoever can write to run.json can remove it.
 func (s *session) admit(run *Run, p *plan.Plan) error {
 	reasons, err := s.cfg.Limits.exceeded(p)
 	if err != nil {
