@@ -99,6 +99,7 @@ type processState struct {
 
 	deniedAt      time.Time // since when its credentials are refused; zero if they are not
 	deniedBy      bool      // by Connect
+	deniedPush    bool      // one push was refused and no other call since, so that the run tries once more
 	lateCallFound bool      // a later call was reported
 
 	failedAgain     map[int]bool // orders that failed again for a transient reason
@@ -423,7 +424,9 @@ func (ch *checker) noteAnswer(p *process, c *call, t *inFlight, ans *answer, err
 	defer p.state.mu.Unlock()
 	switch denied := ans.denied && !c.optional && (p.applying.Load() || ans.status == http.StatusUnauthorized); {
 	case denied && p.state.deniedAt.IsZero(): // while planning, Connect may forbid the look-up of some orders only
-		p.state.deniedAt, p.state.deniedBy = time.Now(), c.connect
+		p.state.deniedAt, p.state.deniedBy, p.state.deniedPush = time.Now(), c.connect, c.kind == callPush
+	case denied:
+		p.state.deniedPush = false
 	case ans.served && !ans.denied && p.state.deniedBy == c.connect: // they are accepted again
 		p.state.deniedAt = time.Time{}
 	}

@@ -139,7 +139,7 @@ func (ch *checker) looksUnmoved(plan *approval, i int, o *commercetest.Order) bo
 // checkEnd checks that a process whose credentials were refused ended with that error.
 func (ch *checker) checkEnd(p *process, err error) {
 	p.state.mu.Lock()
-	since := p.state.deniedAt
+	since, onePush := p.state.deniedAt, p.state.deniedPush
 	p.state.mu.Unlock()
 	if since.IsZero() || p.killed() || errors.Is(context.Cause(p.ctx), errStopped) {
 		return
@@ -147,8 +147,8 @@ func (ch *checker) checkEnd(p *process, err error) {
 	if err != nil && len(ch.w.s.panics) > 0 {
 		return // a callback that panicked may have lost the error
 	}
-	if errors.Is(err, errDiskFull) || errors.Is(err, resubmit.ErrLeaseLost) {
-		return // it ended the run first
+	if errors.Is(err, errDiskFull) || errors.Is(err, resubmit.ErrLeaseLost) || err != nil && onePush {
+		return // something else ended the run first
 	}
 	for _, refusal := range []error{
 		commerce.ErrUnauthorized, commerce.ErrForbidden, connect.ErrUnauthorized, connect.ErrForbidden,
