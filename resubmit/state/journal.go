@@ -12,6 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 // journalStore opens the journal of a state directory.
@@ -48,6 +49,23 @@ func (s *journalStore) use(ctx context.Context, readOnly bool) (j resubmit.Journ
 		return nil, nil, err
 	}
 	return j, closing, nil
+}
+
+// put writes a record outside of a run, unless there is no journal with an anchor yet or another process has it.
+func (s *journalStore) put(ctx context.Context, d resubmit.Durability, r protocol.Record) (uint64, error) {
+	anchor, err := s.cfg.Anchor.Load(ctx)
+	if err != nil {
+		return 0, failed("read the anchor of the journal", err)
+	}
+	if anchor == (plan.Position{}) {
+		return 0, errors.New("state: nothing was planned yet, so there is no journal")
+	}
+	j, closing, err := s.use(ctx, false)
+	if err != nil {
+		return 0, err
+	}
+	version, err := j.Put(ctx, d, r)
+	return version, errors.Join(err, failed("close the journal", closing()))
 }
 
 // openJournal opens a journal file.

@@ -42,7 +42,9 @@ var readingFormat = jsonfile.Format[Reading]{
 
 // Read lists the failed orders and keeps them in the directory for [Dir.Overview]: all orders of Config.Plan.View, with
 // their reasons, their causes and what the journal knows about them. It asks Commerce only, at Config.Plan.RateLimit:
-// one call for each page, and one for each order whose reason is not in the list. It takes no lock that a run needs.
+// one call for each page, and one for each order whose reason is not in the list. It takes no lock that a run needs,
+// except that of the journal for a moment if a server sends Retry-After, which is recorded for the next planning. If
+// the journal is in use or does not exist, that is logged.
 //
 // The limit is for all processes: Read returns a [*LockedError] while another one reads, plans or applies, and stops if
 // one begins to plan or apply. After an error the last overview stays, and Status.Reading has the error.
@@ -105,7 +107,7 @@ func (d *Dir) read(ctx context.Context) error {
 	if j == nil {
 		j = new(resubmit.MemoryJournal)
 	}
-	cfg := d.planConfig(nil, unplaced{readOnly{j}})
+	cfg := d.planConfig(nil, unplaced{readOnly{j, d.journals}})
 	cfg.Filter, cfg.IgnoreConnect, cfg.Override, cfg.OverrideIfFound = filter.Everything(), true, nil, nil
 	_, err = d.writePlan(ctx, cfg, filepath.Join(d.path, overviewFile))
 	return errors.Join(err, failed("close the journal", closing()))

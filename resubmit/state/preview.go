@@ -9,8 +9,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
-// Preview makes a plan without the lock, and changes nothing. It is for people to look at: [Dir.Once] makes its own.
-// Nil: Config.Plan.
+// Preview makes a plan without the lock, and changes nothing, except that a Retry-After is recorded in the journal if
+// that is not in use. It is for people to look at: [Dir.Once] makes its own. Nil: Config.Plan.
 func (d *Dir) Preview(ctx context.Context, cfg *resubmit.PlanConfig) (*plan.Plan, error) {
 	j, closing, err := d.journals.use(ctx, true)
 	if err != nil {
@@ -19,7 +19,7 @@ func (d *Dir) Preview(ctx context.Context, cfg *resubmit.PlanConfig) (*plan.Plan
 	if j == nil {
 		j = new(resubmit.MemoryJournal)
 	}
-	p, err := resubmit.BuildPlan(ctx, d.planConfig(cfg, readOnly{j}))
+	p, err := resubmit.BuildPlan(ctx, d.planConfig(cfg, readOnly{j, d.journals}))
 	if err != nil {
 		_ = closing() // err says more
 		return nil, fmt.Errorf("state: preview: %w", err)
@@ -27,9 +27,15 @@ func (d *Dir) Preview(ctx context.Context, cfg *resubmit.PlanConfig) (*plan.Plan
 	return p, failed("close the journal", closing())
 }
 
-// readOnly is a journal that ignores writes.
-type readOnly struct{ resubmit.Journal }
+// readOnly is a journal that ignores writes, except that of a Retry-After, which the next planning must obey.
+type readOnly struct {
+	resubmit.Journal
+	store *journalStore
+}
 
-func (readOnly) Put(context.Context, resubmit.Durability, ...protocol.Record) (uint64, error) {
-	return 0, nil
+func (j readOnly) Put(ctx context.Context, d resubmit.Durability, records ...protocol.Record) (uint64, error) {
+	if len(records) != 1 || records[0].Kind != protocol.KindSystem {
+		return 0, nil
+	}
+	return j.store.put(ctx, d, records[0])
 }

@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
@@ -76,14 +78,62 @@ func TestPreview(t *testing.T) {
 func TestReadOnlyJournalIgnoresWrites(t *testing.T) {
 	t.Parallel()
 	j := new(resubmit.MemoryJournal)
-	seq, err := readOnly{j}.Put(t.Context(), resubmit.Durable, protocol.Record{
-		Key: protocol.Key{Kind: protocol.KindSystem, ID: "x"}, System: &protocol.System{},
+	seq, err := readOnly{Journal: j}.Put(t.Context(), resubmit.Durable, protocol.Record{
+		Key: protocol.Key{Kind: protocol.KindLane, ID: "x"}, Lane: &protocol.Lane{},
 	})
 	require.NoError(t, err)
 	require.Zero(t, seq)
 	for r := range j.Records(t.Context()) {
 		t.Errorf("the record %v was written", r)
 	}
+}
+
+func TestReadOnlyJournalKeepsARetryAfter(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, someOrders(1)...)
+	w.files = func(path string, readOnly bool) (resubmit.Journal, func() error, error) {
+		return openJournal(path, "nightly", readOnly)
+	}
+	d := w.open()
+	until := time.Now().Add(time.Hour).Round(0).UTC()
+	key := protocol.Key{Kind: protocol.KindSystem, ID: "retry-after"}
+	var version uint64
+	put := func(ctx context.Context) (err error) {
+		version, err = w.planned.Journal.Put(ctx, resubmit.Durable, protocol.Record{
+			Key: key, Version: version, At: time.Now(), System: &protocol.System{RetryAfter: until},
+		})
+		return err
+	}
+	w.whilePlanning = put
+	require.ErrorContains(t, d.Read(t.Context()), "there is no journal")
+	w.whilePlanning = nil
+	_, err := d.Once(t.Context(), OnceOptions{})
+	require.NoError(t, err)
+
+	w.whilePlanning = func(ctx context.Context) error { return errors.Join(put(ctx), put(ctx)) }
+	require.NoError(t, d.Read(t.Context()))
+	var found protocol.Record
+	w.whilePlanning = func(ctx context.Context) (err error) {
+		found, err = w.planned.Journal.Get(ctx, key)
+		return err
+	}
+	_, err = d.Once(t.Context(), OnceOptions{})
+	require.NoError(t, err)
+	require.Equal(t, version, found.Version)
+	require.Equal(t, until, found.System.RetryAfter)
+
+	version = 0 // another process was first
+	w.whilePlanning = put
+	changed, ok := errors.AsType[*resubmit.ConflictError](d.Read(t.Context()))
+	require.True(t, ok)
+	require.Equal(t, found, changed.Current)
+
+	w.whilePlanning = func(ctx context.Context) error {
+		_, closing, err := d.journals.use(ctx, false)
+		return errors.Join(err, put(ctx), closing())
+	}
+	_, ok = errors.AsType[*durable.LockedError](d.Read(t.Context()))
+	require.True(t, ok, "a run has it")
 }
 
 // The plan says with which policy it is applied, also after the configuration has changed.
