@@ -157,8 +157,8 @@ func (v *visit) checkTyped(run *state.Run) error {
 	return nil
 }
 
-// apply applies the approved plan in the background, if this process does that: now, or when the running task has ended.
-// It applies no plan that has replaced it.
+// apply applies the approved plan in the background, if this process does that: now, or when the running task has
+// ended. It applies no plan that has replaced it.
 func (s *site) apply(run *state.Run, by string) error {
 	if s.cfg.Apply == nil {
 		return nil

@@ -30,8 +30,8 @@ type confirmBody struct {
 	Denied   string
 }
 
-var errNoDrain = conflict("No process works on this run, so that draining would end it before what was sent is verified. " +
-	"Continue it first, or cancel it. Nothing was done.")
+var errNoDrain = conflict("No process works on this run, so that draining would end it before what was sent is " +
+	"verified. Continue it first, or cancel it. Nothing was done.")
 
 // confirmPage asks whether a run is to be drained or cancelled.
 func confirmPage(v *visit) error {

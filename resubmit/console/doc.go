@@ -32,8 +32,8 @@
 // allows nothing else. HTTPS, sign-in and HSTS are the host's.
 //
 // A standalone console prints a link with a secret that opens it once, within five minutes. The browser then gets a
-// cookie. Browsers send cookies of 127.0.0.1 to all its ports, and so to servers of other users of the machine: all pages
-// are below a secret path, the cookie is sent for that path only, and each form has another secret.
+// cookie. Browsers send cookies of 127.0.0.1 to all its ports, and so to servers of other users of the machine: all
+// pages are below a secret path, the cookie is sent for that path only, and each form has another secret.
 //
 // # Errors and concurrency
 //

@@ -118,8 +118,8 @@ type summary struct {
 	took     time.Duration
 }
 
-// summaryOf returns the summary of a run; nil if there is none. The report of a run that was killed later is out of date:
-// when such a run has ended, the journal knows what became of it.
+// summaryOf returns the summary of a run; nil if there is none. The report of a run that was killed later is out of
+// date: when such a run has ended, the journal knows what became of it.
 func (s *site) summaryOf(run *state.Run) *summary {
 	if sum := reportHead(s.dir.Path(run, reportFile)); !sum.madeAt.Before(run.AppliedAt) {
 		return sum

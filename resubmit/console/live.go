@@ -67,8 +67,8 @@ func (s *site) progressOf(run *state.Run, status *state.Status) *progress {
 	return p
 }
 
-// stopped returns the status of a run that no process works on. What may have been sent and is not verified is open, and
-// what was not begun is not done.
+// stopped returns the status of a run that no process works on. What may have been sent and is not verified is open,
+// and what was not begun is not done.
 func stopped(r resubmit.OutcomeCounts) *resubmit.Status {
 	s := &resubmit.Status{Result: r, Open: r.Progressing + r.Unknown}
 	s.Done = r.Total() - r.NotStarted - s.Open

@@ -8,10 +8,10 @@ import (
 	"io/fs"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/audit"
@@ -198,7 +198,7 @@ func override(v *visit) error {
 func resolve(v *visit) error {
 	name, why := v.field("order"), strings.TrimSpace(v.field("why"))
 	outcome := protocol.Outcome(v.field("outcome"))
-	version, err := strconv.ParseUint(v.field("version"), 10, 64)
+	version, err := number.ParseUint(v.field("version"), 10, 64)
 	switch {
 	case name == "" || err != nil || version == 0:
 		return badRequest("the order, or the version of its record, is missing; open the order and settle it there")

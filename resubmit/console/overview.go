@@ -12,7 +12,6 @@ import (
 	"unicode"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -100,7 +99,13 @@ func (s *site) snapshot() (*shared, func(), error) {
 // fillOverview adds what was read last.
 func (s *site) fillOverview(body *overviewBody, p *shared) error {
 	doc, err := s.documents.get("overview "+p.Digest(), true, func() (*report.Document, error) {
-		return report.New(report.Input{Plan: p.Plan, Observed: s.observed(), Location: s.cfg.Location, OmitItems: true})
+		in := report.Input{Plan: p.Plan, Location: s.cfg.Location, OmitItems: true}
+		if observed := s.dir.Config().Observed; observed != nil {
+			if err := callback.Do(func() error { in.Observed = observed(); return nil }); err != nil {
+				s.cfg.Logger.Error("Config.Observed failed, so that the chart does not show its maintenance", "error", err)
+			}
+		}
+		return report.New(in)
 	})
 	if err != nil {
 		return err
@@ -118,19 +123,6 @@ func (s *site) fillOverview(body *overviewBody, p *shared) error {
 		WindowLink: func(id string) string { return query("orders", "window", id) },
 	})
 	return nil
-}
-
-// observed returns when Connect was seen down; nil if that is not known.
-func (s *site) observed() []maintenance.Window {
-	observed := s.dir.Config().Observed
-	if observed == nil {
-		return nil
-	}
-	windows, err := callback.Call(func() ([]maintenance.Window, error) { return observed(), nil })
-	if err != nil {
-		s.cfg.Logger.Error("Config.Observed failed, so that the chart does not show its maintenance", "error", err)
-	}
-	return windows
 }
 
 func (v *visit) overviewForm() *overviewForm {

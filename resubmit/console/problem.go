@@ -54,8 +54,8 @@ func problemOf(err error) *problem {
 		return p
 	}
 	if _, ok := errors.AsType[*state.LockedError](err); ok || errors.Is(err, state.ErrNoRun) ||
-		errors.Is(err, state.ErrUnfinished) || errors.Is(err, state.ErrChanged) || errors.Is(err, errBusy) || errors.Is(err, plan.ErrUnsigned) ||
-		errors.Is(err, protocol.ErrUnresolvable) {
+		errors.Is(err, state.ErrUnfinished) || errors.Is(err, state.ErrChanged) || errors.Is(err, errBusy) ||
+		errors.Is(err, plan.ErrUnsigned) || errors.Is(err, protocol.ErrUnresolvable) {
 		return &problem{status: http.StatusConflict, text: text.Sentence(strings.TrimPrefix(err.Error(), "state: "))}
 	}
 	return nil

@@ -106,7 +106,7 @@ func reportFilePage(v *visit) error {
 	if reportTypes[format] == "" {
 		return badRequest("there is no report in the format %q; give html, csv or json", text.Short(format))
 	}
-	write, done, err := v.reportOf(run, format)
+	write, done, err := v.site.reportOf(run, format, v.user)
 	if err != nil {
 		return err
 	}
@@ -122,8 +122,7 @@ func reportFilePage(v *visit) error {
 }
 
 // reportOf returns a function that writes the report of a run, and one to call at the end.
-func (v *visit) reportOf(run *state.Run, format string) (write func(io.Writer) error, done func(), err error) {
-	s := v.site
+func (s *site) reportOf(run *state.Run, format, user string) (write func(io.Writer) error, done func(), err error) {
 	if run.Ended() && !reportHead(s.dir.Path(run, reportFile)).madeAt.Before(run.AppliedAt) {
 		f, err := os.Open(s.dir.Path(run, "report."+format))
 		if err == nil {
@@ -133,7 +132,7 @@ func (v *visit) reportOf(run *state.Run, format string) (write func(io.Writer) e
 			return nil, nil, err
 		}
 	}
-	if done, err = v.beginReport(); err != nil {
+	if done, err = s.beginReport(user); err != nil {
 		return nil, nil, err
 	}
 	doc, err := s.dir.Document(run)
@@ -149,15 +148,15 @@ func (v *visit) reportOf(run *state.Run, format string) (write func(io.Writer) e
 const maxReports = 2
 
 // beginReport returns an error if the user makes another report, or if too many are being made.
-func (v *visit) beginReport() (done func(), err error) {
-	if !v.site.beginScan(v.user) {
+func (s *site) beginReport(user string) (done func(), err error) {
+	if !s.beginScan(user) {
 		return nil, errScanning
 	}
 	select {
-	case v.site.reports <- struct{}{}:
-		return func() { <-v.site.reports; v.site.endScan(v.user) }, nil
+	case s.reports <- struct{}{}:
+		return func() { <-s.reports; s.endScan(user) }, nil
 	default:
-		v.site.endScan(v.user)
-		return nil, &problem{status: http.StatusServiceUnavailable, text: "too many reports are being made; try it again soon"}
+		s.endScan(user)
+		return nil, &problem{status: http.StatusServiceUnavailable, text: "too many reports are being made; try it again"}
 	}
 }

@@ -101,7 +101,8 @@ func (s *site) controlsOf(run *state.Run, current, busy bool, approver string) c
 	begun := open && !run.StartedAt.IsZero()
 	obeys := open && (!begun || busy) // else nothing is sent or verified until it is continued
 	b := controlButtons{
-		Pause: obeys && run.Paused == nil, Resume: open && run.Paused != nil, Limit: obeys, Drain: begun && busy, Cancel: begun,
+		Pause: obeys && run.Paused == nil, Resume: open && run.Paused != nil, Limit: obeys,
+		Drain: begun && busy, Cancel: begun,
 		Approve: open && !begun && approver == "",
 		Rate:    run.Rate, MaxRate: cfg.Limits.MaxRate,
 	}

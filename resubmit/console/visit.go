@@ -57,8 +57,8 @@ func (v *visit) allow(name string, run *state.Run) error {
 	return nil
 }
 
-// allowBegin returns an error if an action could begin a plan, and the user may not approve one: a plan within the limits
-// needs no approval.
+// allowBegin returns an error if an action could begin a plan, and the user may not approve one: a plan within the
+// limits needs no approval.
 func (v *visit) allowBegin(name string, run *state.Run) error {
 	if !run.StartedAt.IsZero() {
 		return nil
