@@ -90,8 +90,8 @@ func (r Record) KeptAfter(loss time.Time) Record {
 }
 
 // AtRest reports whether nothing is sent because the record is missing, so that a journal may remove it when it is old:
-// an order that is completed or cancelled, a free lane, or a lease that has ended. An order that was settled by hand may
-// still be listed as failed, so its record is kept.
+// an order that is completed or cancelled, a free lane, or a lease that has ended. An order that was settled by hand
+// may still be listed as failed, so its record is kept.
 func (r Record) AtRest() bool {
 	if o := r.Order; o != nil {
 		return o.Phase == Ended &&
