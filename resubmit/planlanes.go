@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
@@ -77,9 +76,6 @@ func (l *laneOrder) pass(ctx context.Context, it *item) error {
 	if lanes == nil {
 		lanes = e.Lanes()
 	}
-	if hidesLanes(e) {
-		lanes = append(slices.Clip(lanes), allLanes(e))
-	}
 	l.block(lanes, e.Label())
 	return nil
 }
@@ -94,13 +90,6 @@ func (l *laneOrder) wait(ctx context.Context, it *item) (choice, error) {
 			"may be later, and must not be overtaken: resolve that one first"
 		return decided(rules.Wait, rules.IDOlderOrderFirst, why), nil
 	}
-	if len(it.lanes) > 0 {
-		if first := l.before([]string{allLanes(&plan.Entry{}), allLanes(it.entry)}); first != "" {
-			why := "blocked by order " + text.Short(first) + ", which could not be read, so that it may be an older one of " +
-				"the same subscription, and must not be overtaken: resolve that one first"
-			return decided(rules.Wait, rules.IDOlderOrderFirst, why), nil
-		}
-	}
 	for _, lane := range it.busy {
 		id := lane.Lane.Order
 		if sent, planned := l.recorded[l.key(id)]; planned && sent {
@@ -113,21 +102,6 @@ func (l *laneOrder) wait(ctx context.Context, it *item) (choice, error) {
 		}
 	}
 	return choice{}, nil
-}
-
-// hidesLanes reports whether an order could not be read and may have other lanes than those that are known.
-func hidesLanes(e *plan.Entry) bool {
-	unread := e.Decision.RuleID == rules.IDReadFailed || e.Decision.RuleID == rules.IDFieldUnreadable
-	return unread && len(e.Subscriptions) == 0 && e.Type != commerce.TypeSales
-}
-
-// allLanes returns a name for all lanes of the customer of an order, or of all customers if that is not known: an order
-// that could not be read may be in any of them.
-func allLanes(e *plan.Entry) string {
-	if e.VendorAccountID == "" || e.CustomerID == "" {
-		return "all"
-	}
-	return strings.ToLower("all " + e.VendorAccountID + " " + e.CustomerID)
 }
 
 // before returns the older order that blocks one of some lanes; "" if there is none.

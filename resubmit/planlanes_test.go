@@ -553,49 +553,6 @@ func TestPlannerReadsRejectedOrdersOfTheSameCustomer(t *testing.T) {
 	}
 }
 
-// An order that could not be read may be of any subscription of its customer, or of any customer.
-func TestPlannerDoesNotOvertakeOrdersOfUnknownLanes(t *testing.T) {
-	t.Parallel()
-	const sent = "connect-not-asked"
-	problem := func(o *commerce.Order) { o.Problems = []string{"it could not be read: HTTP 500"} }
-	change := func(o *commerce.Order) { o.Type = commerce.TypeChange }
-	unknown := func(subscriptions ...string) func(*commerce.Order) {
-		return func(o *commerce.Order) { *o = commerce.Order{ID: o.ID, SubscriptionIDs: subscriptions}; problem(o) }
-	}
-	const unreadable, older = rules.IDFieldUnreadable, rules.IDOlderOrderFirst
-	for name, tc := range map[string]struct {
-		odd         func(*commerce.Order)
-		rule        string
-		same, other string // what becomes of the orders of the same customer and of another one
-	}{
-		"nothing is known":          {unknown(), unreadable, older, older},
-		"the subscription is known": {unknown("s"), unreadable, sent, sent},
-		"the customer is known":     {func(o *commerce.Order) { problem(o); change(o) }, unreadable, older, sent},
-		"the tenant is known": {func(o *commerce.Order) { problem(o); change(o); o.TenantID = "t" }, unreadable,
-			older, sent},
-		"it is a purchase": {problem, unreadable, sent, sent},
-		"the read fails":   {func(o *commerce.Order) { change(o); o.Transitions = nil }, rules.IDReadFailed, older, sent},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			source := failedOrders(4)
-			for i, o := range source.orders {
-				o.VendorAccountID, o.CustomerID = "1000001", []string{"7", "7", "8", "8"}[i]
-			}
-			odd, purchase := source.orders[0], source.orders[3]
-			odd.SubscriptionIDs, purchase.SubscriptionIDs = nil, nil
-			tc.odd(odd)
-			entries := planned(t, resubmit.PlanConfig{
-				RateLimit: -1, IgnoreConnect: true,
-				Systems: systemsOf(resubmit.Systems{Lister: source, Reader: planReader(
-					func(context.Context, string) (*commerce.Order, error) { return nil, commerce.ErrUnavailable },
-				)}),
-			})
-			require.Equal(t, []string{tc.rule, tc.same, tc.other, sent}, rulesOf(entries))
-		})
-	}
-}
-
 // An operator has settled the older order of a subscription as completed, although Commerce lists it as failed. It is
 // not sent again and does not hold up the younger one, whether the filter selects it or not.
 func TestOrderThatIsDoneByHandHoldsUpNoOther(t *testing.T) {
