@@ -235,7 +235,7 @@ func (r *rows) error(some int) error {
 }
 
 // look reads the order of a line; it returns nil if the query excludes its id. If there is an error that may be about
-// the order alone, it returns an order that has nothing but its ids.
+// the order alone, it returns an order that has nothing but its ids; without a subscription it could be overtaken.
 func (c *Client) look(ctx context.Context, q *commerce.Query, l OrderRef) (*commerce.Order, error) {
 	id := l.ID
 	if id == "" {
@@ -255,12 +255,8 @@ func (c *Client) look(ctx context.Context, q *commerce.Query, l OrderRef) (*comm
 		return nil, nil
 	}
 	o, err := c.Order(ctx, id)
-	if err != nil && ctx.Err() == nil && ofServer(err) {
-		o = &commerce.Order{ID: id, Number: l.Number}
-		if l.Subscription != "" {
-			o.SubscriptionIDs = []string{l.Subscription}
-		}
-		return o, err
+	if err != nil && ctx.Err() == nil && l.Subscription != "" && ofServer(err) {
+		return &commerce.Order{ID: id, Number: l.Number, SubscriptionIDs: []string{l.Subscription}}, err
 	}
 	if err != nil {
 		return nil, err

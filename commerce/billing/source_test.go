@@ -193,6 +193,17 @@ func TestSourceYieldsOrdersThatBillingCannotRead(t *testing.T) {
 	}
 }
 
+func TestSourceEndsAtAnUnreadableOrderOfUnknownSubscription(t *testing.T) {
+	t.Parallel()
+	c, _ := client(t, billing.NoLogin(), func(string) (*http.Response, error) {
+		return httpmock.NewStringResponse(500, "no"), nil
+	})
+	for o, err := range c.FromRefs([]billing.OrderRef{{ID: "1000001"}}).Orders(t.Context(), commerce.Query{}) {
+		require.Nil(t, o)
+		require.Error(t, err, "a younger order of its subscription could overtake it")
+	}
+}
+
 func TestSourceAddsSubscriptions(t *testing.T) {
 	t.Parallel()
 	const text = "Order ID;Order Number;Subscription ID\n1000001;SO000001;2000001\n1000002;SO000002;\n1000001;SO000001;" +
