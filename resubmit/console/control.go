@@ -127,7 +127,7 @@ func (v *visit) rate() (float64, error) {
 
 // settle waits until the state directory shows the effect of an action, but not long.
 func (v *visit) settle(done func(*state.Status) bool) error {
-	for end := time.Now().Add(patience); time.Now().Before(end); {
+	for end := time.Now().Add(taskWait); time.Now().Before(end); {
 		status, err := v.site.dir.Status()
 		if err != nil || done(&status) {
 			return err

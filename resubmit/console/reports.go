@@ -16,7 +16,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
 
-// fresh is how long the report of a run that goes on is shown again.
+// fresh is how long the report of a run that is not over is shown again.
 const fresh = 5 * time.Second
 
 // documents keeps the last reports, which take long to make for large plans.
@@ -73,7 +73,7 @@ func (d *documents) find(key string) *report.Document {
 	return nil
 }
 
-// documentOf returns the report of a run, also of one that goes on, without its single orders.
+// documentOf returns the report of a run, also of one that is not over, without its single orders.
 func (s *site) documentOf(run *state.Run) (*report.Document, error) {
 	key := run.ID
 	if run.Ended() {

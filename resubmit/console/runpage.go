@@ -195,8 +195,8 @@ func lastLines(path string, n int64) ([][]byte, error) {
 	return lines, err
 }
 
-// patience is how long a POST waits for its task, so that a short one needs no page of its own.
-const patience = 1500 * time.Millisecond
+// taskWait is how long a POST waits for its task, so that a short one needs no page of its own.
+const taskWait = 1500 * time.Millisecond
 
 // taskBody is the page of work in the background.
 type taskBody struct {
@@ -236,7 +236,7 @@ func (v *visit) started(k *task, err error) error {
 	if err != nil {
 		return err
 	}
-	k.wait(v.r.Context(), patience)
+	k.wait(v.r.Context(), taskWait)
 	if !k.Done() {
 		return v.see(query("task", "id", k.ID))
 	}

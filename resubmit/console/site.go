@@ -104,7 +104,7 @@ func (v *visit) complete(h *head) error {
 	return nil
 }
 
-// sentence says in one sentence what goes on, and returns the next step.
+// sentence says in one sentence what happens, and returns the next step.
 func (s *site) sentence(status *state.Status, k *task) (string, link) {
 	run := status.Run
 	switch {

@@ -17,7 +17,7 @@ type visit struct {
 	user     string
 	role     Role        // that the request needs
 	token    string      // of the session, in each form; "" without sessions
-	signedIn func() bool // reports whether the session still goes on
+	signedIn func() bool // reports whether the session has not ended
 }
 
 // by describes the user for audit logs.
