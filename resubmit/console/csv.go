@@ -61,11 +61,10 @@ func harmless(s string) string {
 	if s != "" && strings.Trim(s, "-.0123456789") == "" {
 		return s // a number
 	}
-	if s != "" && strings.ContainsAny(s[:1], "=+-@\t\r\n\x00") || strings.HasPrefix(s, "\uFFFD") ||
-		strings.HasPrefix(s, "＝") || strings.HasPrefix(s, "＋") || strings.HasPrefix(s, "－") || strings.HasPrefix(s, "＠") {
+	if strings.HasPrefix(s, "\uFFFD") { // it was a control character
 		return "'" + s
 	}
-	return s
+	return text.NoFormula(s)
 }
 
 // stamp is a time in a CSV file; "" if it is unknown.

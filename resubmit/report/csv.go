@@ -122,7 +122,7 @@ func (d *Document) WriteCSV(w io.Writer) error {
 		for n, c := range list {
 			v := c.value(&d.Items[i])
 			if !c.plain {
-				v = spreadsheetText(v)
+				v = text.NoFormula(text.Sentence(v))
 			}
 			field(b, n, v)
 		}
@@ -142,13 +142,4 @@ func field(b *bufio.Writer, n int, v string) {
 	_ = b.WriteByte('"')
 	_, _ = b.WriteString(strings.ReplaceAll(v, `"`, `""`))
 	_ = b.WriteByte('"')
-}
-
-// spreadsheetText returns a text of servers for a cell: on one line, and not a formula.
-func spreadsheetText(s string) string {
-	s = text.Sentence(s)
-	if strings.IndexAny(s, "=+-@＝＋－＠\t\r\n\x00") == 0 {
-		return "'" + s
-	}
-	return s
 }
