@@ -61,7 +61,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	return status
 }
 
-// prepare makes errors in the call of a command, and of those below it, usage errors. called is told which command was
+// prepare makes errors in the call of a command, and of those below it, usage errors. called gets the command that was
 // called.
 func prepare(cmd *cli.Command, called func(*cli.Command)) {
 	cmd.DisableSliceFlagSeparator = true // paths may have commas

@@ -212,10 +212,10 @@ const probing = 5 * time.Second
 
 // checkConnect returns an error if Connect is not up, or rejects the key. It waits until a deadline, or a few seconds.
 func (s *site) checkConnect(ctx context.Context, deadline time.Time) error {
-	patience := max(time.Until(deadline), probing)
+	longest := max(time.Until(deadline), probing)
 	// Before the key is sent. A single probe would not survive one lost packet.
 	_, err := availability.WaitUntilUp(ctx, s.connect, availability.WaitConfig{
-		Threshold: 1, MaintenanceTimeout: patience, OtherTimeout: patience, MaxDelay: time.Minute,
+		Threshold: 1, MaintenanceTimeout: longest, OtherTimeout: longest, MaxDelay: time.Minute,
 		Progress: s.connectProgress(),
 	})
 	s.stderr.clear()
