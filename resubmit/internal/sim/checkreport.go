@@ -126,14 +126,18 @@ func (w *world) sharesPlan() bool {
 }
 
 // looksUnmoved reports whether nothing shows that a push moved an order: it was answered 429, which is a refusal, and
-// the order failed again before it was read. No API reports when orders fail, and only Order Management reports why.
+// the order failed again before it was read, or was cancelled after that. No API reports when orders fail, and only Order
+// Management reports why.
 func (ch *checker) looksUnmoved(plan *approval, i int, o *commercetest.Order) bool {
 	limited := func(f faultSpec) bool {
 		return f.kind == faultStatusAfter && f.order == i && f.status == http.StatusTooManyRequests
 	}
 	a := plan.orders[i]
-	return a != nil && o.Status == commerce.StatusProvisioningFailed && o.Failures > 1 &&
-		(ch.w.s.api != apiOrderManager || ch.w.sameReason(i, o, a.entry)) && slices.ContainsFunc(ch.w.s.faults, limited)
+	if a == nil || o.Failures < 2 || !slices.ContainsFunc(ch.w.s.faults, limited) {
+		return false
+	}
+	sameFailure := ch.w.s.api != apiOrderManager || ch.w.sameReason(i, o, a.entry)
+	return o.Status == commerce.StatusCancelled || o.Status == commerce.StatusProvisioningFailed && sameFailure
 }
 
 // checkEnd checks that a process whose credentials were refused ended with that error.
