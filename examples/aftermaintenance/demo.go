@@ -100,7 +100,8 @@ func (p *program) demoSite(ctx context.Context, world *sandbox.World, dir string
 	if o.via != "" {
 		cfg.Commerce.Via = o.via
 	}
-	s := &site{program: p, cfg: cfg, windows: windows, temporary: true}
+	s := p.newSite(cfg)
+	s.windows, s.temporary = windows, true
 	if err := s.openDemoClients(world, dir); err != nil {
 		return nil, err
 	}

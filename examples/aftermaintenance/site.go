@@ -30,6 +30,7 @@ type site struct {
 	windows   *windowSources
 	commerce  commerceClient
 	connect   *connect.Client
+	outages   *outageLog
 	systems   resubmit.Systems
 	selection selection
 	planning  planProgress
@@ -63,7 +64,13 @@ func (p *program) begin() (*site, error) {
 		return nil, usageError{errNoState}
 	}
 	cfg, err := p.loadConfig()
-	return &site{program: p, cfg: cfg}, err
+	return p.newSite(cfg), err
+}
+
+func (p *program) newSite(cfg *config) *site {
+	s := &site{program: p, cfg: cfg}
+	s.outages = s.newOutageLog()
+	return s
 }
 
 // installation returns the names of the installation: those in the journal of the directory, or else those of
@@ -168,7 +175,7 @@ func (s *site) openClients(ctx context.Context, selects bool) error {
 		return err
 	}
 	s.systems = resubmit.SystemsOf(s.commerce, s.commerce)
-	s.systems.Requests, s.systems.Prober = s.connect, s.connect
+	s.systems.Requests, s.systems.Prober = s.connect, s.outages
 	if s.cfg.SortLists {
 		s.systems.Lister = resubmit.Sorted(s.systems.Lister)
 	}
@@ -196,6 +203,7 @@ func (s *site) openConnect(key string) (err error) {
 			s.cfg.path(c.TLS.Authorities)))
 	}
 	s.connect, err = connect.New(c.URL, connect.APIKey(key), opts...)
+	s.outages.prober = s.connect
 	return flagged("-connect and CONNECT_API_KEY", err)
 }
 
@@ -214,7 +222,7 @@ const probing = 5 * time.Second
 func (s *site) checkConnect(ctx context.Context, deadline time.Time) error {
 	longest := max(time.Until(deadline), probing)
 	// Before the key is sent. A single probe would not survive one lost packet.
-	_, err := availability.WaitUntilUp(ctx, s.connect, availability.WaitConfig{
+	_, err := availability.WaitUntilUp(ctx, s.outages, availability.WaitConfig{
 		Threshold: 1, MaintenanceTimeout: longest, OtherTimeout: longest, MaxDelay: time.Minute,
 		Progress: s.connectProgress(),
 	})
@@ -262,7 +270,7 @@ func (s *site) stateConfig() (state.Config, error) {
 			Progress: s.planning.to(s.program),
 		},
 		Approvers: approvers, Retention: time.Duration(s.cfg.Retention), Program: programName, Command: s.command(),
-		Logger: s.logger(), Location: s.location,
+		Logger: s.logger(), Location: s.location, Observed: s.outages.windows,
 	}
 	if s.cfg.Require {
 		c.Runner.Require = approvers
