@@ -98,6 +98,9 @@ func TestEveryPageIsAccessible(t *testing.T) {
 	b.press("Resubmit 42 orders")
 	b.waitFor(ended)
 	b.check(address, map[string]string{"run": "run", "order-verified": "order?order=SO000001", "history-done": "history"})
+	status, err := w.dir.Status()
+	require.NoError(t, err)
+	b.check("file://", map[string]string{"report-file": w.dir.Path(status.Run, "report.html")})
 }
 
 // check checks pages in both color schemes and on a phone.
@@ -112,6 +115,7 @@ func (b *tab) check(address string, pages map[string]string) {
 			b.dark(look.dark)
 			b.size(look.width, look.height)
 			b.open(address + page)
+			b.script(`document.querySelectorAll("details").forEach(d => d.open = true)`)
 			b.requireAccessible(name + " " + look.name)
 			require.True(b.t, b.is(`document.documentElement.scrollWidth <= innerWidth`), "%s %s scrolls sideways", name,
 				look.name)
