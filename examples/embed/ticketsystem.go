@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"sync"
@@ -19,7 +20,8 @@ type ticketSystem struct {
 // ticket is an order of the ticket system.
 type ticket struct {
 	number   string
-	state    string // "broken" or "delivered"
+	kind     commerce.OrderType
+	state    string // "broken", "delivered" or "cancelled"
 	reason   string
 	placed   time.Time
 	failedAt time.Time
@@ -27,14 +29,14 @@ type ticket struct {
 
 func newTicketSystem(start time.Time) *ticketSystem {
 	return &ticketSystem{tickets: []ticket{
-		{number: "T-1", state: "broken", reason: "503 Service Unavailable", placed: start.Add(10 * time.Minute),
+		{number: "T-1", kind: commerce.TypeSales, state: "broken", reason: "503 Service Unavailable", placed: start.Add(10 * time.Minute),
 			failedAt: start.Add(11 * time.Minute)},
-		{number: "T-2", state: "broken", reason: "the vendor has rejected the request: no stock",
+		{number: "T-2", kind: commerce.TypeSales, state: "broken", reason: "the vendor has rejected the request: no stock",
 			placed: start.Add(20 * time.Minute), failedAt: start.Add(21 * time.Minute)},
-		{number: "T-3", state: "broken", reason: "connection refused", placed: start.Add(-90 * time.Minute),
+		{number: "T-3", kind: commerce.TypeSales, state: "broken", reason: "connection refused", placed: start.Add(-90 * time.Minute),
 			failedAt: start.Add(-89 * time.Minute)},
-		{number: "T-4", state: "delivered", placed: start.Add(30 * time.Minute)},
-		{number: "T-5", state: "broken", reason: "502 Bad Gateway", placed: start.Add(70 * time.Minute),
+		{number: "T-4", kind: commerce.TypeSales, state: "delivered", placed: start.Add(30 * time.Minute)},
+		{number: "T-5", kind: commerce.TypeSales, state: "broken", reason: "502 Bad Gateway", placed: start.Add(70 * time.Minute),
 			failedAt: start.Add(71 * time.Minute)},
 	}}
 }
@@ -50,62 +52,90 @@ func (s *ticketSystem) Capabilities() commerce.Capabilities {
 	return commerce.Capabilities{Failure: true, Transitions: true, IDSpace: "ticket"}
 }
 
-// Orders lists the tickets that match, oldest first.
+// Orders lists the tickets that match, in the order that the query asks for. Tickets have no account to list by.
 func (s *ticketSystem) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
-		s.mu.Lock()
-		tickets := slices.Clone(s.tickets)
-		s.mu.Unlock()
-		slices.SortFunc(tickets, func(a, b ticket) int { return a.placed.Compare(b.placed) })
-		for _, t := range tickets {
+		if q.Account != "" {
+			yield(nil, errors.New("list tickets: tickets have no account: leave it out"))
+			return
+		}
+		for i, o := range s.find(&q) {
 			if err := ctx.Err(); err != nil {
 				yield(nil, err)
 				return
 			}
-			if o := t.order(); q.Match(o) && !yield(o, nil) {
+			if !yield(o, nil) || i+1 == q.Limit {
 				return
 			}
 		}
 	}
 }
 
-// Order returns one ticket.
-func (s *ticketSystem) Order(_ context.Context, id string) (*commerce.Order, error) {
+// find returns the tickets that match, sorted.
+func (s *ticketSystem) find(q *commerce.Query) (found []*commerce.Order) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range s.tickets {
-		if t.number == id {
-			return t.order(), nil
+		if o := t.order(); q.Match(o) {
+			found = append(found, o)
 		}
 	}
-	return nil, &commerce.Error{Op: "read order", Err: commerce.ErrNotFound}
+	slices.SortStableFunc(found, func(a, b *commerce.Order) int { return a.PlacedAt.Compare(b.PlacedAt) })
+	if q.Sort == commerce.NewestFirst {
+		slices.Reverse(found)
+	}
+	return found
 }
 
-// Push delivers a broken ticket. Any other ticket is refused: commerce.Refused states that nothing was done.
-func (s *ticketSystem) Push(_ context.Context, id string, _ commerce.Status) error {
+// Order returns one ticket.
+func (s *ticketSystem) Order(ctx context.Context, id string) (*commerce.Order, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, t := range s.tickets {
-		if t.number == id && t.state == "broken" {
-			s.tickets[i].state = "delivered"
-			return nil
+	if i := s.index(id); i >= 0 {
+		return s.tickets[i].order(), nil
+	}
+	return nil, &commerce.Error{Op: "read ticket " + id, Err: commerce.ErrNotFound}
+}
+
+// index returns the index of a ticket, or -1. The mutex must be locked.
+func (s *ticketSystem) index(id string) int {
+	return slices.IndexFunc(s.tickets, func(t ticket) bool { return t.number == id })
+}
+
+// Push delivers a broken ticket. Nothing is done for any other ticket or status, which the Delivery of the error says.
+func (s *ticketSystem) Push(ctx context.Context, id string, to commerce.Status) error {
+	if err := ctx.Err(); err != nil {
+		return &commerce.Error{Op: "push ticket " + id, Delivery: commerce.DeliveryNotSent, Err: err}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.index(id)
+	if i < 0 || s.tickets[i].state != "broken" || to != commerce.StatusProvisioning {
+		return &commerce.Error{
+			Op: "push ticket " + id, Message: "there is no broken ticket with this number that can become " + string(to),
+			Delivery: commerce.DeliveryRefused, Err: commerce.ErrConflict,
 		}
 	}
-	return &commerce.Error{Op: "push order", Message: "ticket " + id + " is not broken",
-		Delivery: commerce.DeliveryRefused,
-		Err:      commerce.ErrConflict}
+	s.tickets[i].state = "delivered"
+	return nil
 }
 
 // order converts a ticket to an order of the library.
 func (t ticket) order() *commerce.Order {
 	o := &commerce.Order{
-		ID: t.number, Number: t.number, Type: commerce.TypeSales,
+		ID: t.number, Number: t.number, Type: t.kind,
 		SubscriptionIDs: []string{"sub-" + t.number},
 		PlacedAt:        t.placed,
 		Status:          commerce.StatusCompleted,
 		Transitions:     []commerce.Transition{},
 	}
-	if t.state == "broken" {
+	switch t.state {
+	case "cancelled":
+		o.Status = commerce.StatusCancelled
+	case "broken":
 		o.Status = commerce.StatusProvisioningFailed
 		o.FailedAt = t.failedAt
 		o.Failure = commerce.Failure{Messages: map[string]string{"en_US": t.reason}}
