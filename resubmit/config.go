@@ -90,6 +90,8 @@ type Config struct {
 	// Audit receives each event at once, before the run continues; an error or a panic ends
 	// the run. It must not call the Runner. See package audit. Optional.
 	Audit func(Event) error
+	// Tracer observes runs and orders. Optional.
+	Tracer Tracer
 	// Logger logs what an operator must see. Nil: nothing is logged.
 	Logger *slog.Logger
 }
@@ -150,7 +152,8 @@ func (c Config) validate() error {
 	}
 	for _, err := range []error{
 		c.Systems.validate("Config"), validatePolicy(&c.Policy, "Config"), checkRate("Config.RateLimit", c.RateLimit),
-		callback.RejectNil(callback.Field{Name: "Config.Journal", Value: c.Journal}),
+		callback.RejectNil(callback.Field{Name: "Config.Journal", Value: c.Journal},
+			callback.Field{Name: "Config.Tracer", Value: c.Tracer}),
 	} {
 		if err != nil {
 			bad("%w", err)

@@ -39,6 +39,8 @@ type RunStarted struct {
 	Plan *plan.Plan
 	// ConnectAsked reports whether results are also verified in Connect.
 	ConnectAsked bool
+	// Rate is the rate limit in force, in calls per second; -1 is no limit.
+	Rate float64
 }
 
 // GateClosed reports that pushes wait, for example because of a maintenance window or a pause.

@@ -41,7 +41,7 @@ type order struct {
 	resumed  bool         // an earlier run has begun it
 	health   health       // as the canary knows it; the lock of the scheduler guards it
 	blocker  string       // the order that blocks it
-	after    func(*order) // is called when the order is done; nil for nothing
+	after    func(*order) // is called when the order is done
 }
 
 // run carries out the steps of an order until it is done.
@@ -486,9 +486,7 @@ func (o *order) finish(outcome protocol.Outcome, why string) {
 		o.x.tally.add(&o.item)
 	}
 	o.x.scheduler.done(o, outcome != protocol.Completed && !orders.AtRest(o.item.After.Status))
-	if o.after != nil {
-		o.after(o)
-	}
+	o.after(o)
 }
 
 // judge reports the outcome to the canary and the circuit breaker. One that the end of the run left open does not

@@ -72,6 +72,8 @@ type PlanConfig struct {
 	// same time. Planning waits for it to return. It is not called again after a panic,
 	// which is logged. Nil: no progress is reported.
 	Progress func(PlanProgress)
+	// Tracer observes the planner. Optional.
+	Tracer Tracer
 	// Logger logs what an operator must see. Nil: nothing is logged.
 	Logger *slog.Logger
 }
@@ -105,7 +107,8 @@ func (c *PlanConfig) setDefaults() error {
 	}
 	if err := cmp.Or(c.validate("PlanConfig"), validatePolicy(&c.Policy, "PlanConfig"),
 		callback.RejectNil(callback.Field{Name: "PlanConfig.Filter", Value: c.Filter},
-			callback.Field{Name: "PlanConfig.Journal", Value: c.Journal})); err != nil {
+			callback.Field{Name: "PlanConfig.Journal", Value: c.Journal},
+			callback.Field{Name: "PlanConfig.Tracer", Value: c.Tracer})); err != nil {
 		return err
 	}
 	if err := filter.Validate(c.Filter); err != nil {

@@ -57,38 +57,49 @@ const (
 // counts of the decisions so far, and wraps the error of the look-up, such as
 // connect.ErrUnauthorized.
 func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (plan.ActionCounts, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return plan.ActionCounts{}, fmt.Errorf("resubmit: plan: %w", err)
+	}
+	ctx, end := tracing{cfg.Tracer, cfg.Logger}.plan(ctx)
+	counts, digest, err := writePlan(ctx, cfg, w)
+	end(digest, counts, err)
+	return counts, err
+}
+
+func writePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (plan.ActionCounts, string, error) {
+	none := plan.ActionCounts{}
 	p, ctx, err := newPlanner(ctx, cfg)
 	if err != nil {
-		return plan.ActionCounts{}, err
+		return none, "", err
 	}
 	defer p.calls.stop(nil)
 	if p.header.Journal, err = p.history.open(ctx); err != nil {
-		return plan.ActionCounts{}, err
+		return none, "", err
 	}
 	pw, err := plan.NewWriter(w, p.header)
 	if err != nil {
-		return plan.ActionCounts{}, err
+		return none, "", err
 	}
 	if err := p.run(ctx, pw); err != nil {
 		callback.Log(p.Logger, err)
 		if cause := context.Cause(ctx); errors.Is(cause, ErrRetryAfterTooLong) {
 			err = cause
 		}
-		return plan.ActionCounts{}, err
+		return none, "", err
 	}
 	pw.SetMismatched(p.list.unmatched.Count(), p.list.unmatched.Named())
 	if err := p.lookUps.failed(pw.Counts()); err != nil {
-		return pw.Counts(), err
+		return pw.Counts(), "", err
 	}
 	if missing := p.named.missing(p.Override); len(missing) > 0 {
-		return plan.ActionCounts{}, &NotPlannedError{Orders: missing, View: p.View.Name}
+		return none, "", &NotPlannedError{Orders: missing, View: p.View.Name}
 	}
 	counts, digest, err := pw.Close()
 	if err != nil {
-		return plan.ActionCounts{}, err
+		return none, "", err
 	}
 	p.report(counts, digest)
-	return counts, nil
+	return counts, digest, nil
 }
 
 // WritePlanFile writes a plan to a file, see [WritePlan]. Only its owner can read the file, since
@@ -143,9 +154,6 @@ type planner struct {
 
 // newPlanner also returns the context for all calls, which ends with p.calls.stop.
 func newPlanner(ctx context.Context, cfg PlanConfig) (*planner, context.Context, error) {
-	if err := cfg.setDefaults(); err != nil {
-		return nil, nil, fmt.Errorf("resubmit: plan: %w", err)
-	}
 	policy, err := json.Marshal(cfg.Policy)
 	if err != nil {
 		return nil, nil, fmt.Errorf("resubmit: plan: policy: %w", err)

@@ -212,7 +212,13 @@ func (x *run) open() {
 
 // begin opens an order on a goroutine of its own. after is called when it is done.
 func (x *run) begin(ctx context.Context, place int32, e *plan.Entry, after func(*order)) {
-	o := &order{x: x, place: place, ctx: ctx, entry: e, item: newItem(e), after: after}
+	ctx, end := tracing{x.cfg.Tracer, x.cfg.Logger}.order(ctx, e)
+	o := &order{x: x, place: place, ctx: ctx, entry: e, item: newItem(e), after: func(o *order) {
+		end(&o.item)
+		if after != nil {
+			after(o)
+		}
+	}}
 	o.attempt.order, o.checks.order = o, o
 	o.request, _ = x.cfg.RequestType(e.Type)
 	x.scheduler.opened(o)

@@ -95,12 +95,25 @@ func NewRunner(cfg Config) (*Runner, error) {
 // early, there is also an error: that of ctx, of the plan, of the journal or of refused credentials, [ErrDrained],
 // [ErrCancelled], [ErrCircuitOpen], [ErrLeaseLost] or [ErrRetryAfterTooLong].
 func (r *Runner) Apply(ctx context.Context, p *plan.Plan) (*Report, error) {
+	if p == nil {
+		return nil, errNoPlan
+	}
+	ctx, end := tracing{r.cfg.Tracer, r.cfg.Logger}.run(ctx, p)
+	report, err := r.apply(ctx, p)
+	end(report, err)
+	return report, err
+}
+
+func (r *Runner) apply(ctx context.Context, p *plan.Plan) (*Report, error) {
 	x, err := r.begin(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	defer x.cancel(nil)
-	x.events.emit(RunStarted{Digest: p.Digest(), Counts: p.Counts(), Plan: p, ConnectAsked: r.cfg.Requests != nil})
+	rate, _ := r.pace.Rate()
+	x.events.emit(RunStarted{
+		Digest: p.Digest(), Counts: p.Counts(), Plan: p, ConnectAsked: r.cfg.Requests != nil, Rate: rate,
+	})
 	x.reportEnd()
 	if err := withinContext(x.ctx, x.recall); err != nil {
 		x.fail(err)
@@ -141,10 +154,12 @@ func (e *TooEarlyError) Error() string {
 		text.Orders(e.Wait), when)
 }
 
+var errNoPlan = errors.New("resubmit: Apply was given no plan; read one with plan.Open or plan.Read")
+
 // begin checks a plan and begins a run.
 func (r *Runner) begin(ctx context.Context, p *plan.Plan) (*run, error) {
 	if p == nil {
-		return nil, errors.New("resubmit: Apply was given no plan; read one with plan.Open or plan.Read")
+		return nil, errNoPlan
 	}
 	planned, err := r.check(p)
 	if err != nil {

@@ -34,6 +34,14 @@ type config struct {
 // Default: a copy of http.DefaultTransport.
 func WithHTTPClient(h *http.Client) Option { return func(c *config) error { return c.rest.SetHTTP(h) } }
 
+// WithMiddleware wraps the transports of the client in others, for example to trace its requests:
+// see package resubmit/otel. They are copied and checked as [WithHTTPClient] says before they are
+// wrapped. A middleware must keep the context of a request, and send it once: a second sending is
+// stopped. A second middleware is around the first. Default: none.
+func WithMiddleware(wrap func(next http.RoundTripper) http.RoundTripper) Option {
+	return func(c *config) error { return c.rest.SetMiddleware(wrap) }
+}
+
 // WithTLSFiles reads PEM files, once: the client certificate, its key, and the authorities
 // that may sign the server's certificate. Empty names mean no client certificate, or the
 // system's authorities.

@@ -28,6 +28,7 @@ type Config struct {
 	BaseURL   string
 	Auth      Auth          // nil: no credentials
 	HTTP      *http.Client  // copied with its *http.Transport; nil: a new client
+	Wrap      Middleware    // around the transports; nil: none
 	TLS       *tls.Config   // copied; nil: those of HTTP, or the system's authorities
 	UserAgent string        // "cloudblue-go"
 	MaxTries  int           // 3, for reads; one more with renewed credentials
@@ -91,7 +92,23 @@ func New(cfg Config) (*Client, error) {
 	if err := checkStrength(c.http.Transport); err != nil && !cfg.InsecureTLS {
 		return nil, err
 	}
-	return c, nil
+	return c, c.wrap(cfg.Wrap)
+}
+
+// Middleware returns a transport that uses another one.
+type Middleware func(next http.RoundTripper) http.RoundTripper
+
+// wrap is last, because a wrapped transport can be neither copied nor checked.
+func (c *Client) wrap(by Middleware) error {
+	if by == nil {
+		return nil
+	}
+	for _, h := range []*http.Client{c.http, c.push} {
+		if h.Transport = by(h.Transport); h.Transport == nil {
+			return errors.New("WithMiddleware: the function returned no transport")
+		}
+	}
+	return nil
 }
 
 // checkPlain rejects secrets over plain http to another host or to a proxy on another host.

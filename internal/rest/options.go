@@ -17,6 +17,15 @@ func (c *Config) SetHTTP(client *http.Client) error {
 	return set(&c.HTTP, client, client != nil, "WithHTTPClient: the client is nil")
 }
 
+// SetMiddleware sets what the transports are wrapped in, around what was set before.
+func (c *Config) SetMiddleware(m Middleware) error {
+	if inner := c.Wrap; inner != nil && m != nil {
+		outer := m
+		m = func(next http.RoundTripper) http.RoundTripper { return outer(inner(next)) }
+	}
+	return set(&c.Wrap, m, m != nil, "WithMiddleware: the function is nil")
+}
+
 // SetLogger sets the logger.
 func (c *Config) SetLogger(logger *slog.Logger) error {
 	return set(&c.Logger, logger, logger != nil, "WithLogger: the logger is nil")

@@ -15,6 +15,7 @@ func TestSettersNameTheOptionOfABadValue(t *testing.T) {
 	t.Parallel()
 	for problem, set := range map[string]func(*rest.Config) error{
 		"WithHTTPClient: the client is nil":        func(c *rest.Config) error { return c.SetHTTP(nil) },
+		"WithMiddleware: the function is nil":      func(c *rest.Config) error { return c.SetMiddleware(nil) },
 		"WithLogger: the logger is nil":            func(c *rest.Config) error { return c.SetLogger(nil) },
 		"WithUserAgent: the name is empty":         func(c *rest.Config) error { return c.SetUserAgent("") },
 		"WithMaxTries: 0 is not between 1 and 20":  func(c *rest.Config) error { return c.SetMaxTries(0) },
