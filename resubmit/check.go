@@ -60,7 +60,7 @@ func CheckPlan(ctx context.Context, p *plan.Plan, cfg CheckConfig,
 	if err := p.CheckSystem(cfg.Name); err != nil {
 		return plan.DiffCounts{}, err
 	}
-	calls, ctx := newPacedCalls(ctx, cmp.Or(cfg.RateLimit, defaultRate), slog.New(slog.DiscardHandler), cfg.lastCall)
+	calls, ctx := newPacedCalls(ctx, cmp.Or(cfg.RateLimit, defaultRate), slog.New(slog.DiscardHandler), &cfg.Systems)
 	defer calls.stop(nil)
 	var counts plan.DiffCounts
 	some := make([]*plan.Entry, 0, cmp.Or(cfg.Concurrency, 4))

@@ -119,9 +119,13 @@ type MemoryJournal struct {
 	system   [3]string // of JournalUse; empty until the first Begin
 	records  map[protocol.Key]protocol.Record
 	numbers  map[string]string // ids of orders by their numbers
+	lastCall time.Time         // the last one that was reserved
 }
 
-var _ Journal = (*MemoryJournal)(nil)
+var (
+	_ Journal    = (*MemoryJournal)(nil)
+	_ SharedRate = (*MemoryJournal)(nil)
+)
 
 // Begin implements Journal.
 func (m *MemoryJournal) Begin(ctx context.Context, u JournalUse) (Lease, error) {
@@ -280,4 +284,26 @@ func (m *MemoryJournal) Flush(ctx context.Context) (plan.Position, error) {
 	defer m.mu.Unlock()
 	m.init()
 	return m.position(m.sequence), nil
+}
+
+// farAhead is how far ahead calls are reserved at most.
+const farAhead = time.Second
+
+// Reserve implements SharedRate.
+func (m *MemoryJournal) Reserve(ctx context.Context, calls int, first, gap time.Duration) (int, time.Time, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, time.Time{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	at := m.lastCall.Add(first)
+	if m.lastCall.IsZero() || at.Before(now) {
+		at = now
+	}
+	if at.Sub(now) > farAhead {
+		return 0, at.Add(-farAhead), nil
+	}
+	m.lastCall = at.Add(time.Duration(calls-1) * gap)
+	return calls, at, nil
 }

@@ -82,7 +82,7 @@ func writePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (plan.ActionCou
 	}
 	if err := p.run(ctx, pw); err != nil {
 		callback.Log(p.Logger, err)
-		if cause := context.Cause(ctx); errors.Is(cause, ErrRetryAfterTooLong) {
+		if cause := context.Cause(ctx); errors.Is(cause, ErrRetryAfterTooLong) || errors.Is(cause, errSharedRate) {
 			err = cause
 		}
 		return none, "", err

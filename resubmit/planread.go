@@ -27,7 +27,7 @@ type planCalls struct {
 
 // newPlanCalls also returns the context for the calls, see newPacedCalls.
 func newPlanCalls(ctx context.Context, cfg *PlanConfig) (*planCalls, context.Context) {
-	calls, ctx := newPacedCalls(ctx, cfg.RateLimit, cfg.Logger, cfg.lastCall)
+	calls, ctx := newPacedCalls(ctx, cfg.RateLimit, cfg.Logger, &cfg.Systems)
 	return &planCalls{calls, throttle.NewSlots(cfg.Concurrency)}, ctx
 }
 
@@ -180,10 +180,12 @@ type pacedCalls struct {
 // newPacedCalls also returns the context for the calls. It ends with the cause ErrRetryAfterTooLong if a
 // server asks for a pause longer than a day.
 func newPacedCalls(
-	ctx context.Context, perSecond float64, log *slog.Logger, last *throttle.LastCall,
+	ctx context.Context, perSecond float64, log *slog.Logger, s *Systems,
 ) (*pacedCalls, context.Context) {
 	ctx, stop := context.WithCancelCause(ctx)
-	return &pacedCalls{pace: throttle.NewPacer(perSecond, 1, last), log: log, stop: stop}, ctx
+	pace := throttle.NewPacer(perSecond, 1, s.lastCall)
+	pace.Share(s.reserve(), stop)
+	return &pacedCalls{pace: pace, log: log, stop: stop}, ctx
 }
 
 // next waits until the rate allows one call and returns its context.

@@ -15,14 +15,12 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// maxTokenAge is how long before a push its token of the rate limit may have been taken.
-const maxTokenAge = 250 * time.Millisecond
-
 // attempt pushes an order: what happens between its admission and the answer to its push.
 type attempt struct {
 	order     *order
 	slot      bool              // it has a slot for pushes
 	token     time.Time         // when the token for the push was taken
+	expires   time.Time         // when it must not be used any more
 	silent    bool              // the client does not report which transitions the order offers
 	deferrals int               // how often the order was put off
 	denied    int               // pushes that were answered with 401 or 403
@@ -52,7 +50,7 @@ func (a *attempt) admit() {
 // claim takes a token of the rate limit and writes the claim to the journal, for the order and all its lanes.
 func (a *attempt) claim() {
 	o := a.order
-	if err := o.x.caller.pace.Wait(o.ctx, throttle.Push); err != nil {
+	if err := a.takeToken(); err != nil {
 		if o.ctx.Err() != nil {
 			o.stop()
 			return
@@ -60,7 +58,6 @@ func (a *attempt) claim() {
 		o.machine.Postpone()
 		return
 	}
-	a.token = time.Now()
 	lanes, err := o.lanes(o.ctx, o.step.Lanes)
 	if err != nil {
 		o.journalFailed(err)
@@ -94,15 +91,21 @@ func (a *attempt) claim() {
 	}
 }
 
+// takeToken waits for a token of the rate limit.
+func (a *attempt) takeToken() (err error) {
+	a.expires, err = a.order.x.caller.pace.Take(a.order.ctx, throttle.Push)
+	a.token = time.Now()
+	return err
+}
+
 // push makes the last checks and pushes the order.
 func (a *attempt) push() {
 	o := a.order
 	closed := ""
-	if time.Since(a.token) > maxTokenAge {
-		if err := o.x.caller.pace.Wait(o.ctx, throttle.Push); err != nil {
+	if time.Now().After(a.expires) {
+		if err := a.takeToken(); err != nil {
 			closed = err.Error()
 		}
-		a.token = time.Now()
 	}
 	if closed == "" {
 		closed = o.x.gate.closedFor(o.entry.OrderID)

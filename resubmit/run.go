@@ -75,6 +75,7 @@ func newRun(ctx context.Context, r *Runner, p *plan.Plan, calendar func() *maint
 	x.scheduler = newScheduler(p.Index(), &x.cfg, x.events)
 	x.estimator = newEstimator(x.caller.pace)
 	x.tally = newTally(&x.cfg, x.events, r.cfg.Logger.Enabled(ctx, slog.LevelDebug), x.estimator.done)
+	x.caller.pace.Share(x.cfg.reserve(), x.fail)
 	x.caller.pace.Notify(func(c throttle.Change) { x.events.emit(RateChange(c)) })
 	return x
 }

@@ -2,8 +2,10 @@ package resubmit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
@@ -46,6 +48,10 @@ type Systems struct {
 	// breaker uses time alone.
 	Prober availability.Prober
 
+	// SharedRate makes the rate limits of the planner, the Runner and CheckPlan those of all processes together that use
+	// the same one; give all the same limit. Then up to five percent fewer calls are made. Nil: each has its own limit.
+	SharedRate SharedRate
+
 	// lastCall keeps the rate limit when a planner and a Runner follow each other; nil if the systems were made without
 	// SystemsOf.
 	lastCall *throttle.LastCall
@@ -83,7 +89,8 @@ func (s *Systems) validate(config string) error {
 		callback.Field{Name: config + ".Reader", Value: s.Reader},
 		callback.Field{Name: config + ".Pusher", Value: s.Pusher},
 		callback.Field{Name: config + ".Requests", Value: s.Requests},
-		callback.Field{Name: config + ".Prober", Value: s.Prober})
+		callback.Field{Name: config + ".Prober", Value: s.Prober},
+		callback.Field{Name: config + ".SharedRate", Value: s.SharedRate})
 	switch {
 	case err != nil:
 		return err
@@ -127,4 +134,34 @@ type Pusher interface {
 // key, or nil if the error itself is the reason.
 type RequestFinder interface {
 	LatestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error)
+}
+
+// SharedRate gives the processes that call the same systems their turns, one after the other. A *sqljournal.Journal is
+// one, for all processes with the same tables, and so is a *MemoryJournal, for one process. It is called concurrently,
+// once for all calls of a tenth of a second. An error ends the run or the planning.
+type SharedRate interface {
+	// Reserve reserves calls for this process, a gap apart, and the first of them a time after the last one that any
+	// process has reserved, but not before now. It returns how many it has reserved, and the time of the first by the
+	// clock of this process. If that is more than a second ahead, it reserves none and returns when to ask again. A call
+	// that is not made is lost: reserved calls are never given back, nor given to two processes.
+	Reserve(ctx context.Context, calls int, first, gap time.Duration) (reserved int, at time.Time, err error)
+}
+
+var errSharedRate = errors.New("the shared rate limit failed, so no calls are made")
+
+// reserve returns SharedRate for a throttle.Pacer; nil if there is none.
+func (s *Systems) reserve() throttle.Reserve {
+	if s.SharedRate == nil {
+		return nil
+	}
+	return func(ctx context.Context, calls int, first, gap time.Duration) (reserved int, at time.Time, err error) {
+		err = protect(func() (err error) {
+			reserved, at, err = s.SharedRate.Reserve(ctx, calls, first, gap)
+			return err
+		})
+		if err != nil {
+			err = fmt.Errorf("resubmit: %w: %w", errSharedRate, err)
+		}
+		return reserved, at, err
+	}
 }

@@ -33,6 +33,10 @@ type dialect struct {
 	quote    string   // encloses the name of a schema
 	numbered bool     // parameters are $1, $2 and so on
 	types    []string // the names of the types in migrations
+	start    string   // like now, but the same in all of a statement
+	max, min string   // the functions for the larger and the smaller of two numbers
+	// insertID is a function whose value LastInsertId returns; "" if UPDATE can return values.
+	insertID string
 	// final matches errors that another attempt does not change, such as a missing privilege. A text that it does not know
 	// costs time, nothing else.
 	final *regexp.Regexp
@@ -49,8 +53,10 @@ var dialects = map[Dialect]dialect{
 		begin: []string{
 			"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '10s'",
 		},
-		lock: " FOR UPDATE",
-		now:  "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)",
+		lock:  " FOR UPDATE",
+		now:   "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)",
+		start: "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint)",
+		max:   "GREATEST", min: "LEAST",
 		unsafe: "CASE WHEN pg_is_in_recovery() THEN 'the server is a replica'" +
 			" WHEN current_setting('synchronous_commit') = 'off' THEN 'synchronous_commit is off'" +
 			" WHEN current_setting('fsync') = 'off' THEN 'fsync is off' ELSE '' END",
@@ -66,6 +72,8 @@ var dialects = map[Dialect]dialect{
 	SQLite: {
 		begin: []string{"BEGIN IMMEDIATE"},
 		now:   "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+		start: "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+		max:   "MAX", min: "MIN",
 		unsafe: "CASE WHEN (SELECT synchronous FROM pragma_synchronous) < 2 THEN 'the pragma synchronous is not full'" +
 			" WHEN (SELECT journal_mode FROM pragma_journal_mode) <> 'wal' THEN 'the pragma journal_mode is not wal'" +
 			" ELSE '' END",
@@ -76,13 +84,17 @@ var dialects = map[Dialect]dialect{
 	},
 }
 
+const mysqlNow = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))"
+
 // mysql returns the dialect of MySQL and MariaDB. The default isolation level is sufficient, since the first statement
 // of a transaction that reads without a lock follows the one that has waited for the lock.
 func mysql(begin ...string) dialect {
 	return dialect{
 		begin: begin,
 		lock:  " FOR UPDATE",
-		now:   "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
+		now:   mysqlNow,
+		start: mysqlNow,
+		max:   "GREATEST", min: "LEAST", insertID: "LAST_INSERT_ID",
 		unsafe: "CASE WHEN @@read_only THEN 'the server is read-only'" +
 			" WHEN @@innodb_flush_log_at_trx_commit <> 1 THEN 'innodb_flush_log_at_trx_commit is not 1' ELSE '' END",
 		quote:          "`",
@@ -122,7 +134,8 @@ func newTables(d Dialect, prefix string) (tables, error) {
 
 // sql returns a statement of this dialect: with its types, and {records} and the like replaced by the names of tables.
 func (t *tables) sql(statement string) string {
-	statement = strings.NewReplacer("{now}", t.now, "{unsafe}", t.unsafe).Replace(statement)
+	statement = strings.NewReplacer("{now}", t.now, "{start}", t.start, "{max}", t.max, "{min}", t.min,
+		"{insertID}", t.insertID, "{unsafe}", t.unsafe).Replace(statement)
 	statement = strings.NewReplacer(slices.Concat([]string{"{", t.prefix, "}", ""}, t.types)...).Replace(statement)
 	if !t.numbered {
 		return statement

@@ -10,6 +10,7 @@
 //		return err
 //	}
 //	journal, err := sqljournal.Open(ctx, db, sqljournal.PostgreSQL)
+//	systems.SharedRate = journal // one rate limit for all processes
 //	runner, err := resubmit.NewRunner(resubmit.Config{Systems: systems, Journal: journal})
 //
 // Use one journal for each installation of Commerce; [WithPrefix] distinguishes those of one database.
@@ -33,6 +34,14 @@
 // they know: if the database was restored from a backup, or a replica took over that lacks the last writes, the next
 // write fails with [resubmit.ErrJournalMismatch]. Stop all runs before you restore a database, and call [Recover]
 // afterwards. The failover to an asynchronous replica can lose the last claims; use a synchronous one.
+//
+// # One rate limit
+//
+// [Journal.Reserve] gives all processes their turns to call Commerce and Connect, by the clock of the database. A
+// process makes a call only in the 25 ms after its turn, and half the time between two turns longer; otherwise it waits
+// for another turn, and the first one is lost. So no second has more calls than the limit and one more, at the servers
+// too if the network delays calls by less than about that. A turn takes two short statements, which serve all calls of
+// a tenth of a second.
 //
 // # Databases
 //
@@ -58,6 +67,7 @@
 //	GRANT SELECT, UPDATE ON cloudblue_journal TO resubmit;
 //	GRANT SELECT, INSERT, UPDATE, DELETE ON cloudblue_records TO resubmit;
 //	GRANT SELECT, INSERT, DELETE ON cloudblue_positions TO resubmit;
+//	GRANT SELECT, UPDATE ON cloudblue_calls TO resubmit;
 //
 // Whoever only reads, such as a console, needs SELECT on these tables. The migrations only add to the tables, so that
 // processes of both versions can use the journal during an update.

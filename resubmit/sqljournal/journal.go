@@ -80,7 +80,10 @@ type Journal struct {
 	writing bool          // a goroutine writes what is in the queue
 }
 
-var _ resubmit.Journal = (*Journal)(nil)
+var (
+	_ resubmit.Journal    = (*Journal)(nil)
+	_ resubmit.SharedRate = (*Journal)(nil)
+)
 
 // Open opens the journal whose tables [Migrate] has made. The database must allow two connections at once, since
 // records are read while others are written.

@@ -44,6 +44,13 @@ var migrations = []string{
 		hash VARCHAR(40) NOT NULL,
 		written_at BIGINT NOT NULL
 	)`,
+	// The one row is when the last call is made that any process has reserved.
+	`CREATE TABLE IF NOT EXISTS {calls} (
+		only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+		last_at BIGINT NOT NULL,
+		reserved_at BIGINT NOT NULL
+	)`,
+	`INSERT INTO {calls} (only_one, last_at, reserved_at) SELECT 1, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM {calls})`,
 }
 
 // Migrate creates the tables of a journal, or adds what this version needs. It does nothing if they are up to date. The

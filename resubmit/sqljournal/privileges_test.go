@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -23,7 +24,7 @@ func grants(t *testing.T, p place, user string) (statements []string) {
 			statements = append(statements, "GRANT "+grant)
 		}
 	}
-	require.Len(t, statements, 4)
+	require.Len(t, statements, 5)
 	return statements
 }
 
@@ -61,6 +62,8 @@ func TestPrivileges(t *testing.T) {
 			require.NotZero(t, lease.Epoch)
 			seq := put(t, j, order("1", 0))
 			seq = put(t, j, order("1", seq))
+			_, _, err = j.Reserve(t.Context(), 1, time.Second, time.Second)
+			require.NoError(t, err)
 			put(t, j, protocol.Record{Key: protocol.OrderKey("1"), Version: seq})
 
 			reader := userOf(t, p, "r", func(user string) (all []string) {

@@ -23,6 +23,8 @@ const (
 	// slowInterval is the time between two calls from which on a push does not wait as long after the read before it:
 	// the read would be out of date.
 	slowInterval = 2 * time.Second
+	// maxAge is how long a call may be put off after it was allowed. If it is a push, its claim is written meanwhile.
+	maxAge = 250 * time.Millisecond
 )
 
 // ErrHeldBack means that a push, or the read before it, would have had to wait for a Retry-After.
@@ -46,6 +48,7 @@ type Pacer struct {
 	recent  window
 	made    meter
 	shared  *LastCall
+	turns   turns
 	until   time.Time // no call is made before
 	changed chan struct{}
 	held    chan struct{} // closed and replaced when a server sends Retry-After
@@ -111,19 +114,27 @@ func (p *Pacer) Follow() {
 	}
 }
 
-// Wait returns when one call of a kind may be made, or ErrHeldBack if it must not wait for a Retry-After.
+// Wait returns when one call of a kind may be made at once, or ErrHeldBack if it must not wait for a Retry-After.
 func (p *Pacer) Wait(ctx context.Context, k Kind) error {
+	_, err := p.Take(ctx, k)
+	return err
+}
+
+// Take is Wait for a call that is made a little later. It must be made before the token expires, or wait again.
+func (p *Pacer) Take(ctx context.Context, k Kind) (expires time.Time, err error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return time.Time{}, err
 	}
 	if len(p.pushes) == 0 && len(p.others) == 0 {
-		if rest, _, _ := p.take(time.Now(), k); rest <= 0 {
-			return nil
+		if t := p.take(time.Now(), k); t.rest <= 0 {
+			return t.expires, nil
 		}
 	}
+	p.turns.queued.Add(1)
+	defer p.turns.queued.Add(-1)
 	held, err := p.holds(k)
 	if err != nil {
-		return err
+		return time.Time{}, err
 	}
 	line := p.others
 	if k == Push {
@@ -132,19 +143,22 @@ func (p *Pacer) Wait(ctx context.Context, k Kind) error {
 		defer p.pushWaits(-1)
 	}
 	if err := enter(ctx, line, held); err != nil {
-		return err
+		return time.Time{}, err
 	}
 	defer func() { <-line }()
 	for {
-		rest, hold, changed := p.take(time.Now(), k)
-		switch {
-		case rest <= 0:
-			return ctx.Err()
-		case hold && k != Any:
-			return ErrHeldBack
+		if err := p.reserve(ctx, k); err != nil {
+			return time.Time{}, err
 		}
-		if err := wait.For(ctx, rest, changed); err != nil {
-			return err
+		t := p.take(time.Now(), k)
+		switch {
+		case t.rest <= 0:
+			return t.expires, ctx.Err()
+		case t.hold && k != Any:
+			return time.Time{}, ErrHeldBack
+		}
+		if err := wait.For(ctx, t.rest, t.changed); err != nil {
+			return time.Time{}, err
 		}
 	}
 }
@@ -184,22 +198,39 @@ func enter(ctx context.Context, c chan<- struct{}, held <-chan struct{}) error {
 	}
 }
 
-// take allows a call now, or returns how long it has to wait, whether that is for a Retry-After, and a channel that is
-// closed when this changes.
-func (p *Pacer) take(now time.Time, k Kind) (rest time.Duration, hold bool, changed <-chan struct{}) {
+// taken says whether a call may be made.
+type taken struct {
+	rest    time.Duration   // how long it has to wait; 0 if it was allowed
+	hold    bool            // it waits for a Retry-After
+	changed <-chan struct{} // closed when this changes
+	expires time.Time       // until when it must be made
+}
+
+// take allows a call now, or says how long it has to wait.
+func (p *Pacer) take(now time.Time, k Kind) taken {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now.Before(p.until) {
-		return p.until.Sub(now), true, p.changed
+	wait := taken{changed: p.changed, expires: now.Add(maxAge)}
+	switch {
+	case now.Before(p.until):
+		wait.rest, wait.hold = p.until.Sub(now), true
+	case p.limit < 0:
+	case k != Push && p.waiting > 0:
+		wait.rest = time.Hour // until no push waits
+	case p.turns.shared != nil:
+		wait.rest, wait.expires = p.turns.take(now)
+	default:
+		wait.rest = p.takeOwn(now, k)
 	}
-	if p.limit < 0 {
-		p.shared.store(now)
+	if wait.rest <= 0 {
 		p.made.add(now)
-		return 0, false, nil
+		p.shared.store(now)
 	}
-	if k != Push && p.waiting > 0 {
-		return time.Hour, false, p.changed // until no push waits
-	}
+	return wait
+}
+
+// takeOwn allows a call now, by the limit of this Pacer alone, or returns how long it has to wait.
+func (p *Pacer) takeOwn(now time.Time, k Kind) time.Duration {
 	p.raise(now)
 	due := p.due.Add(p.interval())
 	if p.due.IsZero() {
@@ -215,7 +246,7 @@ func (p *Pacer) take(now time.Time, k Kind) (rest time.Duration, hold bool, chan
 		}
 	}
 	if now.Before(allowed) {
-		return allowed.Sub(now), false, p.changed
+		return allowed.Sub(now)
 	}
 	for _, late := range [...]time.Time{now.Add(-catchUp), p.until} {
 		if due.Before(late) {
@@ -224,9 +255,7 @@ func (p *Pacer) take(now time.Time, k Kind) (rest time.Duration, hold bool, chan
 	}
 	p.due = due
 	p.recent.add(now)
-	p.made.add(now)
-	p.shared.store(now)
-	return 0, false, nil
+	return 0
 }
 
 func (p *Pacer) interval() time.Duration {
@@ -313,6 +342,7 @@ func (p *Pacer) set(limit, share float64) {
 		return
 	}
 	p.limit, p.share = limit, share
+	p.turns.ask = time.Time{}
 	p.wake()
 	if p.notify != nil {
 		p.notify(Change{Rate: p.rate(), Limit: limit, Why: p.why})

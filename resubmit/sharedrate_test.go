@@ -1,0 +1,213 @@
+package resubmit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+)
+
+// slowRate is a shared rate whose answers come late, from another machine.
+type slowRate struct {
+	resubmit.SharedRate
+	takes time.Duration
+}
+
+func (r slowRate) Reserve(ctx context.Context, calls int, first, gap time.Duration) (int, time.Time, error) {
+	defer time.Sleep(r.takes)
+	return r.SharedRate.Reserve(ctx, calls, first, gap)
+}
+
+// quickOrders returns some lists of orders that are completed as soon as they are pushed.
+func quickOrders(lists, each int) (all [][]*shopOrder) {
+	orders := manyOrders(lists * each)
+	for _, o := range orders {
+		o.fates = []fate{{status: "CP"}}
+	}
+	return slices.Collect(slices.Chunk(orders, each))
+}
+
+// Three Runners with one shared rate make no more calls than one of them may, and hardly fewer.
+func TestSharedRateHoldsInEverySecond(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []float64{0.1, 1, 3, 20, 100, 1000} {
+		for _, takes := range []time.Duration{0, 5 * time.Millisecond} {
+			t.Run(fmt.Sprintf("%v a second, %v away", rate, takes), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					const runners = 3
+					shared, start, each := slowRate{new(resubmit.MemoryJournal), takes}, time.Now(), 10+int(rate)/2
+					shops, lists := make([]*shop, runners), quickOrders(runners, each)
+					var all sync.WaitGroup
+					for i, orders := range lists {
+						s := newShop(orders...)
+						shops[i] = s
+						r := runnerFor(t, s, func(c *resubmit.Config) {
+							c.RateLimit, c.Concurrency, c.SharedRate, c.Verify.InitialInterval = rate, 4, shared, -1
+						})
+						p := planFor(t, orders...)
+						all.Go(func() {
+							report, err := r.Apply(t.Context(), p)
+							require.NoError(t, err)
+							require.Equal(t, resubmit.OutcomeCounts{Completed: each}, report.Result)
+						})
+					}
+					all.Wait()
+					var calls []time.Time
+					for _, s := range shops {
+						calls = append(calls, s.calls...)
+					}
+					slices.SortFunc(calls, time.Time.Compare)
+					most := int(max(1, rate))
+					if rate < 1 {
+						most++ // a push follows the read before it after a second
+					}
+					require.LessOrEqual(t, mostInASecond(calls, time.Time{}, time.Now()), most)
+					require.Less(t, time.Since(start).Seconds(), 30+1.4*float64(len(calls))/rate)
+				})
+			})
+		}
+	}
+}
+
+// brokenRate is a shared rate that fails after some calls.
+type brokenRate struct {
+	resubmit.SharedRate
+	good *int
+	fail func() error
+}
+
+func (r brokenRate) Reserve(ctx context.Context, calls int, first, gap time.Duration) (int, time.Time, error) {
+	if *r.good--; *r.good < 0 {
+		return 0, time.Time{}, r.fail()
+	}
+	return r.SharedRate.Reserve(ctx, calls, first, gap)
+}
+
+func TestRunEndsWhenTheSharedRateFails(t *testing.T) {
+	t.Parallel()
+	errDown := errors.New("no connection to the database")
+	for name, fail := range map[string]func() error{
+		"error": func() error { return errDown },
+		"panic": func() error { panic(errDown) },
+	} {
+		for good := range 7 {
+			t.Run(fmt.Sprintf("%s after %d calls", name, good), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					orders := manyOrders(5)
+					s := newShop(orders...)
+					left := good
+					r := runnerFor(t, s, func(c *resubmit.Config) {
+						c.RateLimit, c.Concurrency = 5, 1
+						c.SharedRate = brokenRate{new(resubmit.MemoryJournal), &left, fail}
+					})
+					report, err := r.Apply(t.Context(), planFor(t, orders...))
+					require.ErrorContains(t, err, "the shared rate limit failed, so no calls are made: ")
+					require.ErrorContains(t, err, errDown.Error())
+					require.Zero(t, report.Result.Completed)
+					require.Zero(t, report.Result.Skipped)
+					require.Len(t, s.calls, good, "no call without a turn")
+				})
+			})
+		}
+	}
+}
+
+func TestPlanningEndsWhenTheSharedRateFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newServers(t, 45, 10)
+		errDown := errors.New("no connection to the database")
+		good := 7
+		cfg := s.config(5)
+		cfg.SharedRate = brokenRate{new(resubmit.MemoryJournal), &good, func() error { return errDown }}
+		_, err := resubmit.BuildPlan(t.Context(), cfg)
+		require.ErrorIs(t, err, errDown)
+		require.Len(t, s.times, 7)
+	})
+}
+
+// A planner, a check of a plan and a Runner share a rate, at the same time and one after the other.
+func TestPlannersAndRunnersShareARate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, other := newServers(t, 30, 10), newServers(t, 30, 10)
+		shared := new(resubmit.MemoryJournal)
+		var both sync.WaitGroup
+		for _, s := range []*servers{s, other} {
+			both.Go(func() {
+				cfg := s.config(10)
+				cfg.SharedRate = shared
+				p, err := resubmit.BuildPlan(t.Context(), cfg)
+				require.NoError(t, err)
+				_, err = resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{Systems: cfg.Systems, RateLimit: 10},
+					func(plan.Difference) error { return nil })
+				require.NoError(t, err)
+			})
+		}
+		both.Wait()
+		times := append(slices.Clone(s.times), other.times...)
+		slices.SortFunc(times, time.Time.Compare)
+		require.GreaterOrEqual(t, len(times), 2*(30+3+30))
+		requirePace(t, times, 10)
+	})
+}
+
+// A push is not sent with a turn that has passed while its claim was written.
+func TestSharedRateHoldsWithASlowJournal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		shared := new(resubmit.MemoryJournal)
+		var calls []time.Time
+		var both sync.WaitGroup
+		var mu sync.Mutex
+		for _, orders := range quickOrders(2, 40) {
+			s := newShop(orders...)
+			r := runnerFor(t, s, func(c *resubmit.Config) {
+				c.RateLimit, c.Concurrency, c.SharedRate = 20, 8, shared
+				c.Journal = slowJournal{c.Journal, 200 * time.Millisecond}
+			})
+			both.Go(func() {
+				report, err := r.Apply(t.Context(), planFor(t, orders...))
+				require.NoError(t, err)
+				require.Equal(t, resubmit.OutcomeCounts{Completed: 40}, report.Result)
+				mu.Lock()
+				defer mu.Unlock()
+				calls = append(calls, s.calls...)
+			})
+		}
+		both.Wait()
+		slices.SortFunc(calls, time.Time.Compare)
+		require.LessOrEqual(t, mostInASecond(calls, time.Time{}, time.Now()), 21)
+	})
+}
+
+// A change of the rate holds from the next call on, also for calls that wait for a turn.
+func TestSharedRateChangesAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := quickOrders(1, 20)[0]
+		s := newShop(orders...)
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.RateLimit, c.SharedRate = 0.01, new(resubmit.MemoryJournal)
+		})
+		began := time.Now()
+		time.AfterFunc(30*time.Second, func() { require.NoError(t, r.SetLimits(20, 0)) })
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 20}, report.Result)
+		require.Less(t, time.Since(began), 5*time.Minute)
+		require.Equal(t, protocol.Completed, report.Items[0].Outcome)
+	})
+}
