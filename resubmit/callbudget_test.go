@@ -147,6 +147,7 @@ func TestCallBudget(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, orders, plan.Counts().Resubmit)
 				planned := n.calls.total()
+				t.Attr("planning-calls/order", fmt.Sprint(float64(planned)/orders))
 				t.Logf("planning: %.3f calls per order %v", float64(planned)/orders, n.calls.calls)
 				require.LessOrEqual(t, float64(planned)/orders, 1.1)
 
@@ -157,6 +158,7 @@ func TestCallBudget(t *testing.T) {
 				report, err := r.Apply(t.Context(), plan)
 				require.NoError(t, err)
 				applied := float64(n.calls.total()) / orders
+				t.Attr("applying-calls/order", fmt.Sprint(applied))
 				t.Logf("applying: %.3f calls per order %v", applied, n.calls.calls)
 				t.Logf("recovered in %v; ideal for 2 calls per order %v: %s", time.Since(start),
 					time.Duration(2*orders/max(rate, defaultRate)*float64(time.Second)), report.Result)
