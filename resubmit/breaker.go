@@ -121,6 +121,13 @@ func (b *breaker) closed(orderID string) string {
 	return why
 }
 
+// waits returns why orders wait, and until when.
+func (b *breaker) waits() (why string, until time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.holds("")
+}
+
 func (b *breaker) holds(orderID string) (why string, until time.Time) {
 	switch {
 	case b.state == BreakerOpen:
@@ -173,7 +180,7 @@ func (b *breaker) judge(v verdict) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case b.state == BreakerHalfOpen && b.trying == v.id:
+	case b.state == BreakerHalfOpen && (b.trying == v.id || v.learned && v.pushed.After(b.since)):
 		b.tried(v)
 	case b.state == BreakerClosed && v.learned && !v.pushed.Before(b.since):
 		b.count(v)
@@ -189,7 +196,6 @@ func (b *breaker) tried(v verdict) {
 	case !v.learned:
 		b.wake()
 	default:
-		b.since = time.Now()
 		b.set(BreakerClosed, "the order that was tried did not fail for a transient reason")
 	}
 }
@@ -227,7 +233,7 @@ func (b *breaker) open(why string) {
 func (b *breaker) set(state BreakerState, why string) {
 	b.state, b.why = state, why
 	if state != BreakerOpen {
-		b.next = time.Time{}
+		b.next, b.since = time.Time{}, time.Now()
 	}
 	b.events.emit(BreakerChange{State: state, Opens: b.opens, Why: why, Next: b.next})
 	b.wake()

@@ -159,26 +159,26 @@ func (g *canaryGroup) try(customer uint32) {
 	}
 }
 
-// health is how the canary judges an order.
-type health int
+// Health is how a canary judges an order; "" if it has not judged it.
+type Health string
 
 const (
-	unjudged health = iota
-	good
-	bad
-	setAside // it has no verdict after a long time, so that another order takes its place
-	notTried // it was not pushed
+	unjudged Health = ""
+	good     Health = "good"
+	bad      Health = "bad"
+	setAside Health = "setAside" // it has no verdict after a long time, so that another order takes its place
+	notTried Health = "notTried" // it was not pushed
 )
 
 // judge replaces the health of an order that was tried.
-func (c *canary) judge(group int, customer uint32, was, now health) {
+func (c *canary) judge(group int, customer uint32, was, now Health) {
 	if g := &c.groups[group]; g.judge(customer, was, now) {
 		c.climb(g)
 	}
 }
 
 // judge reports whether the judgment of an order that was tried has changed and counts.
-func (g *canaryGroup) judge(customer uint32, was, now health) bool {
+func (g *canaryGroup) judge(customer uint32, was, now Health) bool {
 	if !g.climbs() || was == now {
 		return false
 	}
@@ -190,7 +190,7 @@ func (g *canaryGroup) judge(customer uint32, was, now health) bool {
 	return true
 }
 
-func (g *canaryGroup) count(h health, n int) {
+func (g *canaryGroup) count(h Health, n int) {
 	switch h {
 	case good:
 		g.good += n

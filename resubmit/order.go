@@ -39,8 +39,9 @@ type order struct {
 	counted  atomic.Bool  // its outcome is counted
 	sent     atomic.Bool  // a push may have been sent, and its outcome is not known
 	resumed  bool         // an earlier run has begun it
-	health   health       // as the canary knows it; the lock of the scheduler guards it
+	health   Health       // as the canary knows it; the lock of the scheduler guards it
 	blocker  string       // the order that blocks it
+	call     *step        // of Session.Step; nil without it
 	after    func(*order) // is called when the order is done
 }
 
@@ -76,6 +77,10 @@ func (o *order) perform() {
 	case protocol.StepReload:
 		o.reload()
 	case protocol.StepAdmit:
+		if !o.call.admits() {
+			o.stop()
+			return
+		}
 		o.attempt.admit()
 	case protocol.StepRead:
 		o.read()
@@ -127,7 +132,10 @@ func (o *order) beforePush() bool {
 }
 
 // stop ends the order because the run, or the call that is about the order, ends.
-func (o *order) stop() { o.machine.GiveUp(protocol.NotStarted, o.stopped()) }
+func (o *order) stop() {
+	o.attempt.interrupted = true
+	o.machine.GiveUp(protocol.NotStarted, o.stopped())
+}
 
 // stopped returns why the order is not continued.
 func (o *order) stopped() string {
@@ -142,6 +150,10 @@ func (o *order) stopped() string {
 // wait waits until a time. An order that is not in flight does not wait while the run is drained.
 func (o *order) wait(until time.Time) {
 	o.x.scheduler.admitted(o) // others do not wait for it
+	if !o.call.settling() && o.call.limited(until, o.step.Why) {
+		o.stop()
+		return
+	}
 	rest := o.x.gate.rest
 	if o.machine.InFlight() {
 		rest = sleep
@@ -163,7 +175,7 @@ func (o *order) load() (protocol.Record, time.Time, error) {
 
 func (o *order) reload() {
 	o.x.scheduler.admitted(o) // others do not wait for it
-	if sleep(o.ctx, time.Until(o.step.At)) != nil {
+	if o.call.limited(o.step.At, "another process may still push it") || sleep(o.ctx, time.Until(o.step.At)) != nil {
 		o.stop()
 		return
 	}
@@ -294,6 +306,7 @@ func (o *order) read() {
 		}
 		defer o.x.caller.reads.Give()
 	}
+	o.call.reads(o.machine.InFlight())
 	read, began, err := o.fetch(kind)
 	if err != nil {
 		o.readFailed(err)
@@ -482,7 +495,7 @@ func (o *order) finish(outcome protocol.Outcome, why string) {
 		o.item.BlockedBy = o.blocker
 		o.x.tally.block(o.blocker)
 	}
-	if o.counted.CompareAndSwap(false, true) {
+	if !errors.Is(context.Cause(o.ctx), errStepEnded) && o.counted.CompareAndSwap(false, true) {
 		o.x.tally.add(&o.item)
 	}
 	o.x.scheduler.done(o, outcome != protocol.Completed && !orders.AtRest(o.item.After.Status))
@@ -504,7 +517,7 @@ func (o *order) judge(outcome protocol.Outcome) {
 	})
 }
 
-func (o *order) healthOf(outcome protocol.Outcome) health {
+func (o *order) healthOf(outcome protocol.Outcome) Health {
 	switch outcome {
 	case protocol.Completed:
 		return good

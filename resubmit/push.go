@@ -17,15 +17,16 @@ import (
 
 // attempt pushes an order: what happens between its admission and the answer to its push.
 type attempt struct {
-	order     *order
-	slot      bool              // it has a slot for pushes
-	token     time.Time         // when the token for the push was taken
-	expires   time.Time         // when it must not be used any more
-	silent    bool              // the client does not report which transitions the order offers
-	deferrals int               // how often the order was put off
-	denied    int               // pushes that were answered with 401 or 403
-	choices   []commerce.Status // the targets of the last push, the best first
-	refusal   string            // why the last push was refused
+	order       *order
+	slot        bool              // it has a slot for pushes
+	token       time.Time         // when the token for the push was taken
+	expires     time.Time         // when it must not be used any more
+	interrupted bool              // it was stopped
+	silent      bool              // the client does not report which transitions the order offers
+	deferrals   int               // how often the order was put off
+	denied      int               // pushes that were answered with 401 or 403
+	choices     []commerce.Status // the targets of the last push, the best first
+	refusal     string            // why the last push was refused
 }
 
 // admit waits until the order may be pushed: for the canary, Retry-After, the gate and a slot.
@@ -108,7 +109,7 @@ func (a *attempt) push() {
 		}
 	}
 	if closed == "" {
-		closed = o.x.gate.closedFor(o.entry.OrderID)
+		closed = cmp.Or(o.call.late(), o.x.gate.closedFor(o.entry.OrderID))
 	}
 	if o.ctx.Err() != nil { // also while the calendar was read
 		closed = "the run ended"
@@ -133,7 +134,7 @@ func (a *attempt) mayPush() string {
 	if o.x.lease.lost() != nil {
 		return "the lease of the run is over"
 	}
-	return cmp.Or(o.machine.Late(time.Now()), o.x.gate.closedFor(o.entry.OrderID))
+	return cmp.Or(o.machine.Late(time.Now()), o.call.late(), o.x.gate.closedFor(o.entry.OrderID))
 }
 
 // answered reports what became of the push.

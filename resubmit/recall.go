@@ -33,28 +33,8 @@ func (x *run) recall() error {
 
 func (x *run) recallOrder(place int32, r *protocol.Record) error {
 	rec := r.Order
-	switch rec.Phase {
-	case protocol.Claimed, protocol.Unanswered:
-		x.scheduler.mark(place, inFlight)
+	if !x.scheduler.recall(place, rec) {
 		return nil
-	case protocol.Pushed:
-		x.scheduler.mark(place, accepted)
-		return nil
-	case protocol.Open:
-		return nil
-	case protocol.Ended:
-	}
-	x.scheduler.mark(place, finished)
-	switch rec.Outcome {
-	case protocol.Completed:
-		x.scheduler.recount(place, good)
-	case protocol.FailedAgain, protocol.FalseSuccess:
-		x.scheduler.recount(place, bad)
-	case protocol.Skipped:
-		if rec.Refused {
-			x.scheduler.recount(place, bad)
-		}
-	default:
 	}
 	if !x.tally.items {
 		group := x.scheduler.index.ReportGroups()[x.scheduler.index.ReportGroup(int(place))]

@@ -207,14 +207,14 @@ func (x *run) open() {
 			x.fail(fmt.Errorf("resubmit: read the plan: %w", err))
 			return
 		}
-		x.begin(x.ctx, place, e, nil)
+		x.begin(x.ctx, place, e, nil, nil)
 	}
 }
 
 // begin opens an order on a goroutine of its own. after is called when it is done.
-func (x *run) begin(ctx context.Context, place int32, e *plan.Entry, after func(*order)) {
+func (x *run) begin(ctx context.Context, place int32, e *plan.Entry, call *step, after func(*order)) {
 	ctx, end := tracing{x.cfg.Tracer, x.cfg.Logger}.order(ctx, e)
-	o := &order{x: x, place: place, ctx: ctx, entry: e, item: newItem(e), after: func(o *order) {
+	o := &order{x: x, place: place, ctx: ctx, entry: e, item: newItem(e), call: call, after: func(o *order) {
 		end(&o.item)
 		if after != nil {
 			after(o)

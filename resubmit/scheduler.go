@@ -314,7 +314,7 @@ func (s *scheduler) blockLanes(o *order) {
 }
 
 // judge tells the canary how an order is.
-func (s *scheduler) judge(o *order, h health) {
+func (s *scheduler) judge(o *order, h Health) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.canary.judge(s.index.Group(int(o.place)), s.index.Customer(int(o.place)), o.health, h)
@@ -351,7 +351,7 @@ func (s *scheduler) progressOf(place int32) progress {
 }
 
 // recount counts an order that an earlier run has judged.
-func (s *scheduler) recount(place int32, h health) {
+func (s *scheduler) recount(place int32, h Health) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g, customer := &s.canary.groups[s.index.Group(int(place))], s.index.Customer(int(place))

@@ -27,7 +27,7 @@ var (
 
 // Session resubmits single orders of one plan, for programs with their own loop, such as a workflow
 // engine or a job queue. Each order is handled as by [Runner.Apply], with the same guarantees,
-// except that there is no Canary. It is safe for concurrent use.
+// except that only [Session.Ready] knows the canary. It is safe for concurrent use.
 type Session struct {
 	x      *run
 	runner *Runner
@@ -90,40 +90,20 @@ func (s *Session) Attempt(ctx context.Context, e *plan.Entry) (Item, error) {
 // The error is why the order was not attempted or did not end: the cause of ctx or of the end of
 // the session, ErrDrained, ErrInProgress or ErrEntryMismatch. The item is valid in each case.
 func (s *Session) AttemptID(ctx context.Context, orderID string) (Item, error) {
-	at, ok := s.x.scheduler.index.Find(orderID)
-	if !ok {
-		err := fmt.Errorf("%w: order %s", ErrEntryMismatch, text.Short(orderID))
-		return notAttempted(&plan.Entry{OrderID: orderID}, err.Error()), err
-	}
-	place := int32(at) //nolint:gosec // a plan has fewer orders
-	e, err := s.x.scheduler.index.Entry(at)
+	place, e, err := s.find(orderID)
 	if err != nil {
 		return notAttempted(&plan.Entry{OrderID: orderID}, err.Error()), err
 	}
-	if err := s.enter(place); err != nil {
-		err = fmt.Errorf("%w: order %s", err, text.Short(orderID))
-		return notAttempted(e, err.Error()), err
-	}
-	by, err := s.blockedBy(ctx, place, e)
-	if err == nil && by == "" {
-		return s.attempt(ctx, place, e)
-	}
-	s.leave(place)
-	if err != nil {
-		return notAttempted(e, err.Error()), err
-	}
-	i := notAttempted(e, "blocked by the order "+text.Short(by)+
-		" before it of the same subscription, which has not succeeded")
-	i.Outcome = protocol.Blocked
-	return i, nil
+	return s.attemptAt(ctx, place, e, nil)
 }
 
-func (s *Session) attempt(ctx context.Context, place int32, e *plan.Entry) (Item, error) {
+func (s *Session) attempt(ctx context.Context, place int32, e *plan.Entry, call *step) (Item, error) {
 	own, end := context.WithCancelCause(s.x.ctx)
 	defer end(nil)
 	defer context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })()
+	defer call.begin(end)()
 	done := make(chan *order, 1)
-	s.x.begin(own, place, e, func(o *order) { s.leave(place); done <- o })
+	s.x.begin(own, place, e, call, func(o *order) { s.leave(place); call.finish(o); done <- o })
 	select {
 	case o := <-done:
 		return o.item, s.unfinished(o)
@@ -139,19 +119,23 @@ func (s *Session) attempt(ctx context.Context, place int32, e *plan.Entry) (Item
 	}
 	i := notAttempted(e, "a call has not returned, and was given up")
 	i.Outcome = protocol.Unknown
+	if call != nil {
+		return i, fmt.Errorf("resubmit: order %s: %w", text.Short(e.OrderID), errHangs)
+	}
 	return i, context.Cause(own)
 }
 
 // unfinished returns why an order did not end; nil if it did.
 func (s *Session) unfinished(o *order) error {
 	i := &o.item
-	open := i.Outcome == protocol.Progressing || i.Outcome == protocol.Unknown || i.Outcome == protocol.NotStarted
+	open := i.Outcome == protocol.Progressing || i.Outcome == protocol.Unknown || i.Outcome == protocol.NotStarted ||
+		i.Outcome == protocol.NotMoved && o.attempt.interrupted // it may be pushed again
 	switch err := context.Cause(o.ctx); {
 	case s.x.ctx.Err() != nil:
 		return context.Cause(s.x.ctx)
 	case err != nil && open:
 		return err
-	case i.Outcome == protocol.NotStarted && s.x.stopping():
+	case (i.Outcome == protocol.NotStarted || o.attempt.interrupted) && s.x.stopping():
 		return ErrDrained
 	default:
 		return nil

@@ -72,6 +72,9 @@ func (v *verification) verify() {
 	rec, _ := o.machine.Record()
 	v.interval, v.pushedAt, v.deadline = c.InitialInterval, rec.SentAt, rec.SentAt.Add(max(c.Timeout, 0))
 	v.read = time.Now()
+	if o.call != nil {
+		v.interval, v.read = c.interval(time.Since(v.pushedAt), false), v.pushedAt
+	}
 	v.done, v.left = rec.DoneAt, rec.Status != o.entry.Before.Status && rec.Status.Known()
 	for {
 		if v.waitForPoll() != nil {
@@ -114,6 +117,12 @@ func (v *verification) waitForPoll() error {
 	v.interval = max(2*v.interval, pollAtLeast)
 	if most := o.x.cfg.Verify.MaxInterval; most > 0 {
 		v.interval = min(v.interval, most)
+	}
+	if o.call != nil {
+		v.interval = o.x.cfg.Verify.interval(due.Sub(v.pushedAt), true)
+	}
+	if o.call.limited(due, "it is verified") {
+		return errStepEnded
 	}
 	return sleep(o.ctx, time.Until(due))
 }
@@ -299,7 +308,8 @@ func (v *verification) progressing() {
 	o := v.order
 	c := &o.x.cfg.Verify
 	since := time.Since(v.pushedAt)
-	if v.healthy || !o.x.scheduler.climbs(o.place) && !o.x.gate.breaker.tries(o.entry.OrderID) {
+	judged := o.call != nil && o.call.Judge || o.x.scheduler.climbs(o.place)
+	if v.healthy || !judged && !o.x.gate.breaker.tries(o.entry.OrderID) {
 		return
 	}
 	if v.left && c.HealthyAfter >= 0 && since >= min(c.HealthyAfter, max(0, c.Timeout)) && v.alive() {

@@ -1,0 +1,305 @@
+package resubmit_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+)
+
+// engine is a workflow engine: it keeps the time of the orders of a plan, and has several workers, each with a session.
+type engine struct {
+	t       *testing.T
+	workers []*resubmit.Session
+	calls   int
+
+	done     resubmit.Places
+	tried    map[int]resubmit.Health // also those that are done with a health
+	running  map[int]*engineChain    // by the place of the order
+	outcomes map[int]protocol.Outcome
+	most     int // chains that ran at once
+	last     resubmit.Ready
+}
+
+type engineChain struct {
+	places []int
+	ids    []string
+	look   bool
+	due    time.Time
+	judge  bool
+}
+
+func newEngine(t *testing.T, p *plan.Plan, s *shop, workers int, change func(*resubmit.Config)) *engine {
+	t.Helper()
+	e := &engine{
+		t: t, tried: make(map[int]resubmit.Health), running: make(map[int]*engineChain),
+		outcomes: make(map[int]protocol.Outcome),
+	}
+	for range workers {
+		e.workers = append(e.workers, open(t, runnerFor(t, s, change), p))
+	}
+	return e
+}
+
+// worker returns the workers in turn.
+func (e *engine) worker() *resubmit.Session {
+	e.calls++
+	return e.workers[e.calls%len(e.workers)]
+}
+
+// run handles all orders.
+func (e *engine) run() {
+	e.t.Helper()
+	for e.begin() {
+		now := time.Now()
+		for place, c := range e.running {
+			if !now.Before(c.due) {
+				e.step(place, c)
+			}
+		}
+		<-time.After(time.Second)
+	}
+}
+
+// begin begins what may begin, and reports whether anything is left.
+func (e *engine) begin() bool {
+	e.t.Helper()
+	ready, err := e.worker().Ready(e.t.Context(), e.done, e.tried, 3)
+	require.NoError(e.t, err)
+	e.last = ready
+	for i := range 8 * len(ready.NotStarted) {
+		if ready.NotStarted.Has(i) {
+			e.done.Add(i)
+			e.outcomes[i] = protocol.NotStarted
+		}
+	}
+	for _, c := range ready.Chains {
+		first := c.Places[0]
+		require.NotContains(e.t, e.running, first, "an order is begun twice")
+		e.running[first] = &engineChain{places: c.Places, ids: c.IDs, judge: ready.Judging}
+		e.tried[first] = ""
+	}
+	e.most = max(e.most, len(e.running))
+	return len(e.running) > 0 || ready.Left > 0 || len(ready.NotStarted) > 0
+}
+
+func (e *engine) step(place int, c *engineChain) {
+	e.t.Helper()
+	r, err := e.worker().Step(e.t.Context(), c.ids[0], resubmit.StepOptions{
+		MaxWait: 2 * time.Second, LookOnly: c.look, Judge: c.judge,
+	})
+	require.NoError(e.t, err)
+	e.tried[place] = r.Health
+	if !r.Done {
+		c.look = !r.Push && (r.Item.Outcome == protocol.Progressing || r.Item.Outcome == protocol.Unknown)
+		c.due = r.Again
+		return
+	}
+	e.done.Add(place)
+	e.outcomes[place] = r.Item.Outcome
+	delete(e.running, place)
+	if r.Health == "" {
+		delete(e.tried, place)
+	}
+	if len(c.ids) > 1 {
+		next := c.places[1]
+		e.running[next] = &engineChain{places: c.places[1:], ids: c.ids[1:], judge: c.judge}
+		e.tried[next] = ""
+	}
+}
+
+func (e *engine) count(o protocol.Outcome) (n int) {
+	for _, outcome := range e.outcomes {
+		if outcome == o {
+			n++
+		}
+	}
+	return n
+}
+
+func entriesFor(orders []*shopOrder) []*plan.Entry {
+	entries := make([]*plan.Entry, len(orders))
+	for i, o := range orders {
+		entries[i] = entryFor(o)
+	}
+	return entries
+}
+
+func TestStepsOfSeveralWorkersResubmitAPlan(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := outageOrders(90, func(i int) string { return fmt.Sprint(i / 3) })
+		for i, o := range orders {
+			switch {
+			case i%10 == 1:
+				o.fates = []fate{{after: 20 * time.Minute, status: "CP"}}
+			case i%15 == 5:
+				o.pushFaults = []fault{lostActed}
+			case i%15 == 8:
+				o.pushFaults = []fault{lostIgnored}
+			}
+		}
+		s := newShop(orders...)
+		e := newEngine(t, planWith(t, nil, entriesFor(orders)...), s, 3, func(c *resubmit.Config) {
+			c.Verify.MaxInterval = time.Minute
+		})
+		e.run()
+		require.Equal(t, 90, e.count(protocol.Completed)+e.count(protocol.Unknown)+e.count(protocol.Blocked), e.outcomes)
+		for _, o := range orders {
+			require.LessOrEqual(t, s.accepted(o.ID), 1, o.ID)
+		}
+		last := map[string]time.Time{}
+		for _, l := range s.ledger {
+			require.Zero(t, l.open, "I5: %s was pushed while another order of its subscription was under way", l.id)
+			o := s.orders[l.id]
+			require.False(t, o.PlacedAt.Before(last[o.SubscriptionIDs[0]]), "I5: %s was pushed behind a younger one", l.id)
+			last[o.SubscriptionIDs[0]] = o.PlacedAt
+		}
+		require.Greater(t, e.most, 3)
+	})
+}
+
+func TestStepDecidesAboutAPushWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]fault{"it acted": lostActed, "it was ignored": lostIgnored} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := outageOrder(1, "")
+				o.pushFaults = []fault{f}
+				s := newShop(o)
+				e := newEngine(t, planWith(t, nil, entryFor(o)), s, 2, nil)
+				e.run()
+				require.Equal(t, 1, e.count(protocol.Completed), e.outcomes)
+				require.Equal(t, 1, s.accepted(o.ID))
+			})
+		})
+	}
+}
+
+func TestStepDoesNotWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "a")
+		s := newShop(o)
+		start := time.Now()
+		window := maintenance.Window{ID: "W", Start: start.Add(-time.Hour), End: start.Add(time.Hour)}
+		p := planWith(t, nil, entryFor(o))
+		cal, err := maintenance.NewCalendar([]maintenance.Window{window})
+		require.NoError(t, err)
+		closed := true
+		session := open(t, runnerFor(t, s, func(c *resubmit.Config) {
+			c.MaxPlanAge = -1
+			c.Calendar = func() *maintenance.Calendar {
+				if closed {
+					return cal
+				}
+				return nil
+			}
+		}), p)
+		closed = false
+		options := resubmit.StepOptions{MaxWait: 3 * time.Second, LookOnly: true}
+
+		r, err := session.Step(t.Context(), "id-1", options)
+		require.NoError(t, err)
+		require.True(t, r.Push, "looking never pushes")
+		require.False(t, r.Done)
+		require.Zero(t, s.pushes())
+
+		closed, options.LookOnly = true, false
+		r, err = session.Step(t.Context(), "id-1", options)
+		require.NoError(t, err)
+		require.False(t, r.Done)
+		require.Equal(t, 3*time.Second, time.Since(start))
+		require.Contains(t, r.Why, "maintenance")
+		require.WithinDuration(t, window.End.Add(defaultSettle), r.Again, time.Second)
+		require.Zero(t, s.pushes())
+
+		closed, options.NotAfter = false, time.Now().Round(0).Add(-time.Millisecond)
+		r, err = session.Step(t.Context(), "id-1", options)
+		require.NoError(t, err)
+		require.Contains(t, r.Why, "too long ago")
+		require.Zero(t, s.pushes(), "nothing is sent too late")
+
+		options.NotAfter = time.Now().Round(0).Add(time.Minute)
+		r, err = session.Step(t.Context(), "id-1", options)
+		require.NoError(t, err)
+		require.Equal(t, protocol.Progressing, r.Item.Outcome, "pushed, and to be verified")
+		require.Equal(t, 10*time.Second, time.Until(r.Again).Round(time.Second))
+		require.Equal(t, 1, s.pushes())
+	})
+}
+
+// A push that its client delays, after the last check of the Runner, is not sent late either.
+func TestStepSendsNothingLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "a")
+		s := newShop(o)
+		o.onRead = func(*shopOrder) { time.Sleep(2 * time.Second) }
+		session := open(t, runnerFor(t, s, nil), planWith(t, nil, entryFor(o)))
+		r, err := session.Step(t.Context(), "id-1", resubmit.StepOptions{
+			MaxWait: time.Minute, NotAfter: time.Now().Round(0).Add(time.Second),
+		})
+		require.NoError(t, err)
+		require.False(t, r.Done)
+		require.Contains(t, r.Why, "too long ago")
+		require.Zero(t, s.pushes())
+		_, err = session.Step(t.Context(), "id-2", resubmit.StepOptions{})
+		require.ErrorIs(t, err, resubmit.ErrEntryMismatch)
+	})
+}
+
+func TestReadyKeepsTheCanary(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		fate      fate
+		completed int
+		pushes    int // at most
+	}{
+		"all good":     {completes, 60, 60},
+		"all bad":      {fate{time.Second, "PF", textPermanent}, 0, 3},
+		"without end":  {fate{status: ""}, 0, 60},
+		"none answers": {fate{after: 40 * time.Minute, status: "CP"}, 0, 60},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				orders := outageOrders(60, ownSubscription)
+				for i, o := range orders {
+					o.fates, o.CustomerName = []fate{tt.fate}, fmt.Sprint(i)
+				}
+				s := newShop(orders...)
+				e := newEngine(t, planWith(t, nil, entriesFor(orders)...), s, 2, func(c *resubmit.Config) {
+					c.Canary = resubmit.CanaryConfig{}
+				})
+				e.run()
+				require.Equal(t, tt.completed, e.count(protocol.Completed), e.last.Canary)
+				require.LessOrEqual(t, s.pushes(), tt.pushes)
+				require.Equal(t, 60, e.done.Len())
+				require.Equal(t, 60-s.pushes(), e.count(protocol.NotStarted))
+			})
+		})
+	}
+}
+
+func TestPlaces(t *testing.T) {
+	t.Parallel()
+	var p resubmit.Places
+	require.False(t, p.Has(9))
+	p.Add(9)
+	p.Add(0)
+	p.Add(9)
+	require.True(t, p.Has(9))
+	require.False(t, p.Has(8))
+	require.False(t, p.Has(1000))
+	require.Equal(t, 2, p.Len())
+}
