@@ -25,8 +25,8 @@
 //
 // Here orders is a client for Commerce, such as an ordermanager.Client, vendors is a connect.Client, and windows a
 // maintenance.Calendar. To connect another ordering system, implement [Client] and [OrderLister], and test them with
-// the suites of package resubmittest, as the guide examples/OWN-SYSTEM.md describes. The guide examples/EMBEDDING.md helps
-// to choose between the ways to run all this in a service.
+// the suites of package resubmittest, as the guide examples/OWN-SYSTEM.md describes. The guide examples/EMBEDDING.md
+// helps to choose between the ways to run all this in a service.
 //
 // # Plan
 //
