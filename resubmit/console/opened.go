@@ -15,12 +15,13 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// opened is a plan with what filtering and paging need of each order: 12 bytes. It does not change.
+// opened is a plan with what filtering and paging need of each order: 12 bytes, and its details. It does not change.
 type opened struct {
 	*plan.Plan
 	offsets []int64
 	kindOf  []uint32 // numbers of kinds
 	kinds   []kind
+	details details
 	tallies map[rules.Action]*tally
 }
 
@@ -28,6 +29,8 @@ type opened struct {
 type kind struct {
 	action  rules.Action
 	typ     commerce.OrderType
+	status  commerce.Status
+	service commerce.ProvisioningStatus
 	vendor  string
 	channel commerce.Channel
 	class   failure.Class
@@ -41,6 +44,8 @@ type kind struct {
 type kindKey struct {
 	action           rules.Action
 	typ              commerce.OrderType
+	status           commerce.Status
+	service          commerce.ProvisioningStatus
 	vendor           string
 	channel          commerce.Channel
 	class            failure.Class
@@ -80,6 +85,7 @@ func open(path string) (*opened, error) {
 		return nil, err
 	}
 	x.o.Plan = p
+	x.o.details.finish()
 	for _, t := range x.o.tallies {
 		t.finish()
 	}
@@ -95,8 +101,8 @@ func newIndexer() *indexer {
 
 func (x *indexer) add(e *plan.Entry, offset int64) {
 	key := kindKey{
-		e.Decision.Action, e.Type, e.VendorAccountID, e.Channel, e.Attribution.Class, e.Attribution.Verdict,
-		e.Attribution.WindowID, failure.Template(e.Before.Message),
+		e.Decision.Action, e.Type, e.Before.Status, e.Before.ProvisioningStatus, e.VendorAccountID, e.Channel,
+		e.Attribution.Class, e.Attribution.Verdict, e.Attribution.WindowID, failure.Template(e.Before.Message),
 	}
 	_, known := x.templates[key.template]
 	mixed := !known && len(x.templates) >= maxTemplates
@@ -108,6 +114,7 @@ func (x *indexer) add(e *plan.Entry, offset int64) {
 		n = x.addKind(&key, e, mixed)
 	}
 	x.o.offsets, x.o.kindOf = append(x.o.offsets, offset), append(x.o.kindOf, n)
+	x.o.details.add(e)
 	t := x.o.tallies[e.Decision.Action]
 	if t == nil {
 		t = &tally{
@@ -121,15 +128,16 @@ func (x *indexer) add(e *plan.Entry, offset int64) {
 // addKind adds a kind, with copies of the texts of its first order.
 func (x *indexer) addKind(key *kindKey, e *plan.Entry, mixed bool) uint32 {
 	copied := kindKey{
-		cloned(key.action), cloned(key.typ), cloned(key.vendor), cloned(key.channel), cloned(key.class),
-		cloned(key.verdict), cloned(key.window), cloned(key.template),
+		cloned(key.action), cloned(key.typ), cloned(key.status), cloned(key.service), cloned(key.vendor),
+		cloned(key.channel), cloned(key.class), cloned(key.verdict), cloned(key.window), cloned(key.template),
 	}
 	n := uint32(len(x.o.kinds)) //nolint:gosec // there are at most as many as orders
 	x.numbers[copied] = n
 	x.templates[copied.template] = struct{}{}
 	x.o.kinds = append(x.o.kinds, kind{
-		action: copied.action, typ: copied.typ, vendor: copied.vendor, channel: copied.channel, class: copied.class,
-		verdict: copied.verdict, window: copied.window, reason: strings.Clone(e.Before.Message), mixed: mixed,
+		action: copied.action, typ: copied.typ, status: copied.status, service: copied.service, vendor: copied.vendor,
+		channel: copied.channel, class: copied.class, verdict: copied.verdict, window: copied.window,
+		reason: strings.Clone(e.Before.Message), mixed: mixed,
 	})
 	return n
 }

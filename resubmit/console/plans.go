@@ -86,12 +86,17 @@ func (p *plans) kept(path string, file os.FileInfo) *shared {
 	return s
 }
 
-// keep adds a plan, and retires the one that was not used for the longest time.
+// keep adds a plan, and retires those that were not used for the longest time.
 func (p *plans) keep(s *shared) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.open = append(p.open, s)
-	if len(p.open) > maxPlans {
+	size := 0
+	for _, s := range p.open {
+		size += s.details.size
+	}
+	for len(p.open) > maxPlans || size > maxDetails && len(p.open) > 1 {
+		size -= p.open[0].details.size
 		p.open[0].retire()
 		p.open = slices.Delete(p.open, 0, 1)
 	}

@@ -35,7 +35,9 @@ func (b bitmap) count() (n int) {
 }
 
 // kindProperties are the properties that all orders of a kind have in common.
-var kindProperties = []string{"channel", "class", "template", "type", "vendor", "verdict"}
+var kindProperties = []string{
+	"channel", "class", "provisioningStatus", "status", "template", "type", "vendor", "verdict",
+}
 
 // planned is the order that a filter sees, and the entry of which it was made.
 type planned struct {
@@ -87,32 +89,51 @@ func (o *opened) find(s selection) (bitmap, error) {
 		}
 	}
 	found := newBitmap(len(o.kindOf))
+	rows := detailReader{details: &o.details}
+	one := &planned{order: commerce.Order{Failure: failureOf("")}}
 	for i, k := range o.kindOf {
-		if !candidates[k] {
-			continue
-		}
-		if !decided[k] {
-			e, err := o.EntryAt(o.offsets[i])
-			if err != nil {
+		row := rows.next()
+		matches := candidates[k]
+		if matches && !decided[k] {
+			if err := o.planned(one, i, row); err != nil {
 				return nil, err
 			}
-			if !match(plannedOf(e)) {
-				continue
-			}
+			matches = match(one)
 		}
-		found.set(i)
+		if matches {
+			found.set(i)
+		}
 	}
 	return found, nil
 }
 
+// planned sets p to an order, by its details if there are any.
+func (o *opened) planned(p *planned, i int, row string) error {
+	if row == "" {
+		e, err := o.EntryAt(o.offsets[i])
+		if err == nil {
+			*p = *plannedOf(e)
+		}
+		return err
+	}
+	o.kinds[o.kindOf[i]].fill(p)
+	unpack(row, &p.order)
+	return nil
+}
+
 // planned returns an order with what the orders of a kind have in common.
 func (k *kind) planned() *planned {
-	return &planned{
-		order: commerce.Order{
-			Type: k.typ, VendorAccountID: k.vendor, Channel: k.channel, Failure: failureOf(k.reason),
-		},
-		kind: failure.Attribution{Verdict: k.verdict, Class: k.class},
-	}
+	p := &planned{order: commerce.Order{Failure: failureOf(k.reason)}}
+	k.fill(p)
+	return p
+}
+
+// fill sets what the orders of a kind have in common, except the reason.
+func (k *kind) fill(p *planned) {
+	o := &p.order
+	o.Type, o.Status, o.ProvisioningStatus = k.typ, k.status, k.service
+	o.VendorAccountID, o.Channel = k.vendor, k.channel
+	p.kind = failure.Attribution{Verdict: k.verdict, Class: k.class}
 }
 
 // plannedOf returns the order of an entry.
@@ -133,8 +154,10 @@ func customerName(e *plan.Entry) string {
 	return strings.TrimSuffix(e.Customer, " ("+e.CustomerID+")")
 }
 
+const messageLocale = "en_US"
+
 func failureOf(message string) commerce.Failure {
-	return commerce.Failure{Messages: map[string]string{"en_US": message}}
+	return commerce.Failure{Messages: map[string]string{messageLocale: message}}
 }
 
 // page returns the positions of up to n orders of a bitmap from position on, and the position of the next page; -1 if

@@ -37,11 +37,13 @@ func Template(s string) string {
 // nextWord splits a text at the first separator: white space, a bracket, a quotation mark, or punctuation that ends a
 // word.
 func nextWord(text string) (word, mark, rest string) {
-	i := strings.IndexAny(text, " \t\r\n\"'`()[]{}<>")
-	if i < 0 {
-		i = len(text)
+	i, j := 0, -1 // j is the first punctuation that a URL may have
+	for ; i < len(text) && marks[text[i]] != separator; i++ {
+		if j < 0 && marks[text[i]] == punctuation {
+			j = i
+		}
 	}
-	if j := strings.IndexAny(text[:i], "|,;="); j >= 0 && !strings.Contains(text[:i], "://") {
+	if j >= 0 && !strings.Contains(text[:i], "://") {
 		i = j
 	}
 	word = strings.TrimRight(text[:i], ".:!?")
@@ -54,8 +56,38 @@ func nextWord(text string) (word, mark, rest string) {
 	return word, text[i : i+1], text[i+1:]
 }
 
+const (
+	separator   = 1 // ends every word
+	punctuation = 2 // ends a word that is no URL
+	special     = 3 // may be of a part that differs between orders
+)
+
+// marks says what bytes mean in a text.
+var marks = func() (m [256]byte) {
+	for mark, bytes := range map[byte]string{
+		separator: " \t\r\n\"'`()[]{}<>", punctuation: "|,;=", special: "0123456789.:@",
+	} {
+		for _, b := range []byte(bytes) {
+			m[b] = mark
+		}
+	}
+	return m
+}()
+
+// isPlain reports whether a word is the same for all orders, which most words are. It is fast.
+func isPlain(word string) bool {
+	for i := range len(word) {
+		if marks[word[i]] == special {
+			return false
+		}
+	}
+	return len(word) != uuidLength
+}
+
 func templateOf(word, previous, after string) string {
 	switch {
+	case isPlain(word):
+		return word
 	case strings.Contains(word, "://"):
 		return urlTemplate(word)
 	case strings.Count(word, "@") == 1 && strings.Contains(word, "."):
@@ -95,8 +127,10 @@ func urlTemplate(url string) string {
 	return b.String()
 }
 
+const uuidLength = 36
+
 func isUUID(s string) bool {
-	if len(s) != 36 {
+	if len(s) != uuidLength {
 		return false
 	}
 	for i := range len(s) {

@@ -28,15 +28,15 @@ type builder struct {
 	again map[string][]*resubmit.Item
 	all   bool // all orders to resubmit are completed, so that no items are needed to know that
 
-	customers    map[string]int
-	total, waits counter
-	shares       [4]map[string]*share // vendors, channels, types, classes
-	reasons      groups
-	failedAgain  groups
-	use          plan.WindowUse
-	attributed   map[string]int
-	times        points
-	examples     map[string]string // the number of the first order of each action and outcome
+	customers   map[string]int
+	total       counter
+	shares      [4]map[string]*share // vendors, channels, types, classes
+	reasons     groups
+	failedAgain groups
+	use         plan.WindowUse
+	attributed  map[string]int
+	times       points
+	examples    map[string]string // the number of the first order of each action and outcome
 }
 
 func newBuilder(d *Document, in *Input) *builder {
@@ -122,10 +122,7 @@ func (b *builder) add(e *plan.Entry) {
 func (b *builder) count(i *Item) {
 	customer := b.customer(i)
 	waits := i.waits()
-	b.total.add(i, customer)
-	if waits {
-		b.waits.add(i, customer)
-	}
+	b.total.add(i, customer, waits)
 	for n, key := range [...]string{i.Vendor, string(i.Channel), string(i.Type), string(i.Class)} {
 		s := b.shares[n][key]
 		if s == nil {
@@ -177,7 +174,7 @@ func (b *builder) finish() error {
 			text.Short(cmp.Or(b.done[id].Number, id)))
 	}
 	d := b.doc
-	d.All, d.Waiting = b.total.tally(), b.waits.tally()
+	d.All, d.Waiting = b.total.tallies()
 	d.Vendors, d.Channels = shareList(b.shares[0]), shareList(b.shares[1])
 	d.Types, d.Classes = shareList(b.shares[2]), shareList(b.shares[3])
 	d.Reasons, d.FailedAgain = b.reasons.list(), b.failedAgain.list()
@@ -192,57 +189,111 @@ func (b *builder) finish() error {
 	return nil
 }
 
-// counter makes a Tally.
+// counter makes the Tally of orders, and of those that wait.
 type counter struct {
-	t         Tally
-	customers map[int]struct{}
-	money     map[string]decimal.Decimal
+	all, waiting Tally
+	customers    []uint64 // of each order: twice the number of its customer, and 1 if it waits
+	money        map[string]*sums
 }
+
+// sums are the totals of all orders in a currency, and of those that wait.
+type sums struct {
+	all, waiting sum
+	waits        bool // there is one that waits
+}
+
+// sum adds amounts. Those of up to 15 digits with the decimal places of the first one are added as integers, which is
+// much faster.
+type sum struct {
+	others   decimal.Decimal
+	units    int64
+	exponent int32
+	begun    bool
+}
+
+func (s *sum) add(d decimal.Decimal) {
+	if !s.begun {
+		s.begun, s.exponent = true, d.Exponent()
+	}
+	const most = 1 << 62 // with another amount it is still an int64
+	if d.Exponent() != s.exponent || d.NumDigits() > 15 || s.units > most || s.units < -most {
+		s.others = s.others.Add(d)
+		return
+	}
+	s.units += d.CoefficientInt64()
+}
+
+func (s *sum) total() decimal.Decimal { return decimal.New(s.units, s.exponent).Add(s.others) }
 
 // add counts an order. customer is the number of its customer.
-func (c *counter) add(i *Item, customer int) {
-	if c.customers == nil {
-		c.customers, c.money = make(map[int]struct{}), make(map[string]decimal.Decimal)
+func (c *counter) add(i *Item, customer int, waits bool) {
+	if c.money == nil {
+		c.money = make(map[string]*sums)
 	}
-	c.t.Orders++
-	if customer == 0 {
-		c.t.NoCustomer++
-	} else {
-		c.customers[customer] = struct{}{}
+	mark := 2 * uint64(customer) //nolint:gosec // it is not negative
+	c.all.count(i, customer)
+	if waits {
+		c.waiting.count(i, customer)
+		mark++
+	}
+	if customer != 0 {
+		c.customers = append(c.customers, mark)
 	}
 	if i.Total.IsZero() {
-		c.t.NoTotal++
 		return
 	}
-	sum, ok := c.money[i.Total.Currency]
-	if !ok {
-		c.money[i.Total.Currency] = i.Total.Amount
-		return
+	sum := c.money[i.Total.Currency]
+	if sum == nil {
+		sum = new(sums)
+		c.money[i.Total.Currency] = sum
 	}
-	c.money[i.Total.Currency] = sum.Add(i.Total.Amount)
+	sum.all.add(i.Total.Amount)
+	if waits {
+		sum.waiting.add(i.Total.Amount)
+		sum.waits = true
+	}
 }
 
-func (c *counter) tally() Tally {
-	t := c.t
-	t.Customers = len(c.customers)
-	for _, currency := range slices.Sorted(maps.Keys(c.money)) {
-		t.Money = append(t.Money, commerce.Money{Amount: c.money[currency], Currency: currency})
+// count counts an order, but not its customer and money.
+func (t *Tally) count(i *Item, customer int) {
+	t.Orders++
+	if customer == 0 {
+		t.NoCustomer++
 	}
-	return t
+	if i.Total.IsZero() {
+		t.NoTotal++
+	}
+}
+
+func (c *counter) tallies() (all, waiting Tally) {
+	all, waiting = c.all, c.waiting
+	slices.Sort(c.customers)
+	for i, mark := range c.customers {
+		if i+1 < len(c.customers) && c.customers[i+1]/2 == mark/2 {
+			continue // the last order of a customer is one that waits, if there is one
+		}
+		all.Customers++
+		waiting.Customers += int(mark % 2)
+	}
+	for _, currency := range slices.Sorted(maps.Keys(c.money)) {
+		sum := c.money[currency]
+		all.Money = append(all.Money, commerce.Money{Amount: sum.all.total(), Currency: currency})
+		if sum.waits {
+			waiting.Money = append(waiting.Money, commerce.Money{Amount: sum.waiting.total(), Currency: currency})
+		}
+	}
+	return all, waiting
 }
 
 // share makes a Share.
 type share struct {
-	all, waiting counter
-	completed    int
-	failedAgain  int
+	orders      counter
+	completed   int
+	failedAgain int
 }
 
 func (s *share) add(i *Item, customer int, waits bool) {
-	s.all.add(i, customer)
-	if waits {
-		s.waiting.add(i, customer)
-	}
+	s.orders.add(i, customer, waits)
 	switch i.Outcome {
 	case protocol.Completed:
 		s.completed++
@@ -255,9 +306,9 @@ func (s *share) add(i *Item, customer int, waits bool) {
 func shareList(shares map[string]*share) []Share {
 	list := make([]Share, 0, len(shares))
 	for key, s := range shares {
-		list = append(list, Share{
-			Key: key, All: s.all.tally(), Waiting: s.waiting.tally(), Completed: s.completed, FailedAgain: s.failedAgain,
-		})
+		one := Share{Key: key, Completed: s.completed, FailedAgain: s.failedAgain}
+		one.All, one.Waiting = s.orders.tallies()
+		list = append(list, one)
 	}
 	slices.SortFunc(list, func(a, b Share) int {
 		return cmp.Or(cmp.Compare(b.Waiting.Orders, a.Waiting.Orders), cmp.Compare(b.All.Orders, a.All.Orders),
@@ -304,7 +355,7 @@ func (g *groups) add(i *Item, class failure.Class, message string, customer int)
 		}}
 		g.byKey[key] = one
 	}
-	one.orders.add(i, customer)
+	one.orders.add(i, customer, i.waits())
 	one.vendors[i.Vendor] = struct{}{}
 	one.group.Causes[i.Cause]++
 	if i.waits() {
@@ -331,7 +382,8 @@ func (g *groups) list() []Group {
 	list := make([]Group, 0, len(g.byKey))
 	for _, one := range g.byKey {
 		all := slices.Sorted(maps.Keys(one.vendors))
-		one.group.Tally, one.group.VendorCount = one.orders.tally(), len(all)
+		one.group.Tally, _ = one.orders.tallies()
+		one.group.VendorCount = len(all)
 		one.group.Vendors = all[:min(maxGroupVendors, len(all))]
 		list = append(list, one.group)
 	}
