@@ -33,6 +33,17 @@ func (e *Error) Error() string {
 // Unwrap returns the problem without its place.
 func (e *Error) Unwrap() error { return e.Err }
 
+// VersionError is returned for a file of another version, such as one that a later release wrote.
+type VersionError struct {
+	Version int // of the file
+	reads   int
+}
+
+// Error names both versions.
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("has version %d, this library reads version %d", e.Version, e.reads)
+}
+
 // At returns err as the problem at a path, nil for nil. The path of an [Error] is taken
 // as relative to path.
 func At(path string, err error) error {

@@ -178,7 +178,7 @@ func checkHeader(data []byte, kind string, version int) error {
 	case header.Kind != kind:
 		return fmt.Errorf(`is another kind of file: "kind" is %q, not %q`, text.Excerpt(header.Kind, maxShown), kind)
 	case err != nil || header.Version != version:
-		return fmt.Errorf("has version %d, this library reads version %d", header.Version, version)
+		return &VersionError{Version: header.Version, reads: version}
 	}
 	return nil
 }

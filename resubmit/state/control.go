@@ -152,7 +152,10 @@ func (s *session) obey(run *Run, r runner) error {
 	}
 	for _, name := range names {
 		c, err := s.commands.read(name)
+		_, later := errors.AsType[*jsonfile.VersionError](err)
 		switch {
+		case later: // it may be one to stop
+			return failed("read the command "+name, fmt.Errorf("%w; use the release that wrote it, or delete it", err))
 		case err != nil:
 			s.log.Warn("a file in control is no command and is deleted", "file", name, "error", err)
 		case run == nil || run.Ended() || c.Run != run.Digest:
