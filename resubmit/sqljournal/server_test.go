@@ -165,7 +165,8 @@ func (s *server) accountName() string {
 // as has a command run by the account of the server, and end with the tests.
 func (s *server) as(c *exec.Cmd) *exec.Cmd {
 	c.Dir = s.dir
-	c.SysProcAttr = &syscall.SysProcAttr{Credential: s.credential(), Pdeathsig: syscall.SIGQUIT}
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: s.credential()}
+	endWithTests(c.SysProcAttr)
 	return c
 }
 
