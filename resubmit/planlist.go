@@ -295,7 +295,7 @@ func MeasureBaseline(ctx context.Context, lister OrderLister, view commerce.View
 	if err := view.Validate(); err != nil {
 		return nil, fmt.Errorf("resubmit: baseline: view: %w", err)
 	}
-	calls, ctx := newPacedCalls(ctx, defaultRate, slog.New(slog.DiscardHandler), nil)
+	calls, ctx := newPacedCalls(ctx, defaultRate, slog.New(slog.DiscardHandler), new(Systems))
 	defer calls.stop(nil)
 	turn, err := calls.next(ctx)
 	if err != nil {
