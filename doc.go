@@ -37,6 +37,7 @@
 //   - resubmit/plan: the plan file: write, open, sign, compare.
 //   - resubmit/protocol: decides what may follow what when one order is resubmitted.
 //   - resubmit/journal: the journal on disk, the memory of all plans and runs.
+//   - resubmit/otel: spans and metrics for OpenTelemetry; a module of its own.
 //   - resubmit/sqljournal: the journal in a database, for several machines; a module of its own.
 //   - resubmit/audit: a tamper-evident audit log.
 //   - resubmit/report: the report as text, JSON, CSV and HTML with a chart.

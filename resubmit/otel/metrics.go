@@ -1,0 +1,185 @@
+package otelresubmit
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
+)
+
+// The attributes. Each has few values.
+const (
+	outcomeKey   = attribute.Key("cloudblue.order.outcome")
+	classKey     = attribute.Key("cloudblue.failure.class")
+	actionKey    = attribute.Key("cloudblue.plan.action")
+	answerKey    = attribute.Key("cloudblue.push.answer")
+	systemKey    = attribute.Key("cloudblue.system")
+	operationKey = attribute.Key("cloudblue.operation")
+	canaryKey    = attribute.Key("cloudblue.canary.state")
+	circuitKey   = attribute.Key("cloudblue.circuit.state")
+	resultKey    = attribute.Key("cloudblue.run.result")
+	errorKey     = attribute.Key("error.type")
+)
+
+// metrics are the instruments.
+type metrics struct {
+	orders, pushes               metric.Int64Counter
+	active, waiting              metric.Int64UpDownCounter
+	planned, groups, circuit     metric.Int64Gauge
+	rate                         metric.Float64Gauge
+	calls, waits, runs, recovery metric.Float64Histogram
+}
+
+// OnEvent returns a function for Config.OnEvent that counts events and then calls next, which may be nil. Each Runner
+// needs one of its own.
+func (t *Telemetry) OnEvent(next func(resubmit.Event)) func(resubmit.Event) {
+	s := &runState{metrics: &t.metrics, canary: make(map[string]string)}
+	return func(e resubmit.Event) {
+		s.note(e)
+		if next != nil {
+			next(e)
+		}
+	}
+}
+
+// runState is what the metrics say about the run of a Runner.
+type runState struct {
+	*metrics
+	mu     sync.Mutex
+	waits  bool              // pushes wait
+	canary map[string]string // the states of the groups, by name
+}
+
+func (s *runState) note(e resubmit.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ctx := context.Background()
+	switch e := e.(type) {
+	case resubmit.RunStarted:
+		s.begin(ctx, &e)
+	case resubmit.RateChange:
+		s.rate.Record(ctx, e.Rate)
+	case resubmit.GateClosed:
+		s.wait(ctx, true)
+	case resubmit.GateOpened:
+		s.wait(ctx, false)
+		s.metrics.waits.Record(ctx, e.Waited.Seconds())
+	case resubmit.BreakerChange:
+		s.breaker(ctx, e.State)
+	case resubmit.CanaryChange:
+		s.group(ctx, &e.CanaryStatus)
+	case resubmit.PushAccepted:
+		s.push(ctx, "accepted")
+	case resubmit.PushUnanswered:
+		s.push(ctx, "unanswered")
+	case resubmit.PushRefused:
+		s.push(ctx, "refused")
+	case resubmit.OrderDone:
+		if !e.Earlier {
+			s.orders.Add(ctx, 1, metric.WithAttributes(outcomeKey.String(string(e.Outcome)), classKey.String(class(e.Class))))
+		}
+	case resubmit.RunFinished:
+		s.end(ctx, &e)
+	}
+}
+
+func (s *runState) begin(ctx context.Context, e *resubmit.RunStarted) {
+	s.active.Add(ctx, 1)
+	s.waiting.Add(ctx, 0)
+	s.rate.Record(ctx, e.Rate)
+	s.breaker(ctx, resubmit.BreakerClosed)
+	for action, n := range actions(&e.Counts) {
+		s.planned.Record(ctx, int64(n), metric.WithAttributes(actionKey.String(string(action))))
+	}
+	clear(s.canary)
+	s.countGroups(ctx)
+}
+
+func (s *runState) end(ctx context.Context, e *resubmit.RunFinished) {
+	s.wait(ctx, false)
+	for i := range e.Canary {
+		s.group(ctx, &e.Canary[i])
+	}
+	s.active.Add(ctx, -1)
+}
+
+// actions returns the orders of a plan by action.
+func actions(c *plan.ActionCounts) map[rules.Action]int {
+	return map[rules.Action]int{
+		rules.Resubmit: c.Resubmit, rules.Wait: c.Wait, rules.Hold: c.Hold, rules.Quarantine: c.Quarantine,
+		rules.Complete: c.Complete, rules.Manual: c.Manual,
+	}
+}
+
+// wait notes whether pushes wait. The reason may change in between.
+func (s *runState) wait(ctx context.Context, now bool) {
+	if now == s.waits {
+		return
+	}
+	s.waits = now
+	change := int64(-1)
+	if now {
+		change = 1
+	}
+	s.waiting.Add(ctx, change)
+}
+
+func (s *runState) breaker(ctx context.Context, now resubmit.BreakerState) {
+	for _, state := range []resubmit.BreakerState{
+		resubmit.BreakerClosed, resubmit.BreakerOpen, resubmit.BreakerHalfOpen,
+	} {
+		is := int64(0)
+		if state == now {
+			is = 1
+		}
+		s.circuit.Record(ctx, is, metric.WithAttributes(circuitKey.String(string(state))))
+	}
+}
+
+// The states of a canary group.
+const (
+	testing  = "testing"
+	released = "released"
+	stopped  = "stopped"
+)
+
+func (s *runState) group(ctx context.Context, g *resubmit.CanaryStatus) {
+	state := testing
+	switch {
+	case g.Stopped != "":
+		state = stopped
+	case g.Limit < 0:
+		state = released
+	}
+	s.canary[g.Group] = state
+	s.countGroups(ctx)
+}
+
+func (s *runState) countGroups(ctx context.Context) {
+	counts := map[string]int64{testing: 0, released: 0, stopped: 0}
+	for _, state := range s.canary {
+		counts[state]++
+	}
+	for state, n := range counts {
+		s.groups.Record(ctx, n, metric.WithAttributes(canaryKey.String(state)))
+	}
+}
+
+func (s *runState) push(ctx context.Context, answer string) {
+	s.pushes.Add(ctx, 1, metric.WithAttributes(answerKey.String(answer)))
+}
+
+// class returns a class as an attribute. That of a plan that a program wrote itself may be any text.
+func class(c failure.Class) string {
+	if slices.Contains(failure.Classes(), c) {
+		return string(c)
+	}
+	return "other"
+}

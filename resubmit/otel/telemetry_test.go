@@ -1,0 +1,178 @@
+package otelresubmit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	otelresubmit "github.com/cloudblue-go/cloudblue/resubmit/otel"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+)
+
+// measured returns a Telemetry, and a function that returns the values of a metric by one attribute.
+func measured(t *testing.T) (*otelresubmit.Telemetry, func(name, by string) map[string]int64) {
+	t.Helper()
+	reader := sdkmetric.NewManualReader()
+	tel, err := otelresubmit.New(otelresubmit.Options{
+		MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
+	})
+	require.NoError(t, err)
+	return tel, func(name, by string) map[string]int64 {
+		t.Helper()
+		var all metricdata.ResourceMetrics
+		require.NoError(t, reader.Collect(t.Context(), &all))
+		found := map[string]int64{}
+		for _, m := range all.ScopeMetrics[0].Metrics {
+			if m.Name != "cloudblue.resubmit."+name {
+				continue
+			}
+			var points []metricdata.DataPoint[int64]
+			switch data := m.Data.(type) {
+			case metricdata.Sum[int64]:
+				points = data.DataPoints
+			case metricdata.Gauge[int64]:
+				points = data.DataPoints
+			}
+			for _, p := range points {
+				v, _ := p.Attributes.Value(attribute.Key(by))
+				found[v.AsString()] += p.Value
+			}
+		}
+		return found
+	}
+}
+
+func TestOnEvent(t *testing.T) {
+	t.Parallel()
+	tel, value := measured(t)
+	passed := 0
+	on, other := tel.OnEvent(func(resubmit.Event) { passed++ }), tel.OnEvent(nil)
+	group := func(name, stopped string, limit int) resubmit.CanaryChange {
+		return resubmit.CanaryChange{CanaryStatus: resubmit.CanaryStatus{Group: name, Stopped: stopped, Limit: limit}}
+	}
+	started := resubmit.RunStarted{Counts: plan.ActionCounts{Resubmit: 3, Hold: 1}, Rate: 5}
+	for _, e := range []resubmit.Event{
+		started, resubmit.GateClosed{Why: "paused"}, resubmit.GateClosed{Why: "in a window"},
+		group("a", "", 1), group("b", "", -1), group("c", "it failed", -1),
+		resubmit.BreakerChange{State: resubmit.BreakerOpen},
+		resubmit.OrderDone{Item: resubmit.Item{Outcome: protocol.Skipped, Class: "a text of somebody"}},
+		resubmit.OrderDone{Item: resubmit.Item{Outcome: protocol.Completed, Earlier: true}},
+	} {
+		on(e)
+	}
+	other(started)
+	require.Equal(t, 9, passed)
+	require.Equal(t, map[string]int64{"": 1}, value("waiting", ""), "the reason has changed, and it waits once")
+	require.Equal(t, map[string]int64{"": 2}, value("active_runs", ""))
+	require.Equal(t, map[string]int64{"other": 1}, value("orders", "cloudblue.failure.class"))
+	require.Equal(t, map[string]int64{"skipped": 1}, value("orders", "cloudblue.order.outcome"))
+	on(resubmit.GateOpened{Waited: time.Second})
+	on(resubmit.GateClosed{})
+	on(resubmit.RunFinished{Report: &resubmit.Report{Canary: []resubmit.CanaryStatus{
+		{Group: "a", Limit: -1}, {Group: "b", Limit: -1}, {Group: "c", Stopped: "it failed"},
+	}}})
+	require.Equal(t, map[string]int64{"": 0}, value("waiting", ""))
+	require.Equal(t, map[string]int64{"": 1}, value("active_runs", ""))
+	require.Equal(t, map[string]int64{"testing": 0, "released": 2, "stopped": 1},
+		value("canary.groups", "cloudblue.canary.state"))
+}
+
+func TestSystemsKeepsWhatIsRejected(t *testing.T) {
+	t.Parallel()
+	tel, _ := record(t)
+	var missing *connect.Client
+	s := tel.Systems(resubmit.Systems{Name: "local", Requests: missing})
+	require.Nil(t, s.Reader)
+	require.Nil(t, s.Pusher)
+	require.Equal(t, resubmit.RequestFinder(missing), s.Requests)
+	_, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Systems: s, Journal: new(resubmit.MemoryJournal), Filter: filter.Everything(),
+	})
+	require.Error(t, err)
+}
+
+// failing fails each call.
+type failing struct {
+	*local
+	err   error
+	panic bool
+}
+
+func (f failing) Order(context.Context, string) (*commerce.Order, error) {
+	if f.panic {
+		panic("the client is broken")
+	}
+	return nil, f.err
+}
+
+func TestErrorsOfCallsAreReportedByTheirKind(t *testing.T) {
+	t.Parallel()
+	const secret = "Fjord Freight"
+	for name, test := range map[string]struct {
+		client failing
+		want   string
+	}{
+		"status":    {failing{err: &commerce.Error{HTTPStatus: 502, Message: secret}}, "502"},
+		"timeout":   {failing{err: fmt.Errorf("%s: %w", secret, context.DeadlineExceeded)}, "timeout"},
+		"canceled":  {failing{err: context.Canceled}, "canceled"},
+		"no answer": {failing{err: &commerce.Error{Err: commerce.ErrUnavailable}}, "unavailable"},
+		"another":   {failing{err: errors.New(secret)}, "_OTHER"},
+		"panic":     {failing{panic: true}, "_OTHER"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tel, spans := record(t)
+			s := tel.Systems(resubmit.Systems{Reader: test.client})
+			func() {
+				defer func() { require.Equal(t, test.client.panic, recover() != nil) }()
+				_, err := s.Reader.Order(t.Context(), "id-1")
+				require.Equal(t, test.client.err, err)
+			}()
+			require.Len(t, spans.Ended(), 1)
+			text := fmt.Sprint(spans.Ended()[0].Attributes(), spans.Ended()[0].Status(), spans.Ended()[0].Events())
+			require.NotContains(t, text, secret)
+			require.Contains(t, text, test.want)
+			require.Equal(t, "Error", spans.Ended()[0].Status().Code.String())
+		})
+	}
+}
+
+func TestRunWithoutItsPlanHasNoLink(t *testing.T) {
+	t.Parallel()
+	systems, journal := twoOrders(), new(resubmit.MemoryJournal)
+	p, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Systems: systems, Journal: journal, Calendar: lastNight(), Filter: filter.Everything(), IgnoreConnect: true,
+		RateLimit: -1,
+	})
+	require.NoError(t, err)
+	tel, spans := record(t)
+	r, err := resubmit.NewRunner(resubmit.Config{
+		Systems: systems, Journal: journal, RateLimit: -1, Tracer: tel,
+		Verify: resubmit.VerifyConfig{InitialInterval: time.Millisecond},
+	})
+	require.NoError(t, err)
+	_, err = r.Apply(t.Context(), p)
+	require.NoError(t, err)
+	_, err = r.Apply(t.Context(), p) // nothing is left
+	require.NoError(t, err)
+	runs := 0
+	for _, s := range spans.Ended() {
+		if s.Name() == "resubmit run" {
+			runs++
+			require.Empty(t, s.Links())
+		}
+	}
+	require.Equal(t, 2, runs)
+}
