@@ -99,3 +99,12 @@ func Recall(ctx context.Context, j Journal, p *plan.Plan) (*Report, error) {
 	slices.SortFunc(report.Items, func(a, b Item) int { return a.DoneAt.Compare(b.DoneAt) })
 	return report, nil
 }
+
+// AddUnrecorded adds an order of the plan whose outcome a program with its own loop knows, but no journal, because
+// nothing was sent.
+func (r *Report) AddUnrecorded(e *plan.Entry, o protocol.Outcome) {
+	item := newItem(e)
+	item.Outcome, item.Why = o, "nothing was sent, and the journal has no reason"
+	r.Items = append(r.Items, item)
+	r.Result.add(o)
+}

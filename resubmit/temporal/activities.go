@@ -1,0 +1,89 @@
+package temporal
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+const (
+	// maxWait is how long an attempt may wait for its turn to push.
+	maxWait = 3 * time.Second
+	// maxLate is how long after the beginning of an activity its push may be sent. Its timeout is much longer.
+	maxLate = 15 * time.Second
+	// heartbeatTimeout is when an activity without a heartbeat is taken to be lost.
+	heartbeatTimeout = 10 * time.Second
+)
+
+// activities make all calls.
+type activities struct{ sessions *sessions }
+
+// ready finds what may begin.
+func (a *activities) ready(ctx context.Context, in readyInput) (out resubmit.Ready, err error) {
+	defer heartbeats(ctx)()
+	err = a.sessions.use(ctx, in.Digest, in.Rate, func(s *session) (err error) {
+		out, err = s.Ready(ctx, in.Done, in.Tried, in.Most)
+		return err
+	})
+	return out, described(err)
+}
+
+// attempt resubmits an order, unless it has to wait.
+func (a *activities) attempt(ctx context.Context, in stepInput) (stepOutput, error) {
+	// The server's time when it gave the activity to this worker. The deadline of ctx counts from when the worker got
+	// it, which may be much later.
+	late := activity.GetInfo(ctx).StartedTime.Round(0).Add(maxLate)
+	return a.step(ctx, in, resubmit.StepOptions{MaxWait: maxWait, NotAfter: late, Judge: in.Judge})
+}
+
+// verify looks what became of an order that may have been pushed.
+func (a *activities) verify(ctx context.Context, in stepInput) (stepOutput, error) {
+	return a.step(ctx, in, resubmit.StepOptions{MaxWait: maxWait, LookOnly: true, Judge: in.Judge})
+}
+
+func (a *activities) step(ctx context.Context, in stepInput, o resubmit.StepOptions) (stepOutput, error) {
+	defer heartbeats(ctx)()
+	var r resubmit.StepResult
+	err := a.sessions.use(ctx, in.Digest, in.Rate, func(s *session) (err error) {
+		r, err = s.Step(ctx, in.OrderID, o)
+		return err
+	})
+	if err != nil {
+		return stepOutput{}, described(err)
+	}
+	return stepOutput{
+		Outcome: r.Item.Outcome, Done: r.Done, Push: r.Push, Again: r.Again, Why: r.Why, Health: r.Health,
+	}, nil
+}
+
+// heartbeats reports until it is stopped that the activity is not lost, if that takes long.
+func heartbeats(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		for {
+			select {
+			case <-time.After(heartbeatTimeout / 4):
+				activity.RecordHeartbeat(ctx)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return cancel
+}
+
+// described returns an error that the workflows understand.
+func described(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	if final(err) {
+		return temporal.NewNonRetryableApplicationError(err.Error(), endedType, nil)
+	}
+	return temporal.NewApplicationError(err.Error(), "")
+}

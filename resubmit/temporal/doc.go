@@ -1,0 +1,41 @@
+// Package temporal resubmits orders in Temporal workflows, for operators who run Temporal: several workers share a
+// plan, and any of them may die. Each order is handled by the code of [resubmit.Runner], see [resubmit.Session.Step],
+// with the same guarantees. The workflows only keep the time and the list of what is done.
+//
+//	w, err := temporal.Worker(client, systems, journal, temporal.Options{Plans: temporal.Dir("/srv/plans")})
+//	if err != nil {
+//		return err
+//	}
+//	return w.Run(ctx) // in each process
+//
+// And in the program that has made a plan:
+//
+//	err := temporal.Dir("/srv/plans").Put(plan, path)
+//	err = temporal.Start(ctx, client, plan, temporal.StartOptions{})
+//	status, err := temporal.GetStatus(ctx, client, plan.Digest())
+//
+// # Workflows
+//
+// A plan is one workflow, and each chain, the orders that share subscriptions, another one: it handles a few orders one
+// after the other and then ends. An order takes an activity that does everything from the re-read to the push, and
+// others that only look. The first has one attempt, must begin within 30 s, and sends nothing 15 s after it began, by
+// the clocks of the Temporal server and of the worker. What became of an activity that was lost is found out as after a
+// crash: the journal says what may have been sent.
+//
+// The journal is the memory, not the history of a workflow: a history ends with its retention, and a workflow may be
+// reset. So all workers need one journal that they share ([sqljournal]), and [resubmit.Systems].SharedRate for one rate
+// limit. A second start of a plan that is running is rejected; a plan that has ended may be started again and
+// continues.
+//
+// The canary works across workers. Each worker has a circuit breaker of its own. Pause, SetRate and Cancel
+// reach every chain: no push begins five seconds later.
+//
+// # Setting up
+//
+// Register the search attributes of [SearchAttributes] before the first start, or leave them out with
+// [StartOptions].OmitSearchAttributes. Payloads have order ids and vendor ids, and no secrets. A worker must run the
+// version that began a plan, or a later one: histories of earlier versions are replayed in the tests.
+// Programs that need less may use [resubmit.Session] in workflows of their own.
+//
+// [sqljournal]: https://pkg.go.dev/github.com/cloudblue-go/cloudblue/resubmit/sqljournal
+package temporal

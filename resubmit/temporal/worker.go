@@ -1,0 +1,99 @@
+package temporal
+
+import (
+	"context"
+	"errors"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// Options are the options of a Worker.
+type Options struct {
+	// Plans has the plans. Required.
+	Plans PlanStore
+	// Runner configures how orders are resubmitted, as without Temporal. Its Systems and Journal are those given to
+	// Worker.
+	Runner resubmit.Config
+	// TaskQueue is the name of the task queue; attempts have another one, with the suffix "-push". Default DefaultQueue.
+	TaskQueue string
+	// Attempts is how many orders this worker attempts at the same time. Default: twice Runner.Concurrency, so that the
+	// next ones are ready.
+	Attempts int
+	// Worker are options of the SDK for the worker of workflows and verifications.
+	Worker worker.Options
+}
+
+// Workers are the workers of one process.
+type Workers struct {
+	workers  []worker.Worker
+	sessions *sessions
+}
+
+// Worker returns the workers of a process, which resubmit orders when they run. All workers must share the journal and
+// systems.SharedRate, which may be nil if Options.Runner.RateLimit is -1.
+func Worker(c client.Client, systems resubmit.Systems, journal resubmit.Journal, o Options) (*Workers, error) {
+	o.Runner.Systems, o.Runner.Journal = systems, journal
+	if _, memory := journal.(*resubmit.MemoryJournal); memory {
+		return nil, errors.New("temporal: Worker was given a MemoryJournal, which other workers do not see; " +
+			"give one that they share, such as a *sqljournal.Journal")
+	}
+	if systems.SharedRate == nil && o.Runner.RateLimit != -1 {
+		return nil, errors.New("temporal: Systems.SharedRate is nil; give the *sqljournal.Journal, which limits the rate " +
+			"of all workers together")
+	}
+	if o.Plans == nil {
+		return nil, errors.New("temporal: Options.Plans is nil; give a Dir, or another PlanStore")
+	}
+	if _, err := resubmit.NewRunner(o.Runner); err != nil {
+		return nil, err
+	}
+	if o.TaskQueue == "" {
+		o.TaskQueue = DefaultQueue
+	}
+	if o.Attempts == 0 {
+		o.Attempts = 2 * o.Runner.WithDefaults().Concurrency
+	}
+	w := &Workers{sessions: &sessions{cfg: o.Runner, plans: o.Plans, open: make(map[string]*session)}}
+	all := worker.New(c, o.TaskQueue, o.Worker)
+	register(all)
+	a := &activities{w.sessions}
+	all.RegisterActivityWithOptions(a.ready, activity.RegisterOptions{Name: readyActivity})
+	all.RegisterActivityWithOptions(a.verify, activity.RegisterOptions{Name: verifyActivity})
+	pushes := worker.New(c, pushQueue(o.TaskQueue), worker.Options{
+		MaxConcurrentActivityExecutionSize: o.Attempts, DisableWorkflowWorker: true, Identity: o.Worker.Identity,
+		Interceptors: o.Worker.Interceptors, WorkerStopTimeout: o.Worker.WorkerStopTimeout,
+	})
+	pushes.RegisterActivityWithOptions(a.attempt, activity.RegisterOptions{Name: attemptActivity})
+	w.workers = []worker.Worker{pushes, all}
+	return w, nil
+}
+
+// register registers the workflows.
+func register(w worker.WorkflowRegistry) {
+	w.RegisterWorkflowWithOptions(runPlan, workflow.RegisterOptions{Name: planWorkflow})
+	w.RegisterWorkflowWithOptions(runChain, workflow.RegisterOptions{Name: chainWorkflow})
+}
+
+// Run runs the workers until ctx ends. Then pushes in flight finish, as far as Options.Worker.WorkerStopTimeout allows;
+// what becomes of others is found out by other workers.
+func (w *Workers) Run(ctx context.Context) error {
+	defer w.sessions.close()
+	for i, x := range w.workers {
+		if err := x.Start(); err != nil {
+			for _, started := range w.workers[:i] {
+				started.Stop()
+			}
+			return err
+		}
+	}
+	<-ctx.Done()
+	for _, x := range w.workers {
+		x.Stop()
+	}
+	return nil
+}
