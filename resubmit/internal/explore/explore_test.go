@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"cmp"
 	"flag"
 	"testing"
 	"time"
@@ -8,10 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
-var states = flag.Int("states", 30_000, "how many states of each scenario are explored")
+var states = flag.Int("states", 0, "how many states of each scenario are explored (default 10 000, 3 000 with -short)")
 
 // fewTimes is a policy with few different times, which has fewer states than the default one.
 func fewTimes() protocol.Policy {
@@ -25,14 +27,15 @@ const shortLease = 12 * time.Second
 
 // TestExplore explores all scenarios with a small policy. It does not run in parallel, so that its time counts.
 func TestExplore(t *testing.T) { //nolint:paralleltest // measures time
+	most := cmp.Or(*states, testkit.Scale(10_000, 3_000))
 	for _, s := range Scenarios(fewTimes()) {
 		t.Run(s.Name, func(t *testing.T) {
-			s.Lease, s.MaxStates = shortLease, *states
+			s.Lease, s.MaxStates = shortLease, most
 			r, err := Explore(t.Context(), s.Config)
 			require.NoError(t, err)
 			t.Log(r)
 			require.Nil(t, r.Violation)
-			require.True(t, r.Complete || r.States >= *states)
+			require.True(t, r.Complete || r.States >= most)
 		})
 	}
 }

@@ -12,14 +12,14 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 0, "number of worlds to simulate (default 500, 50 with -short, 1 with -seed)")
+	seeds = flag.Int("seeds", 0, "number of worlds to simulate (default 250, 50 with -short, 1 with -seed)")
 	seed  = flag.Uint64("seed", 0, "seed of the first world")
 )
 
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	cfg := sim.Config{
-		Seeds: testkit.Scale(500, 50), First: *seed,
+		Seeds: testkit.Scale(250, 50), First: *seed,
 		Command: "go test ./resubmit/internal/sim -run '^TestSimulation$' -seed ",
 	}
 	if *seed > 0 {
