@@ -55,7 +55,7 @@ func (p *program) apply(ctx context.Context, name string) error {
 	}
 	if err := s.checkConnect(ctx, time.Time{}); err != nil {
 		p.next = p.command("apply", short(run.Digest))
-		return err
+		return s.notify(ctx, new(state.Result), nil, err)
 	}
 	return s.work(ctx, state.OnceOptions{Continue: true})
 }

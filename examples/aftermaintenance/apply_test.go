@@ -68,8 +68,9 @@ func TestApplySaysThatACommandEndedTheRun(t *testing.T) {
 		done(t, env, with(flags, "plan")...)
 		args := map[string][]string{"cancel": {"cancel", "-yes"}, "drain": {"drain"}}[command]
 		done(t, nil, stateOnly(flags, append(args, "-reason", "the vendor asked")...)...)
-		status, _, stderr := do(t, env, with(flags, "apply", "-yes")...)
+		status, stdout, stderr := do(t, env, with(flags, "apply", "-yes", "-json")...)
 		require.Equal(t, exitStopped, status, stderr)
+		require.Positive(t, decode(t, stdout).Planned.Resubmit, "scripts get a document in any case")
 		require.Regexp(t, "nothing was sent now, because the run has ended: run .*; "+end+" .*the vendor asked",
 			errorLine(t, stderr))
 		require.Regexp(t, `Next: aftermaintenance -state \S+ plan\n$`, stderr)

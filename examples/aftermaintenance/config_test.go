@@ -1,12 +1,17 @@
 package main
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -107,5 +112,50 @@ func TestSecretsInFiles(t *testing.T) {
 	done(t, files, with(flags, "list")...)
 	files["COMMERCE_TOKEN"] = "twice"
 	requireRejected(t, files, with(flags, "list"), exitUsage, "COMMERCE_TOKEN is given more than once")
+	require.Empty(t, w.Commerce.Pushes())
+}
+
+// The windows of feeds are those of plans.
+func TestWindowsOfCalendarsAndStatusPages(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	start, end := w.Window.Start.UTC(), w.Window.End.UTC()
+	feeds := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/calendar.ics" {
+			const stamp = "20060102T150405Z"
+			event := "BEGIN:VEVENT\nUID:%s@example.com\nSUMMARY:%[1]s\nDTSTAMP:%[2]s\nDTSTART:%[2]s\nDTEND:%[3]s\nEND:VEVENT\n"
+			text := "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:test\n"
+			for _, summary := range []string{"Connect", "Lunch"} {
+				text += fmt.Sprintf(event, summary, start.Format(stamp), end.Format(stamp))
+			}
+			_, _ = out.Write([]byte(strings.ReplaceAll(text+"END:VCALENDAR\n", "\n", "\r\n")))
+			return
+		}
+		if !strings.HasSuffix(r.URL.Path, "/scheduled-maintenances.json") {
+			http.NotFound(out, r)
+			return
+		}
+		fmt.Fprintf(out, `{"page":{"id":"p1","name":"Demo","url":"https://status.example.com","time_zone":"Etc/UTC",
+			"updated_at":%[1]q},"scheduled_maintenances":[{"id":"m1","name":"Connect upgrade","status":"completed",
+			"impact":"maintenance","scheduled_for":%[1]q,"scheduled_until":%[2]q,"created_at":%[1]q,"updated_at":%[2]q,
+			"components":[{"id":"c1","name":"Connect API","status":"operational","group":false}]}]}`,
+			start.Format(time.RFC3339), end.Format(time.RFC3339))
+	}))
+	defer feeds.Close()
+	env["FEED"] = feeds.URL + "/calendar.ics"
+	for name, windows := range map[string]string{
+		"team":   `{"calendars": [{"name": "team", "url": "$FEED", "summary": ["Connect"]}]}`,
+		"status": `{"statusPages": [{"name": "status", "url": "` + feeds.URL + `", "components": ["Connect API"]}]}`,
+	} {
+		i := slices.Index(flags, "-windows")
+		args := slices.Concat(flags[:i], flags[i+2:])
+		configure(t, stateOf(flags), strings.TrimSuffix(fastSettings, "}")+`, "windows": `+windows+`}`)
+		stdout, _ := done(t, env, with(args, "plan", "-caused", "-json")...)
+		d := decode(t, stdout)
+		require.Len(t, d.Windows, 1, name)
+		require.Contains(t, d.Windows[0].ID, name)
+		require.Equal(t, start.Truncate(time.Second), d.Windows[0].Announced.Start)
+		require.Positive(t, d.Windows[0].Attributed)
+	}
 	require.Empty(t, w.Commerce.Pushes())
 }

@@ -118,6 +118,27 @@ func TestNotifyOfAnInterruptedRun(t *testing.T) {
 	}
 }
 
+func TestNotifyIfConnectStaysDown(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	done(t, env, with(flags, "plan")...)
+	w.Connect.SetMaintenance(true)
+	env["NOTIFY_SECRET"] = "s3cret"
+	r := newReceiver(t, "s3cret")
+	for command, want := range map[string]int{"run": exitWait, "apply": exitError} {
+		r.messages = nil
+		status, stdout, stderr := call{env: env, client: func(p *program) { p.notifyClient = r.Client() }}.run(t.Context(),
+			with(flags, command, map[string]string{"run": "-wait-at-most=0s", "apply": "-yes"}[command], "-notify", r.URL)...)
+		require.Equal(t, want, status, stderr)
+		require.Empty(t, stdout)
+		require.Len(t, r.messages, 1)
+		require.Equal(t, want, r.messages[0].Status)
+		require.Contains(t, r.messages[0].Error, "connect is not up")
+		require.Contains(t, r.messages[0].Next, command)
+	}
+	require.Empty(t, w.Commerce.Pushes())
+}
+
 func TestNotifyHasTheExitStatus(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)

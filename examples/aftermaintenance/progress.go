@@ -76,7 +76,7 @@ func (v *progressView) show(run *state.Run, now time.Time) {
 	}
 	live := run.Live
 	if v.stderr.terminal {
-		v.stderr.show(progressLine(live, cmp.Or(v.waits(live), v.estimate(live, now)), v.width()-1))
+		v.stderr.show(progressLine(live, cmp.Or(v.waits(live), v.ends(live, now)), v.width()-1))
 		return
 	}
 	key := string(live.State) + live.Gate
@@ -85,6 +85,30 @@ func (v *progressView) show(run *state.Run, now time.Time) {
 	}
 	v.state, v.shown = key, now
 	fmt.Fprintln(v.stderr, v.plainLine(run, now))
+}
+
+// ends says what a run that does not wait does before its end.
+func (v *progressView) ends(live *resubmit.Status, now time.Time) string {
+	canary, end := canaryStep(live), v.estimate(live, now)
+	if canary == "" || end == "" {
+		return canary + end
+	}
+	return canary + ", " + end
+}
+
+// canaryStep says how many of the orders are verified that the other ones of their groups wait for, such as
+// "canary 2 of 5"; "" if none do.
+func canaryStep(live *resubmit.Status) string {
+	judged, limit := 0, 0
+	for _, g := range live.Canary {
+		if g.Limit > 0 && g.Tried >= g.Limit {
+			judged, limit = judged+g.Good+g.Bad, limit+g.Limit
+		}
+	}
+	if limit == 0 {
+		return ""
+	}
+	return fmt.Sprintf("canary %d of %d", judged, limit)
 }
 
 // estimate says when a run will probably end, such as "about 4 min (05:31)"; "" while too little is known.
@@ -155,7 +179,7 @@ func progressLine(live *resubmit.Status, end string, width int) string {
 func (v *progressView) plainLine(run *state.Run, now time.Time) string {
 	live := run.Live
 	rest := "-"
-	if waits := v.waits(live); waits != "" {
+	if waits := cmp.Or(v.waits(live), canaryStep(live)); waits != "" {
 		rest = fmt.Sprintf("%q", waits)
 	}
 	eta, limit := "-", "-"

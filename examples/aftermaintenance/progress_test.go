@@ -58,6 +58,23 @@ func TestProgressWithoutTerminal(t *testing.T) {
 `, out.String())
 }
 
+func TestProgressOfTheCanary(t *testing.T) {
+	t.Parallel()
+	v := &progressView{site: &site{program: &program{location: time.UTC}}}
+	at := time.Date(2026, 11, 21, 5, 27, 0, 0, time.UTC)
+	live := running(2, 2, 4)
+	live.Canary = []resubmit.CanaryStatus{
+		{Group: "a", Limit: 3, Tried: 3, Good: 1, Bad: 1}, {Group: "b", Limit: 2, Tried: 2}, {Group: "small", Limit: -1},
+		{Group: "free", Limit: 8, Tried: 3, Good: 3},
+	}
+	require.Equal(t, "canary 2 of 5", v.ends(live, at))
+	live.End = at.Add(4 * time.Minute)
+	require.Equal(t, "canary 2 of 5, about 4 min (05:31)", v.ends(live, at))
+	require.Contains(t, v.plainLine(&state.Run{Live: live}, at), `waiting="canary 2 of 5"`)
+	live.Canary[0].Stopped, live.Canary[0].Limit, live.Canary[1].Limit = "it stopped", -1, 10
+	require.Equal(t, "about 4 min (05:31)", v.ends(live, at))
+}
+
 func TestEstimate(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{

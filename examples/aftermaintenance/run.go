@@ -53,10 +53,11 @@ func (p *program) nightly(ctx context.Context) error {
 	defer stop()
 	deadline := time.Now().Add(o.waitAtMost)
 	p.next = p.command("run")
-	if err := s.checkConnect(ctx, deadline); errors.Is(err, connect.ErrUnavailable) {
-		return waitError{fmt.Errorf("nothing was sent: %w", err)}
-	} else if err != nil {
-		return err
+	if err := s.checkConnect(ctx, deadline); err != nil {
+		if errors.Is(err, connect.ErrUnavailable) {
+			err = waitError{fmt.Errorf("nothing was sent: %w", err)}
+		}
+		return s.notify(ctx, new(state.Result), nil, err)
 	}
 	p.next = ""
 	options := state.OnceOptions{}

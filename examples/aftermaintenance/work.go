@@ -27,12 +27,16 @@ func (s *site) work(ctx context.Context, o state.OnceOptions) error {
 		s.said = true
 		return cmp.Or(err, shown)
 	}
-	err = s.conclude(ctx, result, docs, err)
-	if s.notifier != nil {
-		message := s.messageOf(result, docs, err, s.exitStatus(ctx, err))
-		err = s.firstOf(err, s.notifier.send(context.WithoutCancel(ctx), message))
+	return s.notify(ctx, result, docs, s.conclude(ctx, result, docs, err))
+}
+
+// notify sends how a call ended to the URL of -notify, if there is one. It returns err, or else why that failed.
+func (s *site) notify(ctx context.Context, result *state.Result, docs []*report.Document, err error) error {
+	if s.notifier == nil {
+		return err
 	}
-	return err
+	message := s.messageOf(result, docs, err, s.exitStatus(ctx, err))
+	return s.firstOf(err, s.notifier.send(context.WithoutCancel(ctx), message))
 }
 
 // firstOf returns the first error. If there is also a second one, it prints it, so that it does not change how the
@@ -101,6 +105,15 @@ func (s *site) endedBefore() error {
 	now, err := s.dir.Status()
 	if err != nil {
 		return err
+	}
+	if s.options.format != formatText && s.options.format != formatWide {
+		d, err := s.dir.Document(now.Run)
+		if err == nil {
+			err = s.writeDocument(d)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	s.next = s.command("plan")
 	return stoppedError{fmt.Errorf("nothing was sent now, because the run has ended: %s", now.Run)}

@@ -185,8 +185,12 @@ func TestOtherProcessContinuesTheRunOfTheWatcher(t *testing.T) {
 		require.Equal(t, 5, s.pushes())
 		require.Len(t, s.episodes(), 1)
 		require.Equal(t, watch.EpisodeApplied, s.episodes()[0].State)
-		require.Nil(t, s.runOf(s.episodes()[0].ID).Report, "it is in the directory")
-		require.Equal(t, 5, s.runOf(s.episodes()[0].ID).Result.Completed)
+		run := s.runOf(s.episodes()[0].ID)
+		require.Nil(t, run.Report, "it is in the directory")
+		require.Equal(t, 5, run.Result.Completed)
+		doc, err := p.watcher.State().Document(run)
+		require.NoError(t, err)
+		require.Equal(t, 5, doc.Outcomes.Completed)
 	})
 }
 
