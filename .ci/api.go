@@ -194,7 +194,11 @@ func compare(oldFile, newFile, changelog string) error {
 	note := func(sign, line string, breaks bool) {
 		pkg, rest, _ := strings.Cut(line, ": ")
 		where, in := "CHANGELOG.md, [Unreleased]", unreleased
-		if breaks = breaks || strings.HasPrefix(rest, required); breaks {
+		if m, ok := strings.CutPrefix(rest, required); ok { // a method of a new interface breaks nothing
+			of, _, _ := strings.Cut(m, ".")
+			breaks = breaks || before[pkg+": type "+of+" interface"]
+		}
+		if breaks {
 			where, in = where+", Changed or Removed", breaking
 		}
 		fmt.Println(sign, line)
