@@ -193,3 +193,21 @@ func TestResumeIgnoresTheRecordOfAnotherFailureOfABlockedOrder(t *testing.T) {
 		require.Zero(t, s.pushes())
 	})
 }
+
+func TestCanaryResumeTriesOtherCustomersThanBefore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(9)
+		for i, o := range orders {
+			o.CustomerName = strconv.Itoa(i / 3)
+		}
+		p := planFor(t, orders...)
+		leave(t, p, entryFor(orders[0]), func(o *protocol.Order) {
+			o.Phase, o.Outcome, o.Status = protocol.Ended, protocol.Completed, "CP"
+		})
+		s := newShop(orders...)
+		report := applyWithCanary(t, s, p, func(c *resubmit.Config) { c.Concurrency = 1 })
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 9}, report.Result)
+		require.Equal(t, []string{"id-3", "id-6"}, idsOf(s.ledger[:2]))
+	})
+}

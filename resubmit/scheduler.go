@@ -28,12 +28,14 @@ type scheduler struct {
 	resumed []int32
 	// progress is how far an earlier run got with each order.
 	progress []progress
-	behind   map[int32]int32  // how many orders a chain has from its next order on, if that is not the last one
-	chains   map[int32]*chain // of orders that are not the first of their chain, and wait or are open
-	open     map[int32]*order
-	waiting  int // chains with an order that is not open yet
-	stopped  bool
-	single   bool // a Session, which knows the chains, opens the orders
+	// counted are orders that recount has counted. Their customers are of interest only in groups that still climb.
+	counted Places
+	behind  map[int32]int32  // how many orders a chain has from its next order on, if that is not the last one
+	chains  map[int32]*chain // of orders that are not the first of their chain, and wait or are open
+	open    map[int32]*order
+	waiting int // chains with an order that is not open yet
+	stopped bool
+	single  bool // a Session, which knows the chains, opens the orders
 }
 
 // progress is how far an order of the plan got in earlier runs.
@@ -354,9 +356,12 @@ func (s *scheduler) progressOf(place int32) progress {
 func (s *scheduler) recount(place int32, h Health) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g, customer := &s.canary.groups[s.index.Group(int(place))], s.index.Customer(int(place))
-	g.try(customer)
-	g.judge(customer, unjudged, h)
+	g := &s.canary.groups[s.index.Group(int(place))]
+	if g.climbs() {
+		g.tried++
+		s.counted.Add(int(place))
+	}
+	g.judge(s.index.Customer(int(place)), unjudged, h)
 }
 
 // recounted is called when all orders of earlier runs were counted. The canary judges them together, since the journal
@@ -367,6 +372,12 @@ func (s *scheduler) recounted() {
 	for i := range s.canary.groups {
 		s.canary.climb(&s.canary.groups[i])
 	}
+	for i := range s.index.Len() {
+		if g := &s.canary.groups[s.index.Group(i)]; s.counted.Has(i) && g.climbs() {
+			g.customers[s.index.Customer(i)] = true
+		}
+	}
+	s.counted = nil
 }
 
 // stop opens no more orders.

@@ -110,31 +110,22 @@ var errStop = errors.New("stop")
 func (f *File) yield(
 	ctx context.Context, s *snapshot, b []byte, at int64, yield func(protocol.Record, error) bool,
 ) error {
-	type entry struct {
-		record
-		at int64
-	}
-	var live []entry
-	f.log.mu.Lock()
-	x := s.index
-	err := eachRecord(b, at, func(r record, at int64) error {
-		if s.replaced[at] || x.has(x.hash(r.kind, r.id), at) {
-			live = append(live, entry{r, at})
+	return eachRecord(b, at, func(r record, at int64) error {
+		f.log.mu.Lock()
+		live := s.replaced[at] || s.index.has(s.index.hash(r.kind, r.id), at)
+		f.log.mu.Unlock()
+		if !live {
+			return nil
+		}
+		p, err := f.decode(r, at)
+		switch {
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !yield(p, nil):
+			return errStop
 		}
 		return nil
 	})
-	f.log.mu.Unlock()
-	for _, e := range live {
-		p, err := f.decode(e.record, e.at)
-		if err != nil {
-			return err
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if !yield(p, nil) {
-			return errStop
-		}
-	}
-	return err
 }

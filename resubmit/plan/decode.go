@@ -20,15 +20,20 @@ import (
 // many entries share.
 type decoder struct {
 	line    string
-	plain   bool // the line has no escapes and only printable ASCII
 	pos     int
 	err     error
 	shared  bool // the entry may refer to the line
-	texts   map[string]string
+	texts   map[string]interned
 	amounts map[string]decimal.Decimal
-	// Most texts are the same as at this place in the last entry, which is faster to check than to look up.
-	last  [32]string // without escapes
+	// Most texts are the same as at this place in the last entry, which is faster to check than to find their end.
+	last  [32]interned
 	place int
+}
+
+// interned is a text that many entries have.
+type interned struct {
+	raw  string // between the quotes
+	text string
 }
 
 // decode decodes a line, without its end, into e. The entry does not refer to the line afterwards.
@@ -74,8 +79,7 @@ func (d *decoder) decodeShared(line string, e *Entry) error {
 }
 
 func (d *decoder) fields(line string, e *Entry) error {
-	d.line, d.plain, d.pos, d.err = line, isPlain(line), 0, nil
-	d.place = 0
+	d.line, d.pos, d.err, d.place = line, 0, nil, 0
 	d.want(`{"id":`)
 	e.OrderID = d.text()
 	d.want(`,"number":`)
@@ -219,30 +223,26 @@ func (d *decoder) fail(problem string) {
 	}
 }
 
-// raw reads a string and returns the text between its quotes, and whether it contains escapes.
-func (d *decoder) raw() (raw string, escaped bool) {
+// raw reads a string and returns the text between its quotes, and whether it is plain, see isPlain.
+func (d *decoder) raw() (raw string, plain bool) {
 	d.want(`"`)
 	if d.err != nil {
 		return "", false
 	}
-	if d.plain {
-		if n := strings.IndexByte(d.line[d.pos:], '"'); n >= 0 {
-			raw = d.line[d.pos : d.pos+n]
-			d.pos += n + 1
-			return raw, false
-		}
+	rest := d.line[d.pos:]
+	if n := strings.IndexByte(rest, '"'); n >= 0 && isPlain(rest[:n]) {
+		d.pos += n + 1
+		return rest[:n], true
 	}
-	for i := d.pos; i < len(d.line); i++ {
-		switch c := d.line[i]; {
+	for i := 0; i < len(rest); i++ {
+		switch c := rest[i]; {
 		case c == '"':
-			raw = d.line[d.pos:i]
-			d.pos = i + 1
-			return raw, escaped
+			d.pos += i + 1
+			return rest[:i], false
 		case c == '\\':
-			escaped = true
 			i++
 		case c < ' ':
-			d.pos = i
+			d.pos += i
 			d.fail("a control character inside a string")
 			return "", false
 		}
@@ -251,21 +251,21 @@ func (d *decoder) raw() (raw string, escaped bool) {
 	return "", false
 }
 
-// isPlain reports whether a line has no backslash and only printable ASCII, so that its strings need no decoding. It
-// checks eight bytes at once.
-func isPlain(line string) bool {
+// isPlain reports whether a string has no backslash and only printable ASCII, so that it needs no decoding. It checks
+// eight bytes at once.
+func isPlain(s string) bool {
 	const each = 0x0101010101010101
-	for ; len(line) >= 8; line = line[8:] {
-		x := uint64(line[0]) | uint64(line[1])<<8 | uint64(line[2])<<16 | uint64(line[3])<<24 |
-			uint64(line[4])<<32 | uint64(line[5])<<40 | uint64(line[6])<<48 | uint64(line[7])<<56
+	for ; len(s) >= 8; s = s[8:] {
+		x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 		backslash := x ^ '\\'*each
 		// The first byte that is not ASCII, below a space, or a backslash sets its highest bit in one of these.
 		if (x|(x-' '*each)|(backslash-each))&(0x80*each) != 0 {
 			return false
 		}
 	}
-	for i := range len(line) {
-		if c := line[i]; c < ' ' || c == '\\' || c >= utf8.RuneSelf {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '\\' || c >= utf8.RuneSelf {
 			return false
 		}
 	}
@@ -273,46 +273,54 @@ func isPlain(line string) bool {
 }
 
 // text reads a text. It refers to the line if it has no escapes.
-func (d *decoder) text() string {
-	raw, escaped := d.raw()
-	return d.valid(raw, escaped)
-}
+func (d *decoder) text() string { return d.valid(d.raw()) }
 
 // interned reads a text that other entries probably have too.
 func (d *decoder) interned() string {
 	const limit = 4096 // texts, and bytes of one
-	raw, escaped := d.raw()
 	last := &d.last[d.place%len(d.last)]
 	d.place++
-	if *last == raw {
-		return *last
+	if d.hasString(last.raw) {
+		return last.text
 	}
-	if s, ok := d.texts[raw]; ok {
-		if !escaped {
-			*last = s
-		}
-		return s
+	raw, plain := d.raw()
+	if known, ok := d.texts[raw]; ok {
+		*last = known
+		return known.text
 	}
-	s := d.valid(raw, escaped)
+	text := d.valid(raw, plain)
 	if d.texts == nil {
-		d.texts = make(map[string]string)
+		d.texts = make(map[string]interned)
 	}
 	if len(d.texts) < limit && len(raw) <= limit && d.err == nil {
-		s = strings.Clone(s)
-		d.texts[strings.Clone(raw)] = s
-	} else if !d.shared {
-		s = strings.Clone(s)
+		known := interned{strings.Clone(raw), strings.Clone(text)}
+		d.texts[known.raw] = known
+		return known.text
 	}
-	return s
+	if !d.shared {
+		text = strings.Clone(text)
+	}
+	return text
+}
+
+// hasString skips a string if it is next. raw is what raw returned for it.
+func (d *decoder) hasString(raw string) bool {
+	rest := d.line[d.pos:]
+	end := len(raw) + 1
+	if d.err != nil || len(rest) <= end || rest[0] != '"' || rest[end] != '"' || rest[1:end] != raw {
+		return false
+	}
+	d.pos += end + 1
+	return true
 }
 
 // valid decodes and checks a raw string.
-func (d *decoder) valid(raw string, escaped bool) string {
-	if d.err != nil || d.plain {
+func (d *decoder) valid(raw string, plain bool) string {
+	if d.err != nil || plain {
 		return raw
 	}
 	s := raw
-	if escaped {
+	if strings.Contains(raw, `\`) {
 		quoted := d.line[d.pos-len(raw)-2 : d.pos]
 		if err := json.Unmarshal([]byte(quoted), &s); err != nil {
 			d.fail("the string before this has a bad escape")

@@ -12,17 +12,17 @@ import (
 )
 
 // Index is the list of the orders that a plan resubmits, oldest first, numbered from 0. It has what a run must know of
-// all orders at once, in 44 bytes each; the entries stay in the file. It is immutable and safe for concurrent use.
+// all orders at once, in 41 bytes each; the entries stay in the file. It is immutable and safe for concurrent use.
 //
 // A chain is a connected component of orders that share a lane, see [Entry.Lanes]; entries of one order are in one
 // chain. The orders of a chain must be handled one after the other.
 type Index struct {
 	plan   *Plan
 	seed   maphash.Seed
-	pages  [][]indexed // of pageOrders each
+	pages  []*page
 	length int
-	// buckets has, at each place, the oldest order whose id has a hash that is equal to the place, modulo the length.
-	buckets  []orderRef
+	// table is a hash table of the ids with linear probing. It has the oldest order of each id.
+	table    []orderRef
 	kinds    []kindOf
 	groups   []Group
 	reported []ReportGroup
@@ -52,15 +52,21 @@ func refTo(i int) orderRef { return orderRef(i + 1) } //nolint:gosec // see abov
 // number returns the number of the order; ok is false if there is none.
 func (r orderRef) number() (i int, ok bool) { return int(r) - 1, r != 0 }
 
+const pageOrders = 4096
+
+// page has consecutive orders of an Index.
+type page struct {
+	ids     [pageOrders]uint64 // hashes of the order ids
+	offsets [pageOrders]int64  // of the lines
+	orders  [pageOrders]indexed
+}
+
 // indexed is one order of an Index.
 type indexed struct {
-	id       uint64 // hash of the order id
-	offset   int64  // of its line
 	customer uint32 // hash
 	failedAt uint32 // seconds since 1970; 0 if unknown
 	kind     uint32
 	next     orderRef // of the same chain
-	sameHash orderRef // the next one of the same bucket
 	previous orderRef // of the same chain
 }
 
@@ -70,9 +76,7 @@ type kindOf struct {
 	verdict         failure.Verdict
 }
 
-const pageOrders = 4096
-
-func (ix *Index) at(i int) *indexed { return &ix.pages[i/pageOrders][i%pageOrders] }
+func (ix *Index) at(i int) *indexed { return &ix.pages[i/pageOrders].orders[i%pageOrders] }
 
 // Len returns the number of orders to resubmit.
 func (ix *Index) Len() int { return ix.length }
@@ -120,27 +124,26 @@ func (ix *Index) Find(orderID string) (i int, ok bool) {
 	if ix.length == 0 {
 		return 0, false
 	}
-	id := ix.hash(orderID)
-	return ix.find(*ix.bucket(id), id)
+	return ix.slot(ix.hash(orderID)).number()
 }
 
-// find returns the first order with an id among r and the next ones of its bucket.
-func (ix *Index) find(r orderRef, id uint64) (i int, ok bool) {
-	i, ok = r.number()
-	for ok && ix.at(i).id != id {
-		i, ok = ix.at(i).sameHash.number()
+// slot returns where the table has the order with an id, which is 0 if there is none.
+func (ix *Index) slot(id uint64) *orderRef {
+	for n := id % uint64(len(ix.table)); ; n = (n + 1) % uint64(len(ix.table)) {
+		slot := &ix.table[n]
+		if i, ok := slot.number(); !ok || ix.pages[i/pageOrders].ids[i%pageOrders] == id {
+			return slot
+		}
 	}
-	return i, ok
 }
-
-// bucket returns the first order of the bucket for the hash of an id. The index must not be empty.
-func (ix *Index) bucket(id uint64) *orderRef { return &ix.buckets[id%uint64(len(ix.buckets))] }
 
 func (ix *Index) hash(s string) uint64 { return maphash.String(ix.seed, s) }
 
 // Entry reads order i from the file. It returns an error if the file cannot be read or has changed since it was opened.
 // The caller may keep and modify the entry.
-func (ix *Index) Entry(i int) (*Entry, error) { return ix.entryAt(ix.at(i).offset) }
+func (ix *Index) Entry(i int) (*Entry, error) {
+	return ix.entryAt(ix.pages[i/pageOrders].offsets[i%pageOrders])
+}
 
 func (ix *Index) entryAt(offset int64) (*Entry, error) {
 	r, ok := ix.readers.Get().(*entryReader)

@@ -46,12 +46,12 @@ func newIndexer(p *Plan) *indexer {
 func (x *indexer) add(e *Entry, offset int64) {
 	ix, n := x.ix, x.ix.length
 	if n%pageOrders == 0 {
-		ix.pages = append(ix.pages, make([]indexed, pageOrders))
+		ix.pages = append(ix.pages, new(page))
 	}
 	ix.length++
-	*ix.at(n) = indexed{
-		id:       ix.hash(e.OrderID),
-		offset:   offset,
+	page, at := ix.pages[n/pageOrders], n%pageOrders
+	page.ids[at], page.offsets[at] = ix.hash(e.OrderID), offset
+	page.orders[at] = indexed{
 		customer: ix.hashCustomer(e),
 		failedAt: secondsOf(e.Before.FailedAt),
 		kind:     x.kind(e),
@@ -110,9 +110,9 @@ func numberOf[G comparable](numbers map[G]int, list *[]G, g G) int {
 	return n
 }
 
-// finish fills the buckets and links the chains. Until they are linked, next is an older order of the same chain.
+// finish fills the table and links the chains. Until they are linked, next is an older order of the same chain.
 func (x *indexer) finish() *Index {
-	x.fillBuckets()
+	x.fillTable()
 	for _, part := range x.lanes {
 		slices.SortFunc(part, func(a, b inLane) int { return cmp.Compare(a.lane, b.lane) })
 		for i := 1; i < len(part); i++ {
@@ -133,18 +133,17 @@ func (x *indexer) finish() *Index {
 	return ix
 }
 
-// fillBuckets fills the buckets, the oldest order of each first, and joins entries of one order.
-func (x *indexer) fillBuckets() {
+// fillTable enters the oldest order of each id, and joins entries of one order.
+func (x *indexer) fillTable() {
 	ix := x.ix
-	ix.buckets = make([]orderRef, ix.length)
-	for i := ix.length - 1; i >= 0; i-- {
-		o := ix.at(i)
-		bucket := ix.bucket(o.id)
-		o.sameHash = *bucket
-		if same, ok := ix.find(*bucket, o.id); ok {
-			x.join(refTo(i), refTo(same))
+	ix.table = make([]orderRef, ix.length*5/4+1) // so that a fifth is free
+	for i := range ix.length {
+		slot := ix.slot(ix.pages[i/pageOrders].ids[i%pageOrders])
+		if oldest := *slot; oldest != 0 {
+			x.join(refTo(i), oldest)
+		} else {
+			*slot = refTo(i)
 		}
-		*bucket = refTo(i)
 	}
 }
 
