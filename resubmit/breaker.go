@@ -239,6 +239,16 @@ func (b *breaker) set(state BreakerState, why string) {
 	b.wake()
 }
 
+// whyOpen returns why the breaker is open, also if one order is tried; "" if it is closed.
+func (b *breaker) whyOpen() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.state == BreakerClosed {
+		return ""
+	}
+	return "the breaker is open: " + b.why
+}
+
 func (b *breaker) view() (state BreakerState, opens int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

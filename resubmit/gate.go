@@ -31,9 +31,12 @@ type gate struct {
 
 	mu       sync.Mutex
 	paused   bool
+	ordered  string // who has paused all processes; "" if nobody has
 	draining bool
+	circuit  string        // why the circuit of another process is open
 	outage   string        // why Commerce does not answer; "" if it does
 	retry    time.Time     // when it is tried again
+	another  time.Time     // until when the circuit of another process is taken to be open
 	changed  chan struct{} // closed and replaced when something changes
 	shut     time.Time     // since when it is closed; zero when open
 	opened   time.Time     // when it was opened last; zero if it was never closed
@@ -54,19 +57,31 @@ func (g *gate) setOutage(why string, retry time.Time) {
 	g.set(func(g *gate) bool { g.outage, g.retry = why, retry; return true })
 }
 
+// openElsewhere reports whether the circuit of another process is open.
+func (g *gate) openElsewhere(now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return now.Before(g.another)
+}
+
 // closed returns why the gate is closed at t, "" if it is open, and until when; zero if that is not
 // known.
 func (g *gate) closed(t time.Time) (why string, until time.Time) {
 	g.mu.Lock()
-	paused, draining, outage, retry := g.paused, g.draining, g.outage, g.retry
+	paused, ordered, draining, outage, retry := g.paused, g.ordered, g.draining, g.outage, g.retry
+	circuit, another := g.circuit, g.another
 	g.mu.Unlock()
 	switch {
 	case draining:
 		return "drained", time.Time{}
 	case paused:
 		return "paused", time.Time{}
+	case ordered != "":
+		return "paused " + ordered, time.Time{}
 	case outage != "":
 		return outage, retry
+	case t.Before(another):
+		return "another process pushes nothing: " + circuit, another
 	}
 	if why := g.clockDiffers(); why != "" {
 		return why, time.Time{}
@@ -228,7 +243,7 @@ func (g *gate) view() (state RunState, why string, since, until, opened time.Tim
 	switch {
 	case g.draining:
 		state = StateDraining
-	case g.paused:
+	case g.paused, g.ordered != "":
 		state = StatePaused
 	default:
 		state = StateRunning

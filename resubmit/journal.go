@@ -78,6 +78,9 @@ type Lease struct {
 	// Duration is how long the lease is valid after it began or was renewed. It is renewed by
 	// writing the record of the run. 0 means until the journal is closed.
 	Duration time.Duration
+	// Poll is how often the run reads what other processes have recorded for it, such as commands. Default: a quarter
+	// of Duration.
+	Poll time.Duration
 	// ForgottenBefore is the time of a loss: what was done to orders before is not known, and no
 	// record that was kept is later, also if the clock was set back since it was written. Zero if
 	// nothing was lost.

@@ -59,11 +59,14 @@ func (l *lease) begin(ctx context.Context, c *Config, p *plan.Plan, owner string
 
 // markBegun writes the record of the run, unless it was begun before.
 func (l *lease) markBegun(ctx context.Context) error {
-	_, err := l.journal.Put(ctx, Durable, protocol.Record{
-		Key: protocol.RunKey(l.run), At: l.record.Started,
-		Run: &protocol.Run{Owner: l.record.Owner, Started: l.record.Started},
+	err := changeRun(ctx, l.journal, l.run, func(r *protocol.Run) bool {
+		if !r.Started.IsZero() {
+			return false
+		}
+		r.Owner, r.Started = l.record.Owner, l.record.Started
+		return true
 	})
-	if _, ok := errors.AsType[*ConflictError](err); err != nil && !ok {
+	if err != nil {
 		return fmt.Errorf("resubmit: the journal could not record the run: %w", err)
 	}
 	return nil
@@ -111,18 +114,14 @@ func (l *lease) valid(now time.Time) bool {
 	return max(now.Sub(l.renewed), now.Round(0).Sub(l.renewed.Round(0))) < l.Duration-leaseMargin
 }
 
-// keep renews the lease until ctx ends, and calls lost if that fails for too long. Each time it calls hold with the
-// rest of a Retry-After that another process has recorded.
-func (l *lease) keep(ctx context.Context, hold func(time.Duration), lost func(error)) {
+// keep renews the lease until ctx ends, and calls lost if that fails for too long.
+func (l *lease) keep(ctx context.Context, lost func(error)) {
 	if l.Duration == 0 {
 		return
 	}
 	for sleep(ctx, l.Duration/4) == nil {
 		if l.valid(time.Now()) {
 			l.renew(ctx)
-			if pause, err := l.recall(ctx); err == nil && pause > 0 {
-				hold(pause)
-			}
 		}
 		if err := l.lost(); err != nil && ctx.Err() == nil {
 			lost(err)

@@ -67,7 +67,7 @@ func Recall(ctx context.Context, j Journal, p *plan.Plan) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resubmit: the journal: %w", err)
 	}
-	if begun.Run == nil {
+	if begun.Run == nil || begun.Run.Started.IsZero() {
 		return nil, nil //nolint:nilnil // documented
 	}
 	report := &Report{PlanDigest: p.Digest(), StartedAt: begun.Run.Started, Plan: p.Counts()}

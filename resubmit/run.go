@@ -43,6 +43,7 @@ type run struct {
 	events    *events
 	settled   func() // waits until the end of the run is reported
 	orders    sync.WaitGroup
+	shared    shared
 	drained   atomic.Bool   // an order was not started because the run was drained
 	grace     time.Duration // how long the last writes to the journal may take
 }
@@ -129,12 +130,12 @@ func (x *run) hold(who string, d time.Duration) error {
 	return x.lease.remember(context.WithoutCancel(x.ctx), asked, until)
 }
 
-// obey pauses all calls for the rest of a Retry-After that another process was sent.
-func (x *run) obey(pause time.Duration) {
-	if err := tooLong("a server", pause-retryAfterStep, x.cfg.MaxRetryAfter); err != nil {
-		x.fail(err)
+// drain lets no further order begin.
+func (x *run) drain(why string) {
+	if x.gate.set(func(g *gate) bool { was := g.draining; g.draining = true; return !was }) {
+		x.reportControl(why)
+		x.scheduler.stop()
 	}
-	x.caller.pace.Hold(pause)
 }
 
 // stopping reports whether no further order is begun.

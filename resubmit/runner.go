@@ -204,12 +204,19 @@ func (r *Runner) start(ctx context.Context, p *plan.Plan, planned *maintenance.C
 	l := &lease{journal: r.cfg.Journal}
 	var begun bool
 	var pause time.Duration
+	var control protocol.Record
 	err := withinContext(ctx, func() (err error) {
 		record, err := r.cfg.Journal.Get(ctx, protocol.RunKey(p.Digest()))
 		if err != nil {
 			return fmt.Errorf("resubmit: the journal: %w", err)
 		}
-		if begun = record.Run != nil; !begun {
+		if control = record; control.Run == nil {
+			control.Run = new(protocol.Run)
+		}
+		if err := stopped(&control.Run.Control); err != nil {
+			return err
+		}
+		if begun = !control.Run.Started.IsZero(); !begun {
 			if c := p.Counts(); c.Resubmit == 0 && c.Wait > 0 {
 				return &TooEarlyError{Due: p.Due(), Wait: c.Wait}
 			}
@@ -241,7 +248,9 @@ func (r *Runner) start(ctx context.Context, p *plan.Plan, planned *maintenance.C
 	}
 	x := newRun(ctx, r, p, calendar)
 	x.lease, x.planned = l, planned
-	go l.keep(x.ctx, x.obey, x.fail)
+	x.obeyControl(&control)
+	go l.keep(x.ctx, x.fail)
+	go x.follow()
 	return x, nil
 }
 
@@ -328,10 +337,8 @@ func (r *Runner) setPaused(paused bool) {
 func (r *Runner) Drain() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	x := r.run
-	if x != nil && x.gate.set(func(g *gate) bool { was := g.draining; g.draining = true; return !was }) {
-		x.reportControl("")
-		x.scheduler.stop()
+	if r.run != nil {
+		r.run.drain("")
 	}
 }
 

@@ -571,6 +571,10 @@ func fill(t *testing.T, v reflect.Value) {
 				f.SetInt(int64(i))
 			case reflect.Uint64:
 				f.SetUint(uint64(i) + 1)
+			case reflect.Float64:
+				f.SetFloat(float64(i) + 0.25)
+			case reflect.Struct:
+				fill(t, f)
 			default:
 				require.Fail(t, "unexpected type", "%v", f.Type())
 			}

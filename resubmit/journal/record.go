@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"math"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
@@ -155,6 +156,7 @@ func fields(c *coder, r *protocol.Record) {
 		c.instant(&r.At)
 		c.instant(&s.RetryAfter)
 		c.instant(&s.AskedAt)
+		textField(c, &s.Why)
 	}
 }
 
@@ -217,4 +219,11 @@ func runFields(c *coder, at *time.Time, r *protocol.Run) {
 	c.instant(&r.Ended)
 	textField(c, &r.End)
 	textField(c, &r.Error)
+	c.flag(&r.Control.Paused)
+	rate := math.Float64bits(r.Control.Rate)
+	numberField(c, &rate)
+	r.Control.Rate = math.Float64frombits(rate)
+	textField(c, &r.Control.Stop)
+	textField(c, &r.Control.By)
+	textField(c, &r.Control.Why)
 }

@@ -267,7 +267,27 @@ type Run struct {
 	Ended time.Time `json:"ended,omitzero"`
 	End   RunEnd    `json:"end,omitempty"`
 	Error string    `json:"error,omitempty"`
+	// Control is what operators want of the run, in the record of RunKey. All processes that apply the plan obey.
+	Control Control `json:"control,omitzero"`
 }
+
+// Control is what operators want of a run.
+type Control struct {
+	Paused bool        `json:"paused,omitempty"` // sends nothing more until it is false again
+	Rate   float64     `json:"rate,omitempty"`   // limit of calls per second; 0: as configured
+	Stop   ControlStop `json:"stop,omitempty"`   // ends the run
+	By     string      `json:"by,omitempty"`     // who has changed it last
+	Why    string      `json:"why,omitempty"`
+}
+
+// ControlStop is how a run is to be ended.
+type ControlStop string
+
+// The stops.
+const (
+	StopDrain  ControlStop = "drain"  // nothing more is sent, and what was sent is verified
+	StopCancel ControlStop = "cancel" // nothing more is sent
+)
 
 // RunEnd is how a run ended.
 type RunEnd string
@@ -285,6 +305,8 @@ type System struct {
 	// RetryAfter is the end of the pause that a server asked for at AskedAt.
 	RetryAfter time.Time `json:"retryAfter,omitzero"`
 	AskedAt    time.Time `json:"askedAt,omitzero"`
+	// Why is why nothing is pushed, in the record of the circuit; "" if it is closed.
+	Why string `json:"why,omitempty"`
 }
 
 // PauseEnd returns when the pause ends. If the clock was set back since, that is at most the whole pause from now.

@@ -13,13 +13,16 @@ import (
 
 var errNotBegun = errors.New("the journal is new and belongs to no system; call Begin first")
 
+// poll is how often a run reads what other processes have recorded for it.
+const poll = time.Second
+
 // Begin implements [resubmit.Journal]. Whoever gives no plan needs to read only, after the first time.
 func (j *Journal) Begin(ctx context.Context, u resubmit.JournalUse) (resubmit.Lease, error) {
 	h, err := j.begin(ctx, u)
 	if err != nil {
 		return resubmit.Lease{}, j.errorf(err)
 	}
-	l := resubmit.Lease{Position: h.at, Duration: j.lease}
+	l := resubmit.Lease{Position: h.at, Duration: j.lease, Poll: poll}
 	if u.Plan != "" {
 		l.Epoch = h.at.Sequence
 	}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -36,6 +37,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/sqljournal"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
@@ -43,6 +45,9 @@ import (
 var (
 	orders = flag.Int("orders", 60, "how many orders the processes complete")
 	kills  = flag.Int("kills", 12, "how many processes are killed")
+	every  = flag.Duration("every", time.Second, "how often a process is killed")
+	lease  = flag.Duration("lease", 10*time.Second, "how long leases last")
+	outage = flag.Duration("outage", 3*time.Second, "how long the database cannot be reached")
 )
 
 const programVariable = "SQLJOURNAL_PROGRAM"
@@ -54,7 +59,12 @@ type program struct {
 	Commerce, Connect string // URLs
 	Window            maintenance.Window
 	Plan              string // path of a plan to apply before the state directory makes its own; "" for none
+	Lease             time.Duration
+	Suspend           bool // it stops itself between its first claim and the push
 }
+
+// rate is the limit of calls per second, of all programs together.
+const rate = 10
 
 // settle is the settle delay. The time of a push and the age of a claim are shortened with it.
 const settle = 4 * time.Second
@@ -102,9 +112,7 @@ func (p *program) run(ctx context.Context) error {
 
 // apply applies a plan.
 func apply(ctx context.Context, cfg *state.Config, path string) error {
-	c := cfg.Runner
-	c.Systems, c.Policy, c.Journal, c.Calendar = cfg.Systems, cfg.Policy, cfg.Journal, cfg.Calendar
-	r, err := resubmit.NewRunner(c)
+	r, err := resubmit.NewRunner(runnerConfig(cfg))
 	if err != nil {
 		return err
 	}
@@ -117,9 +125,16 @@ func apply(ctx context.Context, cfg *state.Config, path string) error {
 	return err
 }
 
+// runnerConfig returns the configuration of a Runner without a state directory.
+func runnerConfig(cfg *state.Config) resubmit.Config {
+	c := cfg.Runner
+	c.Systems, c.Policy, c.Journal, c.Calendar = cfg.Systems, cfg.Policy, cfg.Journal, cfg.Calendar
+	return c
+}
+
 // config opens the journal, and returns the configuration of a state directory.
 func (p *program) config(ctx context.Context, db *sql.DB) (*state.Config, error) {
-	prefix, lease := sqljournal.WithPrefix(p.Place.Prefix), sqljournal.WithLease(10*time.Second)
+	prefix, lease := sqljournal.WithPrefix(p.Place.Prefix), sqljournal.WithLease(p.Lease)
 	if err := sqljournal.Migrate(ctx, db, p.Place.Dialect, prefix); err != nil {
 		return nil, err
 	}
@@ -135,20 +150,65 @@ func (p *program) config(ctx context.Context, db *sql.DB) (*state.Config, error)
 	}
 	cfg := &state.Config{
 		Systems: resubmit.SystemsOf(orders, orders), Journal: journal, Anchor: state.FileAnchor(p.Anchor),
-		Plan:     resubmit.PlanConfig{Filter: filter.Everything(), RateLimit: 100},
+		Plan:     resubmit.PlanConfig{Filter: filter.Everything(), RateLimit: rate},
 		Calendar: func() *maintenance.Calendar { return calendar }, Program: "replica",
 	}
-	cfg.Systems.Requests, cfg.Systems.Prober = requests, requests
+	cfg.Systems.Requests, cfg.Systems.Prober, cfg.Systems.SharedRate = requests, requests, journal
 	cfg.Limits.MaxOrders = -1
-	cfg.Policy.SettleDelay, cfg.Policy.Retry.Spacing, cfg.Runner.RateLimit = settle, -1, 20
+	cfg.Policy.SettleDelay, cfg.Policy.Retry.Spacing, cfg.Runner.RateLimit = settle, -1, rate
+	if p.Suspend {
+		cfg.Journal, cfg.Runner.Concurrency = suspending{journal}, 1
+	}
 	cfg.Runner.MinRateFraction, cfg.Runner.Verify.InitialInterval = -1, 100*time.Millisecond
 	return cfg, nil
+}
+
+// suspending is a journal that stops its process when a claim was written.
+type suspending struct{ *sqljournal.Journal }
+
+func (j suspending) Put(ctx context.Context, d resubmit.Durability, records ...protocol.Record) (uint64, error) {
+	seq, err := j.Journal.Put(ctx, d, records...)
+	if o := records[0].Order; err == nil && o != nil && o.Phase == protocol.Claimed {
+		err = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	}
+	return seq, err
+}
+
+// meter counts the calls of the programs.
+type meter struct {
+	mu    sync.Mutex
+	calls []time.Time
+}
+
+// count has the calls of a handler counted.
+func (m *meter) count(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.mu.Lock()
+		m.calls = append(m.calls, time.Now())
+		m.mu.Unlock()
+		h.ServeHTTP(w, r)
+	})
+}
+
+// most returns how many calls there were, and the most in any second.
+func (m *meter) most() (all, most int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	end := 0
+	for i, first := range m.calls {
+		for end < len(m.calls) && m.calls[end].Sub(first) < time.Second {
+			end++
+		}
+		most = max(most, end-i)
+	}
+	return len(m.calls), most
 }
 
 // world is the two systems, with orders that failed in a maintenance that ended long ago, and the replicas.
 type world struct {
 	commerce *commercetest.System
 	connect  *connecttest.System
+	calls    meter
 	program  program
 }
 
@@ -156,23 +216,25 @@ func newWorld(t *testing.T, p place, orders int) *world {
 	t.Helper()
 	end := time.Now().Add(-2 * time.Hour).UTC().Truncate(time.Second)
 	w := &world{program: program{
-		Place: p, Dir: t.TempDir(), Window: maintenance.Window{ID: "W", Start: end.Add(-2 * time.Hour), End: end},
+		Place: p, Dir: t.TempDir(), Lease: *lease, Window: maintenance.Window{ID: "W", Start: end.Add(-2 * time.Hour), End: end},
 	}}
 	w.program.Anchor = filepath.Join(w.program.Dir, "anchor.json")
 	var clock testkit.Clock
 	clock.Set(w.program.Window.Start)
 	w.connect = connecttest.New(connecttest.Config{Seed: 1, Now: clock.Now})
-	var err error
-	w.program.Connect, err = w.connect.Start()
+	connectURL, err := w.connect.Start() // for Commerce, whose calls are not counted
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.connect.Close()) })
+	counted := httptest.NewServer(w.calls.count(w.connect))
+	t.Cleanup(counted.Close)
+	w.program.Connect = counted.URL + "/public/v1"
 	w.commerce, err = commercetest.New(commercetest.Config{
-		Seed: 1, Now: clock.Now, ConnectURL: w.program.Connect, ConnectKey: connecttest.DefaultKey,
+		Seed: 1, Now: clock.Now, ConnectURL: connectURL, ConnectKey: connecttest.DefaultKey,
 		InMaintenance: w.connect.InMaintenance, PollInterval: 50 * time.Millisecond, StaleEventFor: settle,
 		StaleReadsFor: settle / 4,
 	})
 	require.NoError(t, err)
-	server := httptest.NewServer(w.commerce)
+	server := httptest.NewServer(w.calls.count(w.commerce))
 	t.Cleanup(server.Close)
 	w.program.Commerce = server.URL
 	w.connect.SetMaintenance(true)
@@ -229,6 +291,9 @@ func (w *world) check(t *testing.T) {
 	require.Zero(t, w.left())
 	require.Empty(t, w.commerce.Violations())
 	require.Empty(t, w.connect.Violations())
+	calls, most := w.calls.most()
+	t.Logf("%d calls, at most %d in a second", calls, most)
+	require.LessOrEqual(t, most, rate+1, "calls in a second, of all processes")
 	type failure struct {
 		order  string
 		number int
@@ -291,12 +356,23 @@ func (r *replica) signal(s os.Signal) bool {
 	return r.running != nil && r.running.Process.Signal(s) == nil
 }
 
+// suspended reports whether the process is stopped.
+func (r *replica) suspended() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running == nil {
+		return false
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.running.Process.Pid))
+	return err == nil && bytes.Contains(stat, []byte(") T "))
+}
+
 // disturb kills and suspends processes for some time, or until all orders are completed.
-func (w *world) disturb(t *testing.T, replicas []*replica, restart func()) (killed, stops int) {
+func (w *world) disturb(t *testing.T, replicas []*replica, restart func(), database *proxy) (killed, stops int) {
 	t.Helper()
 	var suspended sync.WaitGroup
 	defer suspended.Wait()
-	for tick := time.NewTicker(time.Second); killed < *kills && w.left() > 0; {
+	for tick := time.NewTicker(*every); killed < *kills && w.left() > 0; {
 		select {
 		case <-tick.C:
 		case <-t.Context().Done():
@@ -308,23 +384,26 @@ func (w *world) disturb(t *testing.T, replicas []*replica, restart func()) (kill
 			if r.signal(syscall.SIGSTOP) {
 				stops++
 				suspended.Go(func() {
-					time.Sleep(12 * time.Second) // longer than a lease
+					time.Sleep(*lease + 2*time.Second)
 					r.signal(syscall.SIGCONT)
 				})
 			}
 		case r.signal(syscall.SIGKILL):
-			if killed++; killed%12 == 6 {
+			switch killed++; {
+			case killed%12 == 6:
 				restart()
+			case killed == *kills*3/4:
+				database.disconnect(*outage)
 			}
 		}
 	}
 	return killed, stops
 }
 
-// TestProcesses runs three processes with one journal, and kills them and its server again and again, until all orders
-// are completed. A longer test:
+// TestProcesses runs three processes with one journal, kills them and its server again and again, and once cuts the
+// connection to it, until all orders are completed. A longer test:
 //
-//	go test -run TestProcesses -v -timeout 40m -orders 2000 -kills 60
+//	go test -run TestProcesses -v -timeout 60m -orders 2000 -kills 60 -every 5s -lease 20s -outage 30s
 func TestProcesses(t *testing.T) {
 	t.Parallel()
 	for what, onePlan := range map[string]bool{"state directories": false, "one plan": true} {
@@ -343,9 +422,11 @@ func TestProcesses(t *testing.T) {
 func testProcesses(t *testing.T, d sqljournal.Dialect, onePlan bool) {
 	t.Helper()
 	p, restart := placeFor(t, sqljournal.SQLite, t.TempDir()), func() {}
+	var database *proxy
 	if d != sqljournal.SQLite {
 		s := servers[d].own(t)
-		p = place{d, s.driver, s.dsn(s.dir, s.root, s.database(t)), "cloudblue_"}
+		database = startProxy(t, s.dir, s.socket)
+		p = place{d, s.driver, s.dsn(database.dir, s.root, s.database(t)), "cloudblue_"}
 		restart = func() {
 			s.kill(t)
 			s.start(t)
@@ -374,7 +455,7 @@ func testProcesses(t *testing.T, d sqljournal.Dialect, onePlan bool) {
 		r.program.Dir = filepath.Join(w.program.Dir, strconv.Itoa(i))
 		replicas[i] = r
 		all.Go(func() {
-			for deadline := time.Now().Add(10 * time.Minute); w.left() > 0 && time.Now().Before(deadline); {
+			for deadline := time.Now().Add(50 * time.Minute); w.left() > 0 && time.Now().Before(deadline); {
 				if _, err := r.start(t); err != nil {
 					failures.Add(1) // it is started again, as after a kill
 					t.Log(err)
@@ -383,8 +464,36 @@ func testProcesses(t *testing.T, d sqljournal.Dialect, onePlan bool) {
 			}
 		})
 	}
-	killed, stops := w.disturb(t, replicas, restart)
+	killed, stops := w.disturb(t, replicas, restart, database)
 	all.Wait()
 	t.Logf("%d kills, %d suspensions, %d failures, %d pushes", killed, stops, failures.Load(), len(w.commerce.Pushes()))
 	w.check(t)
+}
+
+// TestSuspendedBeforeThePush stops a process between a claim and its push until its lease is over. It must send nothing
+// when it continues; another process does.
+func TestSuspendedBeforeThePush(t *testing.T) {
+	t.Parallel()
+	everyDialect(t, func(t *testing.T, p place) {
+		w := newWorld(t, p, 3)
+		r := &replica{program: w.program}
+		r.program.Suspend = true
+		ended := make(chan error, 1)
+		go func() {
+			_, err := r.start(t)
+			ended <- err
+		}()
+		require.Eventually(t, r.suspended, time.Minute, 10*time.Millisecond)
+		<-time.After(*lease + 2*time.Second)
+		require.Empty(t, w.commerce.Pushes())
+		require.True(t, r.signal(syscall.SIGCONT))
+		require.ErrorContains(t, <-ended, "the lease of the journal is over")
+		require.Empty(t, w.commerce.Pushes(), "it sent an order whose lease was over")
+		other := &replica{program: w.program}
+		for w.left() > 0 {
+			_, err := other.start(t)
+			require.NoError(t, err)
+		}
+		w.check(t)
+	})
 }

@@ -46,8 +46,9 @@ type server struct {
 	// init and run return the commands that make the files in a directory, and that serve them on a socket in it.
 	init, run func(dir, account string) *exec.Cmd
 	// dsn is the data source of a user of a database, "" for the server's own. root is who may do everything.
-	dsn  func(dir, user, database string) string
-	root string
+	dsn    func(dir, user, database string) string
+	root   string
+	socket string // its name in the directory
 
 	mu      sync.Mutex
 	dir     string
@@ -69,7 +70,7 @@ var servers = map[sqljournal.Dialect]*server{
 		dsn: func(dir, user, database string) string {
 			return fmt.Sprintf("host=%s user=%s dbname=%s", dir, user, orDefault(database, "postgres"))
 		},
-		root: "postgres",
+		root: "postgres", socket: ".s.PGSQL.5432",
 	},
 	sqljournal.MariaDB: {
 		dialect: sqljournal.MariaDB, driver: "mysql", account: "mysql", pkg: "mariadb-server",
@@ -86,7 +87,7 @@ var servers = map[sqljournal.Dialect]*server{
 			return fmt.Sprintf("%s@unix(%s)/%s?timeout=5s&readTimeout=10s&writeTimeout=10s&interpolateParams=true",
 				user, filepath.Join(dir, "socket"), database)
 		},
-		root: "root",
+		root: "root", socket: "socket",
 	},
 }
 
@@ -230,7 +231,7 @@ func (s *server) own(t *testing.T) *server {
 	t.Helper()
 	o := &server{
 		dialect: s.dialect, driver: s.driver, account: s.account, pkg: s.pkg,
-		init: s.init, run: s.run, dsn: s.dsn, root: s.root,
+		init: s.init, run: s.run, dsn: s.dsn, root: s.root, socket: s.socket,
 	}
 	t.Cleanup(o.remove)
 	o.start(t)

@@ -2,6 +2,7 @@ package state
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -15,7 +16,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/audit"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 // Action is what a command does.
@@ -64,18 +67,34 @@ var ErrNoRun = errors.New("no such run is unfinished")
 
 // Control gives a command to the current run. A process that applies the run obeys within about a second, otherwise
 // the next [Dir.Once] does. The error matches [ErrNoRun] if the run is not the current one or has ended.
+//
+// With Config.Journal the command is for all processes that apply the plan, on whatever machine, and the plan may be
+// that of another directory.
 func (d *Dir) Control(c Command) error {
-	run, err := d.runs.unfinished(c.Run)
-	if err != nil {
-		return err
-	}
 	c.Kind, c.Version = commandFormat.Kind, commandFormat.Version
-	c.Run, c.By, c.Why, c.At = run.Digest, cmp.Or(text.Short(c.By), d.owner), text.Short(c.Why), now()
+	c.By, c.Why, c.At = cmp.Or(text.Short(c.By), d.owner), text.Short(c.Why), now()
 	if err := d.cfg.Limits.checkRate(&c); err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	return d.commands.write(c)
+	run, err := d.runs.unfinished(c.Run)
+	if err == nil {
+		c.Run = run.Digest
+		return d.commands.write(c)
+	}
+	if d.cfg.Journal == nil || c.Run == "" || !errors.Is(err, ErrNoRun) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), controlTime)
+	defer cancel()
+	record, got := d.cfg.Journal.Get(ctx, protocol.RunKey(c.Run))
+	if got != nil || record.Run == nil {
+		return cmp.Or(failed("read the journal", got), err)
+	}
+	return tell(ctx, d.cfg.Journal, &c)
 }
+
+// controlTime limits how long a command may take to be recorded.
+const controlTime = 30 * time.Second
 
 func (l *Limits) checkRate(c *Command) error {
 	if c.Action != ActionRate || c.Rate >= minRate && c.Rate <= l.MaxRate {
@@ -145,7 +164,10 @@ func (f commandFiles) remove(name string) error {
 
 // obey executes and deletes the commands. run is the unfinished run, or nil; r applies it, or is nil: then a run that
 // was stopped ends. A command is deleted when the state that it leads to is on disk.
-func (s *session) obey(run *Run, r runner) error {
+func (s *session) obey(ctx context.Context, run *Run, r runner) error {
+	if err := s.follow(ctx, run, r); err != nil {
+		return err
+	}
 	names, err := s.commands.names()
 	if err != nil {
 		return err
@@ -163,7 +185,7 @@ func (s *session) obey(run *Run, r runner) error {
 				"by", text.Short(c.By))
 		default:
 			s.log.Info("command", "action", c.Action, "run", run.ID, "by", text.Short(c.By), "why", text.Short(c.Why))
-			if err := s.execute(&c, run, r); err != nil {
+			if err := s.execute(ctx, &c, run, r); err != nil {
 				return err
 			}
 		}
@@ -177,11 +199,73 @@ func (s *session) obey(run *Run, r runner) error {
 	return s.runs.end(run, run.Stop.End, run.Stop.String())
 }
 
-func (s *session) execute(c *Command, run *Run, r runner) error {
+// follow executes what was commanded elsewhere for a run that other processes apply too.
+func (s *session) follow(ctx context.Context, run *Run, r runner) error {
+	if s.cfg.Journal == nil || run == nil || run.Ended() {
+		return nil
+	}
+	record, err := s.journal.Get(ctx, protocol.RunKey(run.Digest))
+	if err != nil || record.Run == nil || record.Run.Control.By == "" {
+		return failed("read the journal", err)
+	}
+	want := &record.Run.Control
+	for _, c := range []struct {
+		action Action
+		due    bool
+	}{
+		{ActionPause, want.Paused && run.Paused == nil},
+		{ActionResume, !want.Paused && run.Paused != nil},
+		{ActionRate, want.Rate != 0 && want.Rate != run.Rate},
+		{ActionDrain, want.Stop == resubmit.StopDrain && run.Stop == nil},
+		{ActionCancel, want.Stop == resubmit.StopCancel && (run.Stop == nil || run.Stop.End != EndCancelled)},
+	} {
+		if !c.due {
+			continue
+		}
+		command := Command{Action: c.action, Run: run.Digest, By: want.By, Why: want.Why, At: record.At}
+		if c.action == ActionRate {
+			command.Rate = want.Rate
+		}
+		if err := s.perform(&command, run, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tell records a command for all processes that share a journal.
+func tell(ctx context.Context, j resubmit.Journal, c *Command) error {
+	err := resubmit.ChangeControl(ctx, j, c.Run, func(want *resubmit.Control) {
+		want.By, want.Why = c.By, c.Why
+		switch c.Action {
+		case ActionPause, ActionResume:
+			want.Paused = c.Action == ActionPause
+		case ActionRate:
+			want.Rate = c.Rate
+		case ActionDrain:
+			want.Stop = cmp.Or(want.Stop, resubmit.StopDrain)
+		case ActionCancel:
+			want.Stop = resubmit.StopCancel
+		}
+	})
+	return failed("give a command", err)
+}
+
+func (s *session) execute(ctx context.Context, c *Command, run *Run, r runner) error {
 	if err := s.cfg.Limits.checkRate(c); err != nil {
 		s.log.Warn("a command is rejected", "error", err)
 		return nil
 	}
+	if s.cfg.Journal != nil {
+		if err := tell(ctx, s.journal, c); err != nil {
+			return err
+		}
+	}
+	return s.perform(c, run, r)
+}
+
+// perform executes a command in this directory, and for the Runner of this process.
+func (s *session) perform(c *Command, run *Run, r runner) error {
 	line := audit.Line{State: string(c.Action), By: text.Short(c.By), Why: text.Short(c.Why), Rate: c.Rate, Plan: c.Run}
 	if err := s.act(run, line); err != nil {
 		return err

@@ -97,8 +97,12 @@ func (s *journalStore) compare(ctx context.Context, j resubmit.Journal, anchor p
 		if err != nil {
 			return failed("read the journal", err)
 		}
-		if again, err := s.cfg.Anchor.Load(ctx); readOnly && (err != nil || again != (plan.Position{})) {
-			return failed("read the anchor of the journal", err) // another process has just made the journal
+		again, err := s.cfg.Anchor.Load(ctx)
+		if err != nil {
+			return failed("read the anchor of the journal", err)
+		}
+		if again != (plan.Position{}) { // another process has just made the journal
+			return s.compare(ctx, j, again, readOnly)
 		}
 		return s.mismatch("has no anchor, so it may be an older copy", resubmit.ErrJournalMismatch)
 	}

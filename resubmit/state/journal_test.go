@@ -98,6 +98,51 @@ func TestJournalMismatch(t *testing.T) {
 	})
 }
 
+// lateAnchor has no position when it is first read, because another process stores the first one just after that.
+type lateAnchor struct {
+	Anchor
+	read bool
+}
+
+func (a *lateAnchor) Load(ctx context.Context) (plan.Position, error) {
+	if !a.read {
+		a.read = true
+		return plan.Position{}, nil
+	}
+	return a.Anchor.Load(ctx)
+}
+
+func TestSharedJournalThatAnotherProcessHasJustMade(t *testing.T) {
+	t.Parallel()
+	for name, use := range map[string]func(w *world) error{
+		"open": func(w *world) error { _, err := w.tryOpen(); return err },
+		"once": func(w *world) error {
+			d, err := open(w.dir, w.cfg)
+			require.NoError(w.t, err)
+			w.rig(d)
+			_, err = d.Once(w.t.Context(), OnceOptions{})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first, second := newWorld(t, someOrders(1)...), newWorld(t, someOrders(1)...)
+			first.cfg.Journal = new(resubmit.MemoryJournal)
+			second.cfg = first.cfg
+			_, err := first.once()
+			require.NoError(t, err)
+			second.cfg.Anchor = &lateAnchor{Anchor: first.anchor}
+			require.NoError(t, use(second))
+
+			second.cfg.Anchor = &lateAnchor{Anchor: new(anchor)}
+			require.ErrorIs(t, use(second), resubmit.ErrJournalMismatch, "it has really no anchor")
+			first.anchor.at.Sequence += 2
+			second.cfg.Anchor = &lateAnchor{Anchor: first.anchor}
+			require.ErrorIs(t, use(second), resubmit.ErrJournalMismatch, "it is an older copy")
+		})
+	}
+}
+
 func TestAnchor(t *testing.T) {
 	t.Parallel()
 	t.Run("is written before the first push, once a second, and at the end", func(t *testing.T) {

@@ -109,7 +109,7 @@ func (d *Dir) once(ctx context.Context, o OnceOptions, r *Result) (due time.Time
 	defer func() { err = cmp.Or(err, s.close(ctx)) }()
 	run, previous, err := s.runs.newest()
 	if err == nil {
-		err = s.endStopped(run, previous, r)
+		err = s.endStopped(ctx, run, previous, r)
 	}
 	if err != nil {
 		return time.Time{}, err
@@ -141,9 +141,9 @@ func (d *Dir) once(ctx context.Context, o OnceOptions, r *Result) (due time.Time
 
 // endStopped obeys the commands for a run that no process applies. If one ends a run that has begun, the call ends too,
 // as that of the process did that has applied it: it does not send the orders with a new plan.
-func (s *session) endStopped(run, previous *Run, r *Result) error {
+func (s *session) endStopped(ctx context.Context, run, previous *Run, r *Result) error {
 	unfinished := run != nil && !run.Ended()
-	if err := s.obey(run, nil); err != nil {
+	if err := s.obey(ctx, run, nil); err != nil {
 		return err
 	}
 	if !unfinished || run.Stop == nil || run.StartedAt.IsZero() {
@@ -276,7 +276,7 @@ func (s *session) attend(ctx context.Context, cancel context.CancelCauseFunc, ru
 	}
 	every(500*time.Millisecond, func() error { return s.anchor(ctx) })
 	every(time.Second, func() error {
-		if err := s.obey(run, r); err != nil {
+		if err := s.obey(ctx, run, r); err != nil {
 			return err
 		}
 		now := r.Status()

@@ -40,7 +40,7 @@ func (d *Dir) Plan(ctx context.Context, cfg *resubmit.PlanConfig, o PlanOptions)
 	defer func() { err = cmp.Or(err, s.close(ctx)) }()
 	old, _, err := s.runs.newest()
 	if err == nil {
-		err = s.obey(old, nil)
+		err = s.obey(ctx, old, nil)
 	}
 	if err != nil {
 		return nil, err
@@ -85,13 +85,18 @@ func (s *session) plan(ctx context.Context, cfg *resubmit.PlanConfig, run Run, r
 		return nil, err
 	}
 	if replaces != nil {
-		if err := s.obey(replaces, nil); err != nil { // commands that were given meanwhile
+		if err := s.obey(ctx, replaces, nil); err != nil { // commands that were given meanwhile
 			return nil, err
 		}
 		if replaces.Ended() {
 			return nil, replaces.stopped()
 		}
-		run.Paused = replaces.Paused
+		if run.Paused = replaces.Paused; run.Paused != nil && s.cfg.Journal != nil {
+			pause := Command{Action: ActionPause, Run: run.Digest, By: run.Paused.By, Why: run.Paused.Why}
+			if err := tell(ctx, s.journal, &pause); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if err := runFormat.WriteFile(filepath.Join(draft, runFile), run, 0o600); err != nil {
 		return nil, failed("write "+runFile, err)

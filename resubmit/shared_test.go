@@ -1,0 +1,197 @@
+package resubmit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+)
+
+// process is one of several that apply one plan with one journal.
+type process struct {
+	runner *resubmit.Runner
+	report *resubmit.Report
+	err    error
+}
+
+// processesFor starts Runners that apply a plan, each with Connect and Commerce for itself, and waits for them.
+func processesFor(t *testing.T, s *shop, p *plan.Plan, n int, change func(*resubmit.Config)) (all []*process, wait func()) {
+	t.Helper()
+	var group sync.WaitGroup
+	for range n {
+		x := &process{runner: runnerFor(t, s, change)}
+		all = append(all, x)
+		group.Go(func() { x.report, x.err = x.runner.Apply(t.Context(), p) })
+	}
+	return all, group.Wait
+}
+
+// Commands that are recorded in the journal reach all processes that apply the plan.
+func TestControlReachesAllProcesses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := quickOrders(1, 400)[0]
+		s := newShop(orders...)
+		p := planFor(t, orders...)
+		control := func(change func(*resubmit.Control)) {
+			t.Helper()
+			require.NoError(t, resubmit.ChangeControl(t.Context(), journalOf(t), p.Digest(), func(c *resubmit.Control) {
+				c.By, c.Why = "ana", "trouble"
+				change(c)
+			}))
+		}
+		control(func(c *resubmit.Control) { c.Paused = true }) // before they begin
+		all, wait := processesFor(t, s, p, 3, func(c *resubmit.Config) { c.RateLimit, c.SharedRate = 5, new(resubmit.MemoryJournal) })
+		<-time.After(time.Minute)
+		require.Empty(t, s.ledger)
+		for _, x := range all {
+			require.Equal(t, resubmit.StatePaused, x.runner.Status().State)
+			require.Equal(t, "paused by ana: trouble", x.runner.Status().Gate)
+		}
+		control(func(c *resubmit.Control) { c.Paused, c.Rate = false, 1 })
+		<-time.After(time.Minute)
+		require.NotEmpty(t, s.ledger)
+		for _, x := range all {
+			require.Equal(t, resubmit.StateRunning, x.runner.Status().State)
+			require.InDelta(t, 1, x.runner.Status().Rate, 0)
+		}
+		control(func(c *resubmit.Control) { c.Stop = resubmit.StopDrain })
+		wait()
+		for _, x := range all {
+			require.ErrorIs(t, x.err, resubmit.ErrDrained)
+			require.Positive(t, x.report.Result.NotStarted)
+		}
+		sent := len(s.ledger)
+		control(func(c *resubmit.Control) { c.Stop = resubmit.StopCancel })
+		_, err := runnerFor(t, s, nil).Apply(t.Context(), p)
+		require.ErrorIs(t, err, resubmit.ErrCancelled)
+		require.ErrorContains(t, err, "by ana: trouble")
+		require.Len(t, s.ledger, sent)
+
+		control(func(c *resubmit.Control) { c.Stop = "" })
+		all, wait = processesFor(t, s, p, 3, nil)
+		<-time.After(time.Second)
+		control(func(c *resubmit.Control) { c.Stop = resubmit.StopCancel })
+		wait()
+		for _, x := range all {
+			if x.err != nil { // else it was done before
+				require.ErrorIs(t, x.err, resubmit.ErrCancelled)
+			}
+		}
+		requireNoSecondPush(t, s, orders)
+	})
+}
+
+// A plan that was paused before it was begun is still checked as one that was not.
+func TestControlBeginsNoRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "a")
+		s, p := newShop(o), planFor(t, o)
+		require.NoError(t, resubmit.ChangeControl(t.Context(), journalOf(t), p.Digest(),
+			func(c *resubmit.Control) { c.Rate = 3 }))
+		report, err := resubmit.Recall(t.Context(), journalOf(t), p)
+		require.NoError(t, err)
+		require.Nil(t, report, "it was not applied")
+		<-time.After(25 * time.Hour)
+		_, err = runnerFor(t, s, nil).Apply(t.Context(), p)
+		require.ErrorIs(t, err, resubmit.ErrStalePlan)
+	})
+}
+
+func TestControlNeedsItsJournal(t *testing.T) {
+	t.Parallel()
+	full := errors.New("no space left on device")
+	j := brokenJournal{new(resubmit.MemoryJournal), full}
+	err := resubmit.ChangeControl(t.Context(), j, "sha256:1", func(c *resubmit.Control) { c.Paused = true })
+	require.ErrorIs(t, err, full)
+}
+
+// brokenJournal writes nothing.
+type brokenJournal struct {
+	resubmit.Journal
+	err error
+}
+
+func (j brokenJournal) Put(context.Context, resubmit.Durability, ...protocol.Record) (uint64, error) {
+	return 0, j.err
+}
+
+// While Commerce does not answer one process, no other one pushes, until it does or that process has died.
+func TestCircuitHoldsForAllProcesses(t *testing.T) {
+	t.Parallel()
+	for _, dies := range []bool{false, true} {
+		t.Run(fmt.Sprint("dies: ", dies), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				lists := quickOrders(2, 300)
+				s, cut := newShop(append(lists[0], lists[1]...)...), new(cutReader)
+				cut.OrderReader = s
+				ctx, die := context.WithCancel(t.Context())
+				first := runnerFor(t, s, func(c *resubmit.Config) { c.Reader, c.RateLimit = cut, 2 })
+				second := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit = 2 })
+				var both sync.WaitGroup
+				p, other := planFor(t, lists[0]...), planFor(t, lists[1]...)
+				both.Go(func() { _, _ = first.Apply(ctx, p) })
+				both.Go(func() {
+					report, err := second.Apply(t.Context(), other)
+					require.NoError(t, err)
+					require.Equal(t, 300, report.Result.Completed)
+				})
+				<-time.After(10 * time.Second)
+				cut.set(errors.New("connection refused"))
+				<-time.After(time.Minute)
+				synctest.Wait()
+				sent := len(s.ledger)
+				require.Contains(t, second.Status().Gate,
+					"another process pushes nothing: Commerce does not answer: connection refused")
+				<-time.After(time.Minute)
+				synctest.Wait()
+				require.Len(t, s.ledger, sent)
+				if dies {
+					die()
+				} else {
+					cut.set(nil)
+				}
+				<-time.After(10 * time.Minute)
+				synctest.Wait()
+				require.Greater(t, len(s.ledger), sent)
+				die()
+				both.Wait()
+			})
+		})
+	}
+}
+
+// cutReader is a Commerce that one process cannot reach while err is set.
+type cutReader struct {
+	resubmit.OrderReader
+	mu  sync.Mutex
+	err error
+}
+
+func (r *cutReader) set(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+}
+
+func (r *cutReader) Order(ctx context.Context, id string) (*commerce.Order, error) {
+	r.mu.Lock()
+	err := r.err
+	r.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return r.OrderReader.Order(ctx, id)
+}
