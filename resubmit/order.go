@@ -42,6 +42,7 @@ type order struct {
 	health   Health       // as the canary knows it; the lock of the scheduler guards it
 	blocker  string       // the order that blocks it
 	call     *step        // of Session.Step; nil without it
+	joined   uint64       // version of the record of another process with which it began again
 	after    func(*order) // is called when the order is done
 }
 
@@ -61,6 +62,9 @@ func (o *order) run() {
 			o.attempt.giveSlot()
 		}
 		if o.step.Kind == protocol.StepEnd {
+			if o.joins() {
+				continue
+			}
 			break
 		}
 		o.perform()
@@ -190,7 +194,7 @@ func (o *order) reload() {
 
 // start reads the order's records and begins its state machine.
 func (o *order) start() error {
-	rec, end, err := o.load()
+	rec, end, err := o.awaitOther()
 	if err != nil {
 		return err
 	}

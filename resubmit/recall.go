@@ -3,7 +3,9 @@ package resubmit
 import (
 	"context"
 	"fmt"
+	"math/bits"
 	"slices"
+	"time"
 
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
@@ -11,10 +13,13 @@ import (
 
 // recall reads how far earlier runs of the plan got.
 func (x *run) recall() error {
-	index := x.scheduler.index
+	index, others := x.scheduler.index, 0
 	for r, err := range x.cfg.Journal.Records(x.ctx) {
 		if err != nil {
 			return fmt.Errorf("resubmit: the journal: read its records: %w", err)
+		}
+		if x.isOther(&r) {
+			others++
 		}
 		if r.Kind != protocol.KindOrder || r.Order == nil || r.Order.Run != x.digest {
 			continue
@@ -28,7 +33,21 @@ func (x *run) recall() error {
 		}
 	}
 	x.scheduler.recounted()
+	x.scheduler.first = part(others, index.Len())
 	return x.ctx.Err()
+}
+
+// isOther reports whether a record is the lease of another process that applies the plan.
+func (x *run) isOther(r *protocol.Record) bool {
+	return r.Run != nil && r.Run.Epoch > 0 && r.Run.Epoch < x.lease.Epoch && r.Run.LeaseOver().After(time.Now()) &&
+		r.Key == protocol.LeaseKey(x.digest, r.Run.Epoch)
+}
+
+// part returns with which of n orders a process begins if others have begun before it: the second one in the middle,
+// the next ones in the middle of the parts that are left.
+func part(others, n int) int {
+	reversed := bits.Reverse32(uint32(others))     //nolint:gosec // there are few processes
+	return int(uint64(reversed) * uint64(n) >> 32) //nolint:gosec // it is less than n
 }
 
 func (x *run) recallOrder(place int32, r *protocol.Record) error {

@@ -35,6 +35,7 @@ type scheduler struct {
 	open    map[int32]*order
 	waiting int // chains with an order that is not open yet
 	stopped bool
+	first   int  // the order to begin with, so that processes that apply one plan do not try the same orders
 	single  bool // a Session, which knows the chains, opens the orders
 }
 
@@ -95,7 +96,8 @@ func newScheduler(index *plan.Index, c *Config, events *events) *scheduler {
 func (s *scheduler) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.index.Len() {
+	for i, n := 0, s.index.Len(); i < n; i++ {
+		i := (s.first + i) % n
 		if s.index.First(i) {
 			s.measure(int32(i))
 			s.enqueue(int32(i))

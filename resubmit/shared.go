@@ -138,6 +138,52 @@ func (x *run) circuitOpen() string {
 	return x.gate.breaker.whyOpen()
 }
 
+// followPolls is for how many polls an order is left to the process that works on it, before its record is read again.
+const followPolls = 5
+
+// awaitOther reads the record of the order when no other process of this run works on it.
+func (o *order) awaitOther() (rec protocol.Record, leaseEnd time.Time, err error) {
+	var alive time.Time
+	for {
+		rec, leaseEnd, err = o.load()
+		if err != nil || o.x.scheduler.single || !o.othersOf(&rec) || rec.Order.Phase == protocol.Ended {
+			return rec, leaseEnd, err
+		}
+		if now := time.Now(); !now.Before(alive) {
+			lease, err := o.x.cfg.Journal.Get(o.ctx, protocol.LeaseKey(o.x.digest, rec.Order.Epoch))
+			if err != nil || lease.Run == nil || !lease.Run.LeaseOver().After(now) {
+				return rec, leaseEnd, err
+			}
+			alive = lease.Run.LeaseOver()
+		}
+		o.x.scheduler.admitted(o) // others do not wait for it
+		if sleep(o.ctx, followPolls*o.x.lease.poll()) != nil {
+			return rec, leaseEnd, nil
+		}
+	}
+}
+
+// othersOf reports whether a record is of another process that applies the same plan.
+func (o *order) othersOf(rec *protocol.Record) bool {
+	r := rec.Order
+	return r != nil && r.Run == o.x.digest && r.Epoch != o.x.lease.Epoch && r.Fingerprint == o.entry.Fingerprint &&
+		rec.Version > o.entry.Version && r.Phase != protocol.Open && o.x.lease.Duration > 0
+}
+
+// joins begins an order again that another process of this run has claimed meanwhile, so that the report has its
+// outcome, and the orders behind it continue.
+func (o *order) joins() bool {
+	if o.step.Outcome != protocol.Skipped && o.step.Outcome != protocol.ClaimedElsewhere || o.x.scheduler.single {
+		return false
+	}
+	rec, err := o.x.cfg.Journal.Get(o.ctx, protocol.OrderKey(o.entry.OrderID))
+	if err != nil || !o.othersOf(&rec) || rec.Version == o.joined {
+		return false
+	}
+	o.joined = rec.Version
+	return o.start() == nil
+}
+
 // Control is what operators want of a run.
 type Control = protocol.Control
 

@@ -36,6 +36,7 @@ type team struct {
 // startTeam makes a plan in a directory and applies it.
 func startTeam(t *testing.T, w *world, dir string) *team {
 	t.Helper()
+	w.program.Lease = time.Minute
 	x := &team{w: w}
 	ended := func(r *resubmit.Report, err error) {
 		x.mu.Lock()

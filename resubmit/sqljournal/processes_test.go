@@ -159,7 +159,7 @@ func (p *program) config(ctx context.Context, db *sql.DB) (*state.Config, error)
 	if p.Suspend {
 		cfg.Journal, cfg.Runner.Concurrency = suspending{journal}, 1
 	}
-	cfg.Runner.MinRateFraction, cfg.Runner.Verify.InitialInterval = -1, 100*time.Millisecond
+	cfg.Runner.MinRateFraction, cfg.Runner.Verify.InitialInterval = -1, time.Second
 	return cfg, nil
 }
 
