@@ -96,11 +96,11 @@ func newScheduler(index *plan.Index, c *Config, events *events) *scheduler {
 func (s *scheduler) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, n := 0, s.index.Len(); i < n; i++ {
-		i := (s.first + i) % n
-		if s.index.First(i) {
-			s.measure(int32(i))
-			s.enqueue(int32(i))
+	n := s.index.Len()
+	for i := range n {
+		if place := (s.first + i) % n; s.index.First(place) {
+			s.measure(int32(place)) //nolint:gosec // a plan has fewer orders
+			s.enqueue(int32(place)) //nolint:gosec // a plan has fewer orders
 		}
 	}
 }

@@ -141,7 +141,7 @@ func (x *run) circuitOpen() string {
 // followPolls is for how many polls an order is left to the process that works on it, before its record is read again.
 const followPolls = 5
 
-// awaitOther reads the record of the order when no other process of this run works on it.
+// awaitOther reads the record of the order when no other process of this run works on it, or when the run ends.
 func (o *order) awaitOther() (rec protocol.Record, leaseEnd time.Time, err error) {
 	var alive time.Time
 	for {
@@ -149,18 +149,23 @@ func (o *order) awaitOther() (rec protocol.Record, leaseEnd time.Time, err error
 		if err != nil || o.x.scheduler.single || !o.othersOf(&rec) || rec.Order.Phase == protocol.Ended {
 			return rec, leaseEnd, err
 		}
-		if now := time.Now(); !now.Before(alive) {
-			lease, err := o.x.cfg.Journal.Get(o.ctx, protocol.LeaseKey(o.x.digest, rec.Order.Epoch))
-			if err != nil || lease.Run == nil || !lease.Run.LeaseOver().After(now) {
+		now := time.Now()
+		if !now.Before(alive) {
+			if alive, err = o.aliveUntil(rec.Order.Epoch); err != nil || !now.Before(alive) {
 				return rec, leaseEnd, err
 			}
-			alive = lease.Run.LeaseOver()
 		}
 		o.x.scheduler.admitted(o) // others do not wait for it
 		if sleep(o.ctx, followPolls*o.x.lease.poll()) != nil {
-			return rec, leaseEnd, nil
+			return rec, leaseEnd, nil //nolint:nilerr // the run has ended, which the state machine handles
 		}
 	}
+}
+
+// aliveUntil returns when the lease of another process of this run is over.
+func (o *order) aliveUntil(epoch uint64) (time.Time, error) {
+	r, err := o.x.cfg.Journal.Get(o.ctx, protocol.LeaseKey(o.x.digest, epoch))
+	return r.Run.LeaseOver(), err
 }
 
 // othersOf reports whether a record is of another process that applies the same plan.
@@ -196,8 +201,8 @@ const (
 	StopCancel = protocol.StopCancel // nothing more is sent
 )
 
-// ChangeControl changes what operators want of the run of a plan, by its digest. All Runners and Sessions that apply the
-// plan with the journal obey, in about a second with a *sqljournal.Journal and in a quarter of a minute with a
+// ChangeControl changes what operators want of the run of a plan, by its digest. All Runners and Sessions that apply
+// the plan with the journal obey, in about a second with a *sqljournal.Journal and in a quarter of a minute with a
 // *MemoryJournal, also those that begin later: as long as Stop is set, they return ErrDrained or ErrCancelled. It holds
 // besides what Runner.Pause and the like say. A file journal is used by one process, whose Runner has the methods.
 func ChangeControl(ctx context.Context, j Journal, digest string, change func(*Control)) error {

@@ -25,7 +25,9 @@ type process struct {
 }
 
 // processesFor starts Runners that apply a plan, each with Connect and Commerce for itself, and waits for them.
-func processesFor(t *testing.T, s *shop, p *plan.Plan, n int, change func(*resubmit.Config)) (all []*process, wait func()) {
+func processesFor(
+	t *testing.T, s *shop, p *plan.Plan, n int, change func(*resubmit.Config),
+) (all []*process, wait func()) {
 	t.Helper()
 	var group sync.WaitGroup
 	for range n {
@@ -51,7 +53,9 @@ func TestControlReachesAllProcesses(t *testing.T) {
 			}))
 		}
 		control(func(c *resubmit.Control) { c.Paused = true }) // before they begin
-		all, wait := processesFor(t, s, p, 3, func(c *resubmit.Config) { c.RateLimit, c.SharedRate = 5, new(resubmit.MemoryJournal) })
+		all, wait := processesFor(t, s, p, 3, func(c *resubmit.Config) {
+			c.RateLimit, c.SharedRate = 5, new(resubmit.MemoryJournal)
+		})
 		<-time.After(time.Minute)
 		require.Empty(t, s.ledger)
 		for _, x := range all {
@@ -125,6 +129,30 @@ type brokenJournal struct {
 
 func (j brokenJournal) Put(context.Context, resubmit.Durability, ...protocol.Record) (uint64, error) {
 	return 0, j.err
+}
+
+// Three processes that apply one plan: each reports the outcome of every order, and together they make hardly more calls
+// than one.
+func TestProcessesOfOnePlanReportAllOutcomes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := make([]*shopOrder, 300)
+		for i := range orders {
+			orders[i] = outageOrder(i, fmt.Sprint(i/3)) // chains of three
+			orders[i].fates = []fate{{status: "CP", after: 5 * time.Second}}
+		}
+		s := newShop(orders...)
+		all, wait := processesFor(t, s, planFor(t, orders...), 3, func(c *resubmit.Config) {
+			c.RateLimit, c.Concurrency = 5, 8
+		})
+		wait()
+		for _, x := range all {
+			require.NoError(t, x.err)
+			require.Equal(t, resubmit.OutcomeCounts{Completed: 300}, x.report.Result)
+		}
+		requireNoSecondPush(t, s, orders)
+		require.Less(t, len(s.calls), 4*300)
+	})
 }
 
 // While Commerce does not answer one process, no other one pushes, until it does or that process has died.

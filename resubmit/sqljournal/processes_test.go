@@ -216,7 +216,8 @@ func newWorld(t *testing.T, p place, orders int) *world {
 	t.Helper()
 	end := time.Now().Add(-2 * time.Hour).UTC().Truncate(time.Second)
 	w := &world{program: program{
-		Place: p, Dir: t.TempDir(), Lease: *lease, Window: maintenance.Window{ID: "W", Start: end.Add(-2 * time.Hour), End: end},
+		Place: p, Dir: t.TempDir(), Lease: *lease,
+		Window: maintenance.Window{ID: "W", Start: end.Add(-2 * time.Hour), End: end},
 	}}
 	w.program.Anchor = filepath.Join(w.program.Dir, "anchor.json")
 	var clock testkit.Clock

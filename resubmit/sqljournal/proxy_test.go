@@ -27,7 +27,7 @@ type proxy struct {
 
 func startProxy(t *testing.T, target, socket string) *proxy {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "proxy") // the path of a socket must be short
+	dir, err := os.MkdirTemp("", "proxy") //nolint:usetesting // the path of a socket must be short
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	p := &proxy{dir: dir, target: filepath.Join(target, socket), conns: make(map[net.Conn]bool)}
