@@ -337,6 +337,19 @@ func TestNewRejectsDamagedState(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// Later releases read the state that earlier ones wrote.
+func TestNewReadsTheStateOfVersion1(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.CopyFS(dir, os.DirFS("testdata/v1")))
+	p := &process{site: newSite(), dir: dir, tracker: new(availability.Tracker)}
+	w, err := watch.New(t.Context(), p.config())
+	require.NoError(t, err)
+	require.Len(t, w.Episodes(), 1)
+	require.Equal(t, "1 order resubmitted: 1 completed", w.Episodes()[0].Note)
+	require.Len(t, w.Episodes()[0].Windows, 2)
+}
+
 func FuzzWatcherState(f *testing.F) {
 	f.Add(`{"kind":"cloudblue-resubmit-watcher","version":1,"note":"","from":"2026-01-01T00:00:00Z",` +
 		`"episodes":[{"id":"maintenance-1",` +
