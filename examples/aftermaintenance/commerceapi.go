@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -31,6 +32,8 @@ type commerceAPI struct {
 	user, password              string
 
 	logger *slog.Logger
+	wrap   func(http.RoundTripper) http.RoundTripper // middleware; nil for none
+	rows   int                                       // of a page; 0 for the default
 }
 
 // commerceClient is the client of any API.
@@ -149,7 +152,7 @@ func checkPlainHTTP(a *commerceAPI, connect *connectConfig) error {
 func (a *commerceAPI) open(selected []billing.OrderRef) (commerceClient, error) {
 	switch a.Via {
 	case viaBilling:
-		opts := clientOptions(a, billing.WithTLSFiles, billing.WithPlainHTTP, billing.WithLogger)
+		opts := clientOptions(a, billing.WithTLSFiles, billing.WithPlainHTTP, billing.WithLogger, billing.WithMiddleware)
 		if a.Currency != "" {
 			opts = append(opts, billing.WithDefaultCurrency(a.Currency))
 		}
@@ -159,24 +162,39 @@ func (a *commerceAPI) open(selected []billing.OrderRef) (commerceClient, error) 
 		}
 		return billingClient{client, client.FromRefs(selected)}, nil
 	case viaSimpleAPI:
-		return simpleapi.New(a.URL, a.simpleLogin(),
-			clientOptions(a, simpleapi.WithTLSFiles, simpleapi.WithPlainHTTP, simpleapi.WithLogger)...)
+		opts := clientOptions(a, simpleapi.WithTLSFiles, simpleapi.WithPlainHTTP, simpleapi.WithLogger,
+			simpleapi.WithMiddleware)
+		if a.rows > 0 {
+			opts = append(opts, simpleapi.WithPageSize(a.rows))
+		}
+		return simpleapi.New(a.URL, a.simpleLogin(), opts...)
 	default:
 		login, err := a.orderManagerLogin()
 		if err != nil {
 			return nil, err
 		}
-		return ordermanager.New(a.URL, login,
-			clientOptions(a, ordermanager.WithTLSFiles, ordermanager.WithPlainHTTP, ordermanager.WithLogger)...)
+		opts := a.orderManagerOptions()
+		if a.rows > 0 {
+			opts = append(opts, ordermanager.WithPageSize(a.rows))
+		}
+		return ordermanager.New(a.URL, login, opts...)
 	}
 }
 
-// clientOptions returns the options of a client for certificates, plain http and warnings.
+func (a *commerceAPI) orderManagerOptions() []ordermanager.Option {
+	return clientOptions(a, ordermanager.WithTLSFiles, ordermanager.WithPlainHTTP, ordermanager.WithLogger,
+		ordermanager.WithMiddleware)
+}
+
+// clientOptions returns the options of a client for certificates, plain http, warnings and middleware.
 func clientOptions[Option any](
 	a *commerceAPI, tlsFiles func(cert, key, authorities string) Option, plainHTTP func() Option,
-	logger func(*slog.Logger) Option,
+	logger func(*slog.Logger) Option, middleware func(func(http.RoundTripper) http.RoundTripper) Option,
 ) []Option {
 	all := []Option{logger(a.logger)}
+	if a.wrap != nil {
+		all = append(all, middleware(a.wrap))
+	}
 	if a.PlainHTTP {
 		all = append(all, plainHTTP())
 	}
@@ -191,7 +209,7 @@ func (a *commerceAPI) orderManagerLogin() (ordermanager.Auth, error) {
 	case a.consumerKey != "":
 		return ordermanager.OAuth1(a.consumerKey, a.consumerSecret), nil
 	case a.Operations != "":
-		opts := clientOptions(a, ordermanager.WithTLSFiles, ordermanager.WithPlainHTTP, ordermanager.WithLogger)
+		opts := a.orderManagerOptions()
 		if a.user != "" {
 			opts = append(opts, ordermanager.WithOperationsLogin(a.user, a.password))
 		}

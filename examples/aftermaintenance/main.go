@@ -22,6 +22,7 @@ func commands(p *program) []*cli.Command {
 		consoleCommand(p), statusCommand(p), pauseCommand(p), resumeCommand(p), rateCommand(p), drainCommand(p),
 		cancelCommand(p),
 		signCommand(p), revokeCommand(p), resolveCommand(p), recoverCommand(p), auditCommand(p), journalCommand(p),
+		doctorCommand(p),
 	}
 }
 

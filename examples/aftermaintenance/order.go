@@ -16,6 +16,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/audit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
 
@@ -106,6 +107,9 @@ func (s *site) showRecord(out page.Page, h *state.OrderHistory) {
 	if h.Record == nil || h.Record.Order == nil {
 		fmt.Fprintln(out.Out, "Nothing was sent.")
 		s.next = s.command("plan", "-order", shellWord(cmp.Or(h.Number, h.ID)))
+		if n := len(h.Runs); n > 0 && willSend(&h.Runs[n-1]) {
+			s.next = s.command("apply", short(h.Runs[n-1].Run.Digest))
+		}
 		return
 	}
 	o := h.Record.Order
@@ -129,6 +133,11 @@ func (s *site) showRecord(out page.Page, h *state.OrderHistory) {
 	default:
 		s.next = s.command("plan", "-order", shellWord(cmp.Or(h.Number, h.ID)))
 	}
+}
+
+// willSend reports whether a run that has not ended resubmits an order.
+func willSend(r *state.OrderRun) bool {
+	return !r.Run.Ended() && r.Entry != nil && r.Entry.Decision.Action == rules.Resubmit
 }
 
 // showEvents shows what happened to an order.

@@ -107,9 +107,8 @@ func (p *program) openSystems(ctx context.Context, selects bool) (*site, error) 
 	if err != nil {
 		return nil, err
 	}
-	if s.cfg.Commerce.URL == "" {
-		return nil, usagef("the address of Commerce is not known: give -commerce URL, or commerce.url in %s",
-			filepath.Join(p.options.state, "config.json"))
+	if err := s.checkURL(); err != nil {
+		return nil, err
 	}
 	if err := s.openClients(ctx, selects); err != nil {
 		return nil, err
@@ -119,6 +118,24 @@ func (p *program) openSystems(ctx context.Context, selects bool) (*site, error) 
 		s.dir, err = state.Open(ctx, p.options.state, cfg)
 	}
 	return s, err
+}
+
+// checkURL returns an error if the address of Commerce is not known.
+func (s *site) checkURL() error {
+	if s.cfg.Commerce.URL != "" {
+		return nil
+	}
+	return usagef("the address of Commerce is not known: give -commerce URL, or commerce.url in %s",
+		filepath.Join(s.options.state, "config.json"))
+}
+
+// connectKey returns the API key of Connect.
+func (s *site) connectKey() (string, error) {
+	key, err := s.secret(s.cfg, "CONNECT_API_KEY")
+	if err == nil && key == "" {
+		err = usagef("the environment variable CONNECT_API_KEY is empty: set it to the API key of Connect (SU-…:…)")
+	}
+	return key, err
 }
 
 // openReading is openDir with a client that reads orders, if its address and credentials are known.
@@ -149,12 +166,9 @@ func (s *site) openClients(ctx context.Context, selects bool) error {
 	if err != nil {
 		return err
 	}
-	key, err := s.secret(s.cfg, "CONNECT_API_KEY")
+	key, err := s.connectKey()
 	if err != nil {
 		return err
-	}
-	if key == "" {
-		return usagef("the environment variable CONNECT_API_KEY is empty: set it to the API key of Connect (SU-…:…)")
 	}
 	if s.windows, err = s.openWindows(s.cfg); err != nil {
 		return err
@@ -192,9 +206,9 @@ func (s *site) selected() (selection, error) {
 	return s.program.selection(s.cfg, calendar, s.cfg.attributor(calendar, classifier))
 }
 
-func (s *site) openConnect(key string) (err error) {
+func (s *site) openConnect(key string, opts ...connect.Option) (err error) {
 	c := s.cfg.Connect
-	opts := []connect.Option{connect.WithLogger(s.logger())}
+	opts = append(opts, connect.WithLogger(s.logger()))
 	if c.PlainHTTP {
 		opts = append(opts, connect.WithPlainHTTP())
 	}
