@@ -35,13 +35,22 @@
 // write fails with [resubmit.ErrJournalMismatch]. Stop all runs before you restore a database, and call [Recover]
 // afterwards. The failover to an asynchronous replica can lose the last claims; use a synchronous one.
 //
-// # One rate limit
+// # Several processes
 //
-// [Journal.Reserve] gives all processes their turns to call Commerce and Connect, by the clock of the database. A
+// Any number of processes can apply one plan, on one machine or several: give each the journal, its rate limit
+// (resubmit.Systems.SharedRate) and a copy of the plan. Each begins in another part of the plan, leaves an order to the
+// process that has claimed it, and reports the outcome of all orders. If a process dies, the others complete its
+// orders when its lease is over. One that was suspended for longer sends nothing when it continues.
+//
+// [Journal.Reserve] gives the processes their turns to call Commerce and Connect, by the clock of the database. A
 // process makes a call only in the 25 ms after its turn, and half the time between two turns longer; otherwise it waits
 // for another turn, and the first one is lost. So no second has more calls than the limit and one more, at the servers
 // too if the network delays calls by less than about that. A turn takes two short statements, which serve all calls of
 // a tenth of a second.
+//
+// A Retry-After that one process is sent, an open circuit and what operators want (resubmit.ChangeControl, or the
+// commands of a state directory with this journal) are records. All processes read them each second. resubmit.Recall
+// reports what all processes did, at any time. The directory example has a program to try.
 //
 // # Databases
 //
