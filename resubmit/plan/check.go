@@ -16,7 +16,7 @@ import (
 
 // checkWritable rejects an entry that could not be read back unchanged.
 func checkWritable(e *Entry) error {
-	if _, err := number.Text(e.Total.Amount); err != nil {
+	if err := number.CheckDecimal(e.Total.Amount); err != nil {
 		return fmt.Errorf("total: %w", err)
 	}
 	for _, s := range [...]string{e.OrderID, string(e.Before.Status), string(e.Before.ProvisioningStatus),
