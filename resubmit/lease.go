@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
@@ -231,6 +232,171 @@ func (l *lease) remember(ctx context.Context, asked, until time.Time) error {
 func (s *Systems) journalUse(digest, owner string, after plan.Position) JournalUse {
 	return JournalUse{
 		System: s.Name, BaseURL: s.BaseURL, IDSpace: s.Capabilities.IDSpace, Plan: digest, Owner: owner, After: after,
+	}
+}
+
+// Processes that share a journal tell each other through it what holds for all of them: a Retry-After, what operators
+// want of a run, and that a circuit is open.
+
+// circuitKey is the key of the record that says whether the circuit of a process is open.
+var circuitKey = protocol.Key{Kind: protocol.KindSystem, ID: "circuit"}
+
+// circuitPolls is for how many polls the circuit of another process is taken to be open after it was last recorded. It
+// is recorded again after a third of them.
+const circuitPolls = 9
+
+// shared is what a run knows of other processes.
+type shared struct {
+	control  uint64    // version of the record of the run
+	circuit  uint64    // version of the record of the circuit
+	recorded time.Time // when this process has recorded that its circuit is open; zero if it has not
+}
+
+// follow reads what other processes record, until the run ends.
+func (x *run) follow() {
+	if x.lease.Duration == 0 {
+		return
+	}
+	for sleep(x.ctx, x.lease.poll()) == nil {
+		if pause, err := x.lease.recall(x.ctx); err == nil && pause > 0 {
+			x.obey(pause)
+		}
+		if r, err := x.cfg.Journal.Get(x.ctx, protocol.RunKey(x.digest)); err == nil {
+			x.obeyControl(&r)
+		}
+		x.shareCircuit()
+	}
+}
+
+func (l *lease) poll() time.Duration { return cmp.Or(l.Poll, l.Duration/4) }
+
+// obey pauses all calls for the rest of a Retry-After that another process was sent.
+func (x *run) obey(pause time.Duration) {
+	if err := tooLong("a server", pause-retryAfterStep, x.cfg.MaxRetryAfter); err != nil {
+		x.fail(err)
+	}
+	x.caller.pace.Hold(pause)
+}
+
+// obeyControl does what operators want of the run, if that has changed.
+func (x *run) obeyControl(r *protocol.Record) {
+	if r.Run == nil || r.Version == x.shared.control {
+		return
+	}
+	x.shared.control = r.Version
+	c := &r.Run.Control
+	who := commandedBy(c)
+	if c.Rate != 0 {
+		x.caller.pace.SetLimit(c.Rate)
+	}
+	ordered := ""
+	if c.Paused {
+		ordered = who
+	}
+	if x.gate.set(func(g *gate) bool { was := g.ordered; g.ordered = ordered; return (was == "") != (ordered == "") }) {
+		x.reportControl(who)
+	}
+	switch c.Stop {
+	case protocol.StopDrain:
+		x.drain(who)
+	case protocol.StopCancel:
+		x.end(stopped(c))
+	}
+}
+
+// stopped returns the error of a run that operators want to end; nil if they do not.
+func stopped(c *protocol.Control) error {
+	if c.Stop == "" {
+		return nil
+	}
+	return fmt.Errorf("%w %s", cmp.Or(map[protocol.ControlStop]error{protocol.StopDrain: ErrDrained}[c.Stop], ErrCancelled), commandedBy(c))
+}
+
+func commandedBy(c *protocol.Control) string {
+	who := "by " + cmp.Or(text.Short(c.By), "somebody")
+	if c.Why != "" {
+		who += ": " + text.Short(c.Why)
+	}
+	return who
+}
+
+// shareCircuit records whether the circuit of this process is open, and obeys those of others. Their clocks do not
+// matter: a circuit counts from when it is seen.
+func (x *run) shareCircuit() {
+	r, err := x.cfg.Journal.Get(x.ctx, circuitKey)
+	if err != nil {
+		return
+	}
+	s, now, all := &x.shared, time.Now(), circuitPolls*x.lease.poll()
+	if r.Version != s.circuit {
+		s.circuit, s.recorded = r.Version, time.Time{}
+		x.gate.set(func(g *gate) bool {
+			g.circuit, g.another = "", time.Time{}
+			if r.System != nil && r.System.Why != "" {
+				g.circuit, g.another = r.System.Why, now.Add(all)
+			}
+			return true
+		})
+	}
+	why := x.circuitOpen()
+	switch {
+	case why == "" && s.recorded.IsZero(), why != "" && now.Sub(s.recorded) < all/3, x.gate.openElsewhere(now):
+		return
+	}
+	version, err := x.cfg.Journal.Put(x.ctx, Durable, protocol.Record{
+		Key: circuitKey, Version: s.circuit, At: now.Round(0).UTC(), System: &protocol.System{Why: why},
+	})
+	if err != nil { // the next time again, unless another process has written it
+		return
+	}
+	if s.circuit, s.recorded = version, now; why == "" {
+		s.recorded = time.Time{}
+	}
+}
+
+// circuitOpen returns why the circuit of this process is open; "" if it is closed.
+func (x *run) circuitOpen() string {
+	if why := x.caller.outage.open(); why != "" {
+		return why
+	}
+	return x.gate.breaker.whyOpen()
+}
+
+// ChangeControl changes what operators want of the run of a plan, by its digest. All Runners and Sessions that apply
+// the plan with the journal obey, in about a second with a *sqljournal.Journal and in a quarter of a minute with a
+// *MemoryJournal, also those that begin later: as long as Stop is set, they return ErrDrained or ErrCancelled. It holds
+// besides what Runner.Pause and the like say. A file journal is used by one process, whose Runner has the methods.
+func ChangeControl(ctx context.Context, j Journal, digest string, change func(*protocol.Control)) error {
+	err := changeRun(ctx, j, digest, func(r *protocol.Run) bool {
+		before := r.Control
+		change(&r.Control)
+		return r.Control != before
+	})
+	if err != nil {
+		return fmt.Errorf("resubmit: the journal could not record a command: %w", err)
+	}
+	return nil
+}
+
+// changeRun changes the record of a run. change returns false if it stays as it is.
+func changeRun(ctx context.Context, j Journal, digest string, change func(*protocol.Run) bool) error {
+	key := protocol.RunKey(digest)
+	for {
+		r, err := j.Get(ctx, key)
+		if err != nil {
+			return err
+		}
+		r.Key, r.At = key, time.Now().Round(0).UTC()
+		if r.Run == nil {
+			r.Run = new(protocol.Run)
+		}
+		if !change(r.Run) {
+			return nil
+		}
+		_, err = j.Put(ctx, Durable, r)
+		if _, ok := errors.AsType[*ConflictError](err); !ok {
+			return err
+		}
 	}
 }
 

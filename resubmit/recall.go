@@ -78,6 +78,57 @@ func recalledItem(e *plan.Entry, r *protocol.Record) Item {
 	return item
 }
 
+// followPolls is for how many polls an order is left to the process that works on it, before its record is read again.
+const followPolls = 5
+
+// awaitOther reads the record of the order when no other process of this run works on it, or when the run ends.
+func (o *order) awaitOther() (rec protocol.Record, leaseEnd time.Time, err error) {
+	var alive time.Time
+	for {
+		rec, leaseEnd, err = o.load()
+		if err != nil || o.x.scheduler.single || !o.othersOf(&rec) || rec.Order.Phase == protocol.Ended {
+			return rec, leaseEnd, err
+		}
+		now := time.Now()
+		if !now.Before(alive) {
+			if alive, err = o.aliveUntil(rec.Order.Epoch); err != nil || !now.Before(alive) {
+				return rec, leaseEnd, err
+			}
+		}
+		o.x.scheduler.admitted(o) // others do not wait for it
+		if sleep(o.ctx, followPolls*o.x.lease.poll()) != nil {
+			return rec, leaseEnd, nil //nolint:nilerr // the run has ended, which the state machine handles
+		}
+	}
+}
+
+// aliveUntil returns when the lease of another process of this run is over.
+func (o *order) aliveUntil(epoch uint64) (time.Time, error) {
+	r, err := o.x.cfg.Journal.Get(o.ctx, protocol.LeaseKey(o.x.digest, epoch))
+	return r.Run.LeaseOver(), err
+}
+
+// othersOf reports whether a record is of another process that applies the same plan.
+func (o *order) othersOf(rec *protocol.Record) bool {
+	r := rec.Order
+	return r != nil && r.Run == o.x.digest && r.Epoch != o.x.lease.Epoch && r.Fingerprint == o.entry.Fingerprint &&
+		rec.Version > o.entry.Version && r.Phase != protocol.Open && o.x.lease.Duration > 0
+}
+
+// joins begins an order again that another process of this run has claimed meanwhile, so that the report has its
+// outcome, and the orders behind it continue.
+func (o *order) joins() bool {
+	if o.step.Outcome != protocol.Skipped && o.step.Outcome != protocol.ClaimedElsewhere || o.x.scheduler.single {
+		return false
+	}
+	rec, err := o.x.cfg.Journal.Get(o.ctx, protocol.OrderKey(o.entry.OrderID))
+	if err != nil || !o.othersOf(&rec) || rec.Version == o.joined {
+		return false
+	}
+	o.joined = rec.Version
+	return o.start() == nil
+}
+
 // Recall returns what a journal says about the orders of a plan, while another process applies it or after its process
 // was killed: a report without FinishedAt. Orders that were pushed are progressing or unknown until their outcome is
 // recorded; those that were skipped, blocked or not started are not known. It is nil if the plan was not applied.

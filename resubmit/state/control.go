@@ -216,8 +216,8 @@ func (s *session) follow(ctx context.Context, run *Run, r runner) error {
 		{ActionPause, want.Paused && run.Paused == nil},
 		{ActionResume, !want.Paused && run.Paused != nil},
 		{ActionRate, want.Rate != 0 && want.Rate != run.Rate},
-		{ActionDrain, want.Stop == resubmit.StopDrain && run.Stop == nil},
-		{ActionCancel, want.Stop == resubmit.StopCancel && (run.Stop == nil || run.Stop.End != EndCancelled)},
+		{ActionDrain, want.Stop == protocol.StopDrain && run.Stop == nil},
+		{ActionCancel, want.Stop == protocol.StopCancel && (run.Stop == nil || run.Stop.End != EndCancelled)},
 	} {
 		if !c.due {
 			continue
@@ -235,7 +235,7 @@ func (s *session) follow(ctx context.Context, run *Run, r runner) error {
 
 // tell records a command for all processes that share a journal.
 func tell(ctx context.Context, j resubmit.Journal, c *Command) error {
-	err := resubmit.ChangeControl(ctx, j, c.Run, func(want *resubmit.Control) {
+	err := resubmit.ChangeControl(ctx, j, c.Run, func(want *protocol.Control) {
 		want.By, want.Why = c.By, c.Why
 		switch c.Action {
 		case ActionPause, ActionResume:
@@ -243,9 +243,9 @@ func tell(ctx context.Context, j resubmit.Journal, c *Command) error {
 		case ActionRate:
 			want.Rate = c.Rate
 		case ActionDrain:
-			want.Stop = cmp.Or(want.Stop, resubmit.StopDrain)
+			want.Stop = cmp.Or(want.Stop, protocol.StopDrain)
 		case ActionCancel:
-			want.Stop = resubmit.StopCancel
+			want.Stop = protocol.StopCancel
 		}
 	})
 	return failed("give a command", err)

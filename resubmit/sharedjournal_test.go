@@ -45,14 +45,14 @@ func TestControlReachesAllProcesses(t *testing.T) {
 		orders := quickOrders(1, 400)[0]
 		s := newShop(orders...)
 		p := planFor(t, orders...)
-		control := func(change func(*resubmit.Control)) {
+		control := func(change func(*protocol.Control)) {
 			t.Helper()
-			require.NoError(t, resubmit.ChangeControl(t.Context(), journalOf(t), p.Digest(), func(c *resubmit.Control) {
+			require.NoError(t, resubmit.ChangeControl(t.Context(), journalOf(t), p.Digest(), func(c *protocol.Control) {
 				c.By, c.Why = "ana", "trouble"
 				change(c)
 			}))
 		}
-		control(func(c *resubmit.Control) { c.Paused = true }) // before they begin
+		control(func(c *protocol.Control) { c.Paused = true }) // before they begin
 		all, wait := processesFor(t, s, p, 3, func(c *resubmit.Config) {
 			c.RateLimit, c.SharedRate = 5, new(resubmit.MemoryJournal)
 		})
@@ -62,30 +62,30 @@ func TestControlReachesAllProcesses(t *testing.T) {
 			require.Equal(t, resubmit.StatePaused, x.runner.Status().State)
 			require.Equal(t, "paused by ana: trouble", x.runner.Status().Gate)
 		}
-		control(func(c *resubmit.Control) { c.Paused, c.Rate = false, 1 })
+		control(func(c *protocol.Control) { c.Paused, c.Rate = false, 1 })
 		<-time.After(time.Minute)
 		require.NotEmpty(t, s.ledger)
 		for _, x := range all {
 			require.Equal(t, resubmit.StateRunning, x.runner.Status().State)
 			require.InDelta(t, 1, x.runner.Status().Rate, 0)
 		}
-		control(func(c *resubmit.Control) { c.Stop = resubmit.StopDrain })
+		control(func(c *protocol.Control) { c.Stop = protocol.StopDrain })
 		wait()
 		for _, x := range all {
 			require.ErrorIs(t, x.err, resubmit.ErrDrained)
 			require.Positive(t, x.report.Result.NotStarted)
 		}
 		sent := len(s.ledger)
-		control(func(c *resubmit.Control) { c.Stop = resubmit.StopCancel })
+		control(func(c *protocol.Control) { c.Stop = protocol.StopCancel })
 		_, err := runnerFor(t, s, nil).Apply(t.Context(), p)
 		require.ErrorIs(t, err, resubmit.ErrCancelled)
 		require.ErrorContains(t, err, "by ana: trouble")
 		require.Len(t, s.ledger, sent)
 
-		control(func(c *resubmit.Control) { c.Stop = "" })
+		control(func(c *protocol.Control) { c.Stop = "" })
 		all, wait = processesFor(t, s, p, 3, nil)
 		<-time.After(time.Second)
-		control(func(c *resubmit.Control) { c.Stop = resubmit.StopCancel })
+		control(func(c *protocol.Control) { c.Stop = protocol.StopCancel })
 		wait()
 		for _, x := range all {
 			if x.err != nil { // else it was done before
@@ -103,7 +103,7 @@ func TestControlBeginsNoRun(t *testing.T) {
 		o := outageOrder(1, "a")
 		s, p := newShop(o), planFor(t, o)
 		require.NoError(t, resubmit.ChangeControl(t.Context(), journalOf(t), p.Digest(),
-			func(c *resubmit.Control) { c.Rate = 3 }))
+			func(c *protocol.Control) { c.Rate = 3 }))
 		report, err := resubmit.Recall(t.Context(), journalOf(t), p)
 		require.NoError(t, err)
 		require.Nil(t, report, "it was not applied")
@@ -117,7 +117,7 @@ func TestControlNeedsItsJournal(t *testing.T) {
 	t.Parallel()
 	full := errors.New("no space left on device")
 	j := brokenJournal{new(resubmit.MemoryJournal), full}
-	err := resubmit.ChangeControl(t.Context(), j, "sha256:1", func(c *resubmit.Control) { c.Paused = true })
+	err := resubmit.ChangeControl(t.Context(), j, "sha256:1", func(c *protocol.Control) { c.Paused = true })
 	require.ErrorIs(t, err, full)
 }
 
