@@ -79,6 +79,7 @@ func TestConfigurationErrors(t *testing.T) {
 		"a message":            {`{"notify": {"url": "http://x"}}`, "-notify: give an https:// URL"},
 		"an unsigned one":      {`{"notify": {"url": "https://x"}}`, "NOTIFY_SECRET"},
 		"orders in no message": {`{"notify": {"orders": true}}`, "-notify-orders needs -notify"},
+		"how to apply":         {`{"run": {"concurrency": -3}}`, "concurrency is -3"},
 		"a secret in a file":   {`{"secretFiles": {"CONNECT_API_KEY": "nowhere"}}`, "CONNECT_API_KEY"},
 	} {
 		t.Run(name, func(t *testing.T) {

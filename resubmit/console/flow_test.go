@@ -102,6 +102,7 @@ func TestTheSameApprovalTwiceIsOneRun(t *testing.T) {
 		require.Equal(t, first, s.see("approve", "plan", run.Digest), "while it is applied")
 		s.wait()
 		require.Equal(t, first, s.see("approve", "plan", run.Digest), "when it has ended")
+		require.Equal(t, run.Counts.Resubmit, strings.Count(s.page("plan?run="+run.ID), "Result: verified."))
 		for id, n := range s.shop.pushes {
 			require.Equal(t, 1, n, id)
 		}

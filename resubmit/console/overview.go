@@ -98,19 +98,20 @@ func (s *site) snapshot() (*shared, func(), error) {
 
 // fillOverview adds what was read last.
 func (s *site) fillOverview(body *overviewBody, p *shared) error {
-	doc, err := s.documents.get("overview "+p.Digest(), true, func() (*report.Document, error) {
+	doc, err := s.documents.get("overview "+p.Digest(), true, func() (*runDocument, error) {
 		in := report.Input{Plan: p.Plan, Location: s.cfg.Location, OmitItems: true}
 		if observed := s.dir.Config().Observed; observed != nil {
 			if err := callback.Do(func() error { in.Observed = observed(); return nil }); err != nil {
 				s.cfg.Logger.Error("Config.Observed failed, so that the chart does not show its maintenance", "error", err)
 			}
 		}
-		return report.New(in)
+		made, err := report.New(in)
+		return &runDocument{Document: made}, err
 	})
 	if err != nil {
 		return err
 	}
-	body.Doc, body.Digest = doc, p.Digest()
+	body.Doc, body.Digest = doc.Document, p.Digest()
 	body.Age = max(0, time.Since(p.Header().CreatedAt))
 	body.Old = body.Age > oldAfter
 	body.Groups = doc.Reasons[:min(maxGroups, len(doc.Reasons))]

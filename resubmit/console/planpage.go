@@ -7,6 +7,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
@@ -39,6 +40,8 @@ type list struct {
 	After    string // the next page
 	CSV      string
 	Mismatch []string
+
+	outcomes []protocol.Outcome // of all orders of the plan; none if it was not applied
 }
 
 // step is a button, and why it does not work for the user.
@@ -61,7 +64,8 @@ type selectionForm struct {
 // planRow is an order of a plan.
 type planRow struct {
 	*plan.Entry
-	Lane string // such as "2 of 3, after SO000011"
+	Lane    string           // such as "2 of 3, after SO000011"
+	Outcome protocol.Outcome // "" if the plan was not applied, or does not resubmit the order
 }
 
 // planPage shows a plan.
@@ -90,6 +94,13 @@ func planPage(v *visit) error {
 	}
 	if body.Previous, err = v.site.previous(run); err != nil {
 		return err
+	}
+	if run.Ended() && !run.StartedAt.IsZero() {
+		doc, err := v.site.documentOf(run)
+		if err != nil {
+			return err
+		}
+		body.outcomes = doc.outcomes
 	}
 	return v.showList("plan", head{Title: "Plan " + body.Name, Page: "plan", Body: body}, &body.list, p)
 }
@@ -179,7 +190,11 @@ func (v *visit) fill(l *list, p *shared, sel selection) error {
 		if err != nil {
 			return err
 		}
-		l.Rows = append(l.Rows, planRow{Entry: e, Lane: p.lane(e)})
+		row := planRow{Entry: e, Lane: p.lane(e)}
+		if len(l.outcomes) == len(p.offsets) {
+			row.Outcome = l.outcomes[i]
+		}
+		l.Rows = append(l.Rows, row)
 	}
 	l.From = found.rank(min(max(position, 0), len(p.offsets))) + 1
 	l.To = l.From + len(page) - 1

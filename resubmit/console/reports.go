@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/report"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
@@ -30,11 +31,18 @@ type documents struct {
 type keptDocument struct {
 	key string
 	at  time.Time // when it was made; zero if it does not change any more
-	doc *report.Document
+	doc *runDocument
+}
+
+// runDocument is a report without its single orders, of which it has the outcomes in the order of the plan; none if the
+// report has no orders.
+type runDocument struct {
+	*report.Document
+	outcomes []protocol.Outcome
 }
 
 // get returns the report with a key, and builds it if it is not kept. final means that it does not change any more.
-func (d *documents) get(key string, final bool, build func() (*report.Document, error)) (*report.Document, error) {
+func (d *documents) get(key string, final bool, build func() (*runDocument, error)) (*runDocument, error) {
 	if doc := d.find(key); doc != nil {
 		return doc, nil
 	}
@@ -56,10 +64,10 @@ func (d *documents) get(key string, final bool, build func() (*report.Document, 
 	if err != nil {
 		return nil, err
 	}
-	return made.(*report.Document), nil //nolint:errcheck // see above
+	return made.(*runDocument), nil //nolint:errcheck // see above
 }
 
-func (d *documents) find(key string) *report.Document {
+func (d *documents) find(key string) *runDocument {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i := len(d.kept) - 1; i >= 0; i-- {
@@ -74,19 +82,23 @@ func (d *documents) find(key string) *report.Document {
 }
 
 // documentOf returns the report of a run, also of one that is not over, without its single orders.
-func (s *site) documentOf(run *state.Run) (*report.Document, error) {
+func (s *site) documentOf(run *state.Run) (*runDocument, error) {
 	key := run.ID
 	if run.Ended() {
 		key += " ended"
 	}
-	return s.documents.get(key, run.Ended(), func() (*report.Document, error) {
+	return s.documents.get(key, run.Ended(), func() (*runDocument, error) {
 		doc, err := s.dir.Document(run)
 		if err != nil {
 			return nil, err
 		}
 		short := *doc
 		short.Items = nil
-		return &short, nil
+		d := &runDocument{Document: &short}
+		for i := range doc.Items {
+			d.outcomes = append(d.outcomes, doc.Items[i].Outcome)
+		}
+		return d, nil
 	})
 }
 

@@ -127,10 +127,14 @@ func (s *site) fillRun(body *runBody) error {
 	if body.Run.StartedAt.IsZero() {
 		return nil
 	}
-	if body.Doc, err = s.documentOf(body.Run); err == nil && body.Run.Ended() {
-		body.Chart = body.Doc.Chart().SVG(report.ChartOptions{})
+	doc, err := s.documentOf(body.Run)
+	if err != nil {
+		return err
 	}
-	return err
+	if body.Doc = doc.Document; body.Run.Ended() {
+		body.Chart = doc.Chart().SVG(report.ChartOptions{})
+	}
+	return nil
 }
 
 // How many events a page shows, and how many bytes of the log are read for them.

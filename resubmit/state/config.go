@@ -131,6 +131,18 @@ func (c *Config) setDefaults(dir string) error {
 	return c.Limits.setDefaults(c.Runner.RateLimit)
 }
 
+// checkRunner returns what is wrong with Runner and Policy, before a plan is made with them. A directory without a Pusher
+// is only looked at.
+func (c *Config) checkRunner() error {
+	if c.Systems.Reader == nil || c.Systems.Pusher == nil {
+		return nil
+	}
+	r := c.Runner
+	r.Systems, r.Policy, r.Journal = c.Systems, c.Policy, new(resubmit.MemoryJournal)
+	_, err := resubmit.NewRunner(r)
+	return err
+}
+
 // setDefaults sets the defaults. rate is Config.Runner.RateLimit.
 func (l *Limits) setDefaults(rate float64) error {
 	switch {

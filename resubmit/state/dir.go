@@ -71,6 +71,9 @@ func open(dir string, cfg Config) (*Dir, error) {
 	if err == nil {
 		err = cfg.setDefaults(dir)
 	}
+	if err == nil {
+		err = cfg.checkRunner()
+	}
 	if err == nil && cfg.Anchor == nil {
 		var path string
 		path, err = AnchorPath(&cfg.Systems)

@@ -201,3 +201,21 @@ func TestReadWithPlanner(t *testing.T) {
 		require.NoError(t, p.Close())
 	})
 }
+
+// Otherwise only applying would find it, after a plan was made and approved.
+func TestOpenRejectsASettingOfTheRunner(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(*state.Config){
+		"Config.Concurrency": func(c *state.Config) { c.Runner.Concurrency = -3 },
+		"Config.Canary":      func(c *state.Config) { c.Runner.Canary.Steps = []int{0} },
+		"SettleDelay":        func(c *state.Config) { c.Policy.SettleDelay = -5 },
+	} {
+		_, dir, cfg := newBusyShop(t, time.Hour)
+		damage(&cfg)
+		_, err := state.Open(t.Context(), dir, cfg)
+		require.ErrorContains(t, err, name)
+		cfg.Systems.Pusher = nil
+		_, err = state.Open(t.Context(), dir, cfg)
+		require.NoError(t, err, "it cannot apply, but shows runs")
+	}
+}
