@@ -247,13 +247,19 @@ const circuitPolls = 9
 
 // shared is what a run knows of other processes.
 type shared struct {
-	control  uint64    // version of the record of the run
-	circuit  uint64    // version of the record of the circuit
-	recorded time.Time // when this process has recorded that its circuit is open; zero if it has not
+	began    protocol.Record // of the run, as it was when this process began
+	control  uint64          // version of the record of the run
+	circuit  uint64          // version of the record of the circuit
+	recorded time.Time       // when this process has recorded that its circuit is open; zero if it has not
 }
 
-// follow reads what other processes record, until the run ends.
+// follow obeys what operators wanted when the run began, and then what other processes record, until it ends.
 func (x *run) follow() {
+	x.obeyControl(&x.shared.began)
+	go x.keepFollowing()
+}
+
+func (x *run) keepFollowing() {
 	if x.lease.Duration == 0 {
 		return
 	}
@@ -309,7 +315,11 @@ func stopped(c *protocol.Control) error {
 	if c.Stop == "" {
 		return nil
 	}
-	return fmt.Errorf("%w %s", cmp.Or(map[protocol.ControlStop]error{protocol.StopDrain: ErrDrained}[c.Stop], ErrCancelled), commandedBy(c))
+	err := ErrCancelled
+	if c.Stop == protocol.StopDrain {
+		err = ErrDrained
+	}
+	return fmt.Errorf("%w %s", err, commandedBy(c))
 }
 
 func commandedBy(c *protocol.Control) string {

@@ -115,6 +115,7 @@ func (r *Runner) apply(ctx context.Context, p *plan.Plan) (*Report, error) {
 		Digest: p.Digest(), Counts: p.Counts(), Plan: p, ConnectAsked: r.cfg.Requests != nil, Rate: rate,
 	})
 	x.reportEnd()
+	x.follow()
 	if err := withinContext(x.ctx, x.recall); err != nil {
 		x.fail(err)
 	} else {
@@ -248,9 +249,8 @@ func (r *Runner) start(ctx context.Context, p *plan.Plan, planned *maintenance.C
 	}
 	x := newRun(ctx, r, p, calendar)
 	x.lease, x.planned = l, planned
-	x.obeyControl(&control)
+	x.shared.began = control
 	go l.keep(x.ctx, x.fail)
-	go x.follow()
 	return x, nil
 }
 

@@ -48,6 +48,7 @@ func (r *Runner) Open(ctx context.Context, p *plan.Plan) (*Session, error) {
 		return nil, err
 	}
 	x.reportEnd()
+	x.follow()
 	x.tally.keep = false
 	x.scheduler.leave()
 	s := &Session{runner: r, x: x, before: make(map[int32]int32), working: make(map[int32]bool)}

@@ -96,6 +96,29 @@ func TestControlReachesAllProcesses(t *testing.T) {
 	})
 }
 
+func TestControlIsReportedAfterTheBeginning(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "a")
+		s, p := newShop(o), planFor(t, o)
+		change := func(paused bool) {
+			require.NoError(t, resubmit.ChangeControl(t.Context(), journalOf(t), p.Digest(),
+				func(c *protocol.Control) { c.Paused, c.By = paused, "ana" }))
+		}
+		change(true)
+		time.AfterFunc(time.Minute, func() { change(false) })
+		var events []resubmit.Event
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.OnEvent = func(e resubmit.Event) { events = append(events, e) }
+		})
+		_, err := r.Apply(t.Context(), p)
+		require.NoError(t, err)
+		require.IsType(t, resubmit.RunStarted{}, events[0])
+		require.Contains(t, events, resubmit.RunStateChange{State: resubmit.StatePaused, Why: "by ana"})
+		require.Contains(t, events, resubmit.RunStateChange{State: resubmit.StateRunning, Why: "by ana"})
+	})
+}
+
 // A plan that was paused before it was begun is still checked as one that was not.
 func TestControlBeginsNoRun(t *testing.T) {
 	t.Parallel()
