@@ -21,7 +21,7 @@ const (
 	// deferDelay is how long a Deferred record waits for a Durable one.
 	deferDelay = 50 * time.Millisecond
 	// maxPending is how many bytes may wait: then a Deferred Put waits for the disk, too.
-	maxPending = 4 << 20
+	maxPending = 1 << 20
 )
 
 // log writes the records that wait together, with one sync for all callers (group commit). Its
