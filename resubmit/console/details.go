@@ -21,6 +21,7 @@ const (
 type details struct {
 	chunks []string
 	last   []byte // the chunk that is not full
+	row    []byte // is used again for each order
 	size   int
 	tooBig bool // the plan has more than maxDetails: there are none
 }
@@ -30,24 +31,23 @@ func (d *details) add(e *plan.Entry) {
 	if d.tooBig {
 		return
 	}
-	start := len(d.last)
+	row := d.row[:0]
 	for _, field := range []string{
 		e.OrderID, e.Number, e.CustomerID, customerName(e), e.TenantID, e.Before.Message, e.Total.Currency,
 	} {
-		d.last = appendField(d.last, field)
+		row = appendField(row, field)
 	}
 	amount := ""
 	if !e.Total.IsZero() {
 		amount = e.Total.Amount.String()
 	}
-	d.last = appendField(d.last, amount)
-	d.last = appendField(d.last, packTime(e.Before.PlacedAt))
-	d.last = appendField(d.last, packTime(e.Before.FailedAt))
+	row = appendField(row, amount)
+	row = appendTime(appendTime(row, e.Before.PlacedAt), e.Before.FailedAt)
 	for _, subscription := range e.Subscriptions {
-		d.last = appendField(d.last, subscription)
+		row = appendField(row, subscription)
 	}
-	row := string(d.last[start:])
-	d.last = appendField(d.last[:start], row)
+	start := len(d.last)
+	d.row, d.last = row, appendField(d.last, row)
 	if d.size += len(d.last) - start; d.size > maxDetails {
 		*d = details{tooBig: true}
 	} else if len(d.last) >= chunkSize {
@@ -63,7 +63,7 @@ func (d *details) flush() {
 // finish is called after the last order.
 func (d *details) finish() {
 	d.flush()
-	d.last = nil
+	d.last, d.row = nil, nil
 }
 
 // detailReader reads the details of one order after the other.
@@ -108,7 +108,7 @@ func unpack(row string, o *commerce.Order) {
 	}
 }
 
-func appendField(to []byte, field string) []byte {
+func appendField[T ~string | ~[]byte](to []byte, field T) []byte {
 	return append(binary.AppendUvarint(to, uint64(len(field))), field...)
 }
 
@@ -122,13 +122,13 @@ func cutField(s string) (field, rest string) {
 	return s[i : i+n], s[i+n:]
 }
 
-// packTime returns a time as text; "" for none.
-func packTime(t time.Time) string {
+// appendTime appends a field with a time; an empty one for none.
+func appendTime(to []byte, t time.Time) []byte {
 	if t.IsZero() {
-		return ""
+		return append(to, 0)
 	}
-	seconds := binary.BigEndian.AppendUint64(make([]byte, 0, 12), uint64(t.Unix())) //nolint:gosec // and back
-	return string(binary.BigEndian.AppendUint32(seconds, uint32(t.Nanosecond())))   //nolint:gosec // below 1e9
+	to = binary.BigEndian.AppendUint64(append(to, 12), uint64(t.Unix())) //nolint:gosec // and back
+	return binary.BigEndian.AppendUint32(to, uint32(t.Nanosecond()))     //nolint:gosec // below 1e9
 }
 
 func unpackTime(s string) time.Time {
@@ -136,5 +136,5 @@ func unpackTime(s string) time.Time {
 		return time.Time{}
 	}
 	seconds, nanoseconds := binary.BigEndian.Uint64([]byte(s)), binary.BigEndian.Uint32([]byte(s[8:]))
-	return time.Unix(int64(seconds), int64(nanoseconds)).UTC() //nolint:gosec // see packTime
+	return time.Unix(int64(seconds), int64(nanoseconds)).UTC() //nolint:gosec // see appendTime
 }

@@ -131,8 +131,8 @@ func (c *Config) setDefaults(dir string) error {
 	return c.Limits.setDefaults(c.Runner.RateLimit)
 }
 
-// checkRunner returns what is wrong with Runner and Policy, before a plan is made with them. A directory without a Pusher
-// is only looked at.
+// checkRunner returns what is wrong with Runner and Policy, before a plan is made with them. A directory without a
+// Pusher is only looked at.
 func (c *Config) checkRunner() error {
 	if c.Systems.Reader == nil || c.Systems.Pusher == nil {
 		return nil
