@@ -44,6 +44,7 @@ func (a *attempt) admit() {
 		return
 	}
 	a.slot = true
+	o.call.admit(true)
 	x.scheduler.admitted(o)
 	o.machine.Admitted()
 }
@@ -234,6 +235,7 @@ func (a *attempt) postpone(what string, err error) {
 func (a *attempt) giveSlot() {
 	if a.slot {
 		a.slot = false
+		a.order.call.admit(false)
 		a.order.x.caller.pushes.Give()
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/text"
@@ -14,7 +15,8 @@ import (
 
 // StepOptions says what one call of [Session.Step] may do. The zero value pushes and waits for nothing.
 type StepOptions struct {
-	// MaxWait is how long the call may wait for permission to push, and for a poll.
+	// MaxWait is how long the call may wait for permission to push, and for a poll. Once it has the permission, it reads
+	// the order and pushes it, for which it waits for the rate limit.
 	MaxWait time.Duration
 	// NotAfter is when it is too late to send the push, by the clock of this machine. Zero: never.
 	NotAfter time.Time
@@ -56,11 +58,28 @@ func (s *Session) Step(ctx context.Context, orderID string, opts StepOptions) (S
 	if errors.Is(err, errStepEnded) {
 		r.Again, r.Why, r.Push = call.again, call.why, call.push
 		if r.Why == "" {
+			r.Why = call.late()
+		}
+		if r.Why == "" {
 			r.Again, r.Why = s.x.waits()
 		}
-		err = nil
+		return r, nil
+	}
+	if err == nil && item.Outcome == protocol.ClaimedElsewhere {
+		r.Done, err = s.elsewhere(ctx, e)
+		r.Why = "another process that handles the plan has it"
 	}
 	return r, err
+}
+
+// elsewhere reports whether another plan has an order. Otherwise another process that handles this one has it.
+func (s *Session) elsewhere(ctx context.Context, e *plan.Entry) (bool, error) {
+	rec, err := s.x.cfg.Journal.Get(ctx, protocol.OrderKey(e.OrderID))
+	if err != nil {
+		return false, fmt.Errorf("resubmit: the journal: order %s: %w", text.Short(e.OrderID), err)
+	}
+	o := rec.Order
+	return o == nil || o.Run != s.x.digest || o.Fingerprint != e.Fingerprint, nil
 }
 
 // waits returns what pushes wait for, and until when; zero if that is not known.
@@ -78,7 +97,9 @@ func (x *run) waits() (time.Time, string) {
 // step is one call of Session.Step. A nil step is none: nothing limits how long the order may wait.
 type step struct {
 	StepOptions
-	end func(error) // ends the call
+	end      func(error) // ends the call
+	until    time.Time   // when it must not wait any more
+	admitted atomic.Bool // the order has the permission to push
 
 	again  time.Time
 	why    string
@@ -87,16 +108,32 @@ type step struct {
 	looked bool // the order was read since its push
 }
 
-// begin lets the call end with end, and returns what ends that.
-func (p *step) begin(end func(error)) (stop func() bool) {
+// begin lets the call end with end, and returns what stops the time of the call.
+func (p *step) begin(end func(error)) (stop func()) {
 	if p == nil {
-		return func() bool { return true }
+		return func() {}
 	}
-	p.end = end
+	p.end, p.until = end, time.Now().Add(p.MaxWait)
 	if p.LookOnly {
-		return func() bool { return true }
+		return func() {}
 	}
-	return time.AfterFunc(p.MaxWait, func() { end(errStepEnded) }).Stop
+	wait := time.AfterFunc(p.MaxWait, func() {
+		if !p.admitted.Load() {
+			end(errStepEnded)
+		}
+	})
+	if p.NotAfter.IsZero() {
+		return func() { wait.Stop() }
+	}
+	late := time.AfterFunc(time.Until(p.NotAfter), func() { end(errStepEnded) })
+	return func() { wait.Stop(); late.Stop() }
+}
+
+// admit notes whether the order has the permission to push.
+func (p *step) admit(admitted bool) {
+	if p != nil {
+		p.admitted.Store(admitted)
+	}
 }
 
 // finish notes what the order was when the call ended.
@@ -136,6 +173,7 @@ func (p *step) admits() bool {
 		p.push, p.why = true, "it must be pushed next"
 	case p.late() != "":
 		p.why = p.late()
+	case p.MaxWait > 0 && time.Now().After(p.until): // the push was held back
 	default:
 		return true
 	}

@@ -1,7 +1,9 @@
 package resubmit_test
 
 import (
+	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -257,6 +259,19 @@ func TestStepSendsNothingLate(t *testing.T) {
 	})
 }
 
+// At a low rate, the push waits for longer than the call may wait for the permission to push.
+func TestStepPushesAtALowRate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := outageOrders(6, ownSubscription)
+		s := newShop(orders...)
+		e := newEngine(t, planWith(t, nil, entriesFor(orders)...), s, 2, func(c *resubmit.Config) { c.RateLimit = 0.25 })
+		e.run()
+		require.Equal(t, 6, e.count(protocol.Completed))
+		require.Equal(t, 6, s.pushes())
+	})
+}
+
 func TestReadyKeepsTheCanary(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -302,4 +317,46 @@ func TestPlaces(t *testing.T) {
 	require.False(t, p.Has(8))
 	require.False(t, p.Has(1000))
 	require.Equal(t, 2, p.Len())
+}
+
+// hookedJournal calls a function before the first write of an order.
+type hookedJournal struct {
+	resubmit.Journal
+	once   sync.Once
+	before func()
+}
+
+func (j *hookedJournal) Put(ctx context.Context, d resubmit.Durability, r ...protocol.Record) (uint64, error) {
+	if r[0].Kind == protocol.KindOrder {
+		j.once.Do(j.before)
+	}
+	return j.Journal.Put(ctx, d, r...)
+}
+
+// Two processes have the same order at the same time, as after an activity that was taken to be lost.
+func TestStepContinuesWhatAnotherProcessHasClaimed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "a")
+		s := newShop(o)
+		p := planWith(t, nil, entryFor(o))
+		first := open(t, runnerFor(t, s, nil), p)
+		options := resubmit.StepOptions{MaxWait: time.Second}
+		j := &hookedJournal{Journal: journalOf(t), before: func() {
+			if _, err := first.Step(t.Context(), "id-1", options); err != nil {
+				t.Error(err)
+			}
+		}}
+		second := open(t, runnerFor(t, s, func(c *resubmit.Config) { c.Journal = j }), p)
+		r, err := second.Step(t.Context(), "id-1", options)
+		require.NoError(t, err)
+		require.False(t, r.Done, r.Item.Why)
+		require.Equal(t, protocol.ClaimedElsewhere, r.Item.Outcome)
+		<-time.After(time.Minute)
+		r, err = second.Step(t.Context(), "id-1", options)
+		require.NoError(t, err)
+		require.True(t, r.Done)
+		require.Equal(t, protocol.Completed, r.Item.Outcome)
+		require.Equal(t, 1, s.pushes())
+	})
 }

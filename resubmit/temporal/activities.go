@@ -18,6 +18,8 @@ const (
 	maxLate = 15 * time.Second
 	// heartbeatTimeout is when an activity without a heartbeat is taken to be lost.
 	heartbeatTimeout = 10 * time.Second
+	// heartbeat is how often a long activity reports, and thereby learns that it is cancelled.
+	heartbeat = time.Second
 )
 
 // activities make all calls.
@@ -61,13 +63,14 @@ func (a *activities) step(ctx context.Context, in stepInput, o resubmit.StepOpti
 	}, nil
 }
 
-// heartbeats reports until it is stopped that the activity is not lost, if that takes long.
+// heartbeats reports until it is stopped that the activity is not lost, if that takes long. If the activity was
+// cancelled, ctx ends.
 func heartbeats(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		for {
 			select {
-			case <-time.After(heartbeatTimeout / 4):
+			case <-time.After(heartbeat):
 				activity.RecordHeartbeat(ctx)
 			case <-ctx.Done():
 				return

@@ -159,7 +159,7 @@ func (c *chain) pause(ctx workflow.Context, out stepOutput) time.Duration {
 		c.wait = 0
 		return min(out.Again.Sub(workflow.Now(ctx)), longestWait)
 	}
-	c.wait = min(max(2*c.wait, time.Second), time.Minute)
+	c.wait = min(max(2*c.wait, time.Second), 15*time.Second)
 	return c.wait
 }
 

@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -84,6 +85,7 @@ func environment(t *testing.T, f *fake) (*testsuite.TestWorkflowEnvironment, pla
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetTestTimeout(time.Minute)
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // on a busy machine
 	f.now = env.Now
 	register(env)
 	env.RegisterActivityWithOptions(f.ready, activity.RegisterOptions{Name: readyActivity})

@@ -45,6 +45,7 @@ type planInput struct {
 type running struct {
 	Places []int `json:"places"` // of its orders
 	Sent   bool  `json:"sent,omitempty"`
+	begins bool  // the server has not confirmed that it runs
 }
 
 // planFlow is the workflow of a plan.
@@ -55,6 +56,7 @@ type planFlow struct {
 	judging bool             // by the canary
 	asked   int              // chains and signals that the server has not confirmed yet
 	news    workflow.Selector
+	wake    workflow.Channel // the control has changed
 }
 
 // result is the result of the workflow of a plan.
@@ -106,18 +108,17 @@ func (f *planFlow) handle(cancelled workflow.ReceiveChannel) error {
 		ch.Receive(f.ctx, &r)
 		f.reported(r)
 	})
-	f.news.AddReceive(workflow.GetSignalChannel(f.ctx, controlSignal), func(ch workflow.ReceiveChannel, _ bool) {
-		var by control
-		ch.Receive(f.ctx, &by)
-		f.setControl(by)
+	f.wake = workflow.NewBufferedChannel(f.ctx, 1)
+	f.news.AddReceive(f.wake, func(ch workflow.ReceiveChannel, _ bool) { ch.Receive(f.ctx, nil) })
+	workflow.Go(f.ctx, func(ctx workflow.Context) { // also while the plan waits for something else
+		for {
+			var by control
+			workflow.GetSignalChannel(ctx, controlSignal).Receive(ctx, &by)
+			f.setControl(by)
+		}
 	})
-	stop := workflow.NewBufferedChannel(f.ctx, 1)
 	workflow.Go(f.ctx, func(ctx workflow.Context) {
 		cancelled.Receive(ctx, nil)
-		stop.SendAsync(true)
-	})
-	f.news.AddReceive(stop, func(ch workflow.ReceiveChannel, _ bool) {
-		ch.Receive(f.ctx, nil)
 		f.setControl(control{State: resubmit.StateCancelled})
 	})
 	f.watch()
@@ -128,6 +129,13 @@ func (f *planFlow) handle(cancelled workflow.ReceiveChannel) error {
 func (f *planFlow) drain() {
 	for f.news.HasPending() {
 		f.news.Select(f.ctx)
+	}
+	for {
+		var by control
+		if !workflow.GetSignalChannel(f.ctx, controlSignal).ReceiveAsync(&by) {
+			return
+		}
+		f.setControl(by)
 	}
 }
 
@@ -186,6 +194,10 @@ func (f *planFlow) begin() {
 			f.dirty = true
 		}
 	}
+	if f.Control.State != resubmit.StateRunning {
+		f.dirty = true
+		return
+	}
 	for _, c := range ready.Chains {
 		f.start(c)
 	}
@@ -218,7 +230,8 @@ func (f *planFlow) end(why string) {
 // this one.
 func (f *planFlow) start(next resubmit.NextChain) {
 	first := next.Places[0]
-	f.Running[first], f.Tried[first] = &running{Places: next.Places}, ""
+	c, told := &running{Places: next.Places, begins: true}, f.Control
+	f.Running[first], f.Tried[first] = c, ""
 	options := workflow.ChildWorkflowOptions{
 		WorkflowID: f.Setup.chainID(first), TaskQueue: f.Setup.Queue,
 		ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_ABANDON, // a plan continues as a new run
@@ -235,11 +248,12 @@ func (f *planFlow) start(next resubmit.NextChain) {
 	f.news.AddFuture(begun, func(begun workflow.Future) {
 		f.asked--
 		err := begun.Get(f.ctx, nil)
+		c.begins = false
 		_, already := errors.AsType[*temporal.ChildWorkflowExecutionAlreadyStartedError](err)
-		if err != nil && !already {
+		switch {
+		case err != nil && !already:
 			f.lost(first)
-		}
-		if already { // unless it has ended meanwhile
+		case already || f.Control != told:
 			f.tell(first, f.Control)
 		}
 	})
@@ -353,12 +367,15 @@ func (f *planFlow) setControl(by control) {
 	if f.Control = f.Control.change(by); f.Control != was {
 		f.dirty = true
 		f.tellAll(f.Control)
+		f.wake.SendAsync(true)
 	}
 }
 
 func (f *planFlow) tellAll(c control) {
 	for _, first := range workflow.DeterministicKeys(f.Running) {
-		f.tell(first, c)
+		if !f.Running[first].begins { // otherwise it is told when it has begun
+			f.tell(first, c)
+		}
 	}
 }
 

@@ -59,6 +59,7 @@ func Worker(c client.Client, systems resubmit.Systems, journal resubmit.Journal,
 		o.Attempts = 2 * o.Runner.WithDefaults().Concurrency
 	}
 	w := &Workers{sessions: &sessions{cfg: o.Runner, plans: o.Plans, open: make(map[string]*session)}}
+	o.Worker.MaxHeartbeatThrottleInterval = heartbeat
 	all := worker.New(c, o.TaskQueue, o.Worker)
 	register(all)
 	a := &activities{w.sessions}
@@ -66,7 +67,8 @@ func Worker(c client.Client, systems resubmit.Systems, journal resubmit.Journal,
 	all.RegisterActivityWithOptions(a.verify, activity.RegisterOptions{Name: verifyActivity})
 	pushes := worker.New(c, pushQueue(o.TaskQueue), worker.Options{
 		MaxConcurrentActivityExecutionSize: o.Attempts, DisableWorkflowWorker: true, Identity: o.Worker.Identity,
-		Interceptors: o.Worker.Interceptors, WorkerStopTimeout: o.Worker.WorkerStopTimeout,
+		MaxHeartbeatThrottleInterval: heartbeat,
+		Interceptors:                 o.Worker.Interceptors, WorkerStopTimeout: o.Worker.WorkerStopTimeout,
 	})
 	pushes.RegisterActivityWithOptions(a.attempt, activity.RegisterOptions{Name: attemptActivity})
 	w.workers = []worker.Worker{pushes, all}

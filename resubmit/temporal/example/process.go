@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+	"log/slog"
+
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/temporal"
+)
+
+// programVariable has the settings of a worker, which is this program again.
+const programVariable = "RESUBMIT_TEMPORAL_WORKER"
+
+// runWorker is the main function of a worker.
+func runWorker(from string) int {
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // until the program that started this one has ended
+		os.Exit(1)
+	}()
+	var s settings
+	err := json.Unmarshal([]byte(from), &s)
+	if err == nil {
+		err = s.work(context.Background())
+	}
+	fmt.Fprintln(os.Stderr, err)
+	return 1
+}
+
+func (s *settings) work(ctx context.Context) error {
+	c, err := dial(ctx, s.Temporal)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	journal, closeJournal, err := s.journal(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeJournal()
+	systems, err := s.systems(journal)
+	if err != nil {
+		return err
+	}
+	calendar, err := s.calendar()
+	if err != nil {
+		return err
+	}
+	runner := resubmit.Config{
+		Policy: policy(), RateLimit: s.Rate, MinRateFraction: -1, Concurrency: 4, Logger: slog.Default(),
+		Calendar: func() *maintenance.Calendar { return calendar },
+		Verify:   resubmit.VerifyConfig{InitialInterval: 500 * time.Millisecond},
+		Canary:   resubmit.CanaryConfig{Steps: s.Canary},
+	}
+	w, err := temporal.Worker(c, systems, journal, temporal.Options{Plans: temporal.Dir(s.Dir), Runner: runner})
+	if err != nil {
+		return err
+	}
+	return w.Run(ctx)
+}
+
+// process is a program that is killed when this one ends.
+type process struct {
+	cmd   *exec.Cmd
+	stdin io.Closer
+	once  sync.Once
+}
+
+// startProcess starts a worker.
+func startProcess(ctx context.Context, s settings) (*process, error) {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	c := exec.CommandContext(ctx, self) //nolint:gosec // it is this program
+	c.Env = append(os.Environ(), programVariable+"="+string(b))
+	return begin(c)
+}
+
+func begin(c *exec.Cmd) (*process, error) {
+	stdin, err := c.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if c.Stderr == nil && os.Getenv("RESUBMIT_TEMPORAL_LOG") != "" {
+		c.Stderr = os.Stderr
+	}
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	return &process{cmd: c, stdin: stdin}, nil
+}
+
+// kill kills the process, and waits for its end.
+func (p *process) kill() {
+	p.once.Do(func() {
+		_ = p.cmd.Process.Kill() // it may have ended
+		_ = p.cmd.Wait()         // it was killed
+	})
+}
+
+// server is a Temporal server in a process of its own.
+type server struct {
+	program, file string
+	port          int
+	process       *process
+}
+
+func (s *server) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// start starts the server, again with the same file after a kill.
+func (s *server) start(ctx context.Context) (err error) {
+	if s.port == 0 {
+		if s.port, err = freePort(ctx); err != nil {
+			return err
+		}
+	}
+	c := exec.CommandContext(ctx, s.program, "-db", s.file, "-port", strconv.Itoa(s.port)) //nolint:gosec // a flag names it
+	s.process, err = begin(c)
+	return err
+}
+
+// dial waits until the server answers.
+func (s *server) dial(ctx context.Context) (client.Client, error) { return dial(ctx, s.address()) }
+
+func dial(ctx context.Context, address string) (c client.Client, err error) {
+	for range 240 { // two minutes
+		c, err = client.DialContext(ctx, client.Options{
+			HostPort: address, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+		})
+		if err == nil || rest(ctx, 500*time.Millisecond) != nil {
+			return c, err
+		}
+	}
+	return nil, err
+}
