@@ -81,15 +81,24 @@ func recalledItem(e *plan.Entry, r *protocol.Record) Item {
 // followPolls is for how many polls an order is left to the process that works on it, before its record is read again.
 const followPolls = 5
 
-// awaitOther reads the record of the order when no other process of this run works on it, or when the run ends.
+// awaitOther reads the record of the order when no other process of this run works on it, or when the run ends. An
+// order that nobody has recorded anything about for longer than its verification takes is not waited for: the other
+// process leaves it as it is, and may itself wait for an order of this one.
 func (o *order) awaitOther() (rec protocol.Record, leaseEnd time.Time, err error) {
-	var alive time.Time
-	for {
+	var alive, changed time.Time
+	patience := max(0, o.x.cfg.Verify.Timeout) + o.x.cfg.SettleDelay + o.x.cfg.PushTimeout
+	for seen := uint64(0); ; seen = rec.Version {
 		rec, leaseEnd, err = o.load()
 		if err != nil || o.x.scheduler.single || !o.othersOf(&rec) || rec.Order.Phase == protocol.Ended {
 			return rec, leaseEnd, err
 		}
 		now := time.Now()
+		switch {
+		case rec.Version != seen:
+			changed = now
+		case now.Sub(changed) > patience:
+			return rec, leaseEnd, nil
+		}
 		if !now.Before(alive) {
 			if alive, err = o.aliveUntil(rec.Order.Epoch); err != nil || !now.Before(alive) {
 				return rec, leaseEnd, err

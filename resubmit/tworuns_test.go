@@ -309,3 +309,28 @@ func TestApplyRejectsAPlanWithAnotherPolicy(t *testing.T) {
 		require.Equal(t, resubmit.OutcomeCounts{Completed: 1}, report.Result)
 	})
 }
+
+// Two processes that apply one plan do not wait for each other for ever, if each has an order that stays in progress.
+func TestProcessesOfOnePlanDoNotWaitForEachOtherForEver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(2)
+		for _, o := range orders {
+			o.fates = []fate{{}}
+		}
+		s, p := newShop(orders...), planFor(t, orders...)
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() {
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit, c.Verify.Timeout = 1, 10*time.Minute })
+				began := time.Now()
+				report, err := r.Apply(t.Context(), p)
+				require.NoError(t, err)
+				require.Less(t, time.Since(began), time.Hour)
+				require.Equal(t, 2, report.Result.Progressing+report.Result.ClaimedElsewhere)
+			})
+		}
+		both.Wait()
+		require.Equal(t, 2, s.pushes())
+	})
+}
