@@ -194,13 +194,13 @@ func (c Config) validate() error {
 	}
 	if c.Targets == nil && !c.Capabilities.Transitions {
 		bad("Config.Targets is nil, and Systems.Capabilities does not report which transitions an order offers; " +
-			"say which ones resubmit it, for instance DefaultTargets()")
+			"say which ones resubmit it, for instance protocol.DefaultTargets()")
 	}
 	return errors.Join(errs...)
 }
 
 // Policy has the settings on which the planner and the Runner must agree: give the same value to
-// PlanConfig and Config.
+// PlanConfig and Config. [protocol.Policy] describes its fields.
 type Policy = protocol.Policy
 
 // validatePolicy checks a policy; config is the name of the configuration in errors.
