@@ -22,7 +22,8 @@
 // rules, limits and adapters in simulated worlds, in which calls fail, the program crashes and others change the same
 // orders.
 //
-// The guide examples/OWN-SYSTEM.md leads from an ordering system to a tested adapter, and examples/embed has a whole one.
+// The guide examples/OWN-SYSTEM.md leads from an ordering system to a tested adapter, and examples/embed has a whole
+// one.
 //
 // # Errors and concurrency
 //

@@ -12,10 +12,11 @@ import (
 // [FaultDriver.Inject], Fixture.Faults to [FaultDriver.Faults], and Ledger.Received to [FaultDriver.Pushes]. It is safe
 // for concurrent use.
 type FaultDriver struct {
-	// Errors are the errors of calls during the faults, as the library that the adapter uses returns them: for
-	// FaultUnavailable for example syscall.ECONNREFUSED. Faults without an error cannot be injected, except
-	// FaultResponseDelayed, during which calls return the error of their context. For FaultWrongOrder the system itself
-	// must return another order.
+	// Errors are the errors of calls during the faults, as the library that the adapter uses returns them. A push with a
+	// fault counts as received. So give FaultUnavailable an answer of the system, such as "it is shutting down", and not
+	// an error that proves that nothing was sent, such as syscall.ECONNREFUSED. Faults without an error cannot be
+	// injected, except FaultResponseDelayed, during which calls return the error of their context. For FaultWrongOrder
+	// the system itself must return another order.
 	Errors map[Fault]error
 
 	mu     sync.Mutex

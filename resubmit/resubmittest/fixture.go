@@ -80,7 +80,7 @@ type OrderSpec struct {
 type Ledger struct {
 	// Received is the number of pushes, including refused ones and those with faults.
 	Received int
-	// Accepted are the pushes that moved an order.
+	// Accepted are the pushes that moved an order, the oldest first.
 	Accepted []Push
 }
 

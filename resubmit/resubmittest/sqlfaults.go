@@ -13,7 +13,7 @@ import (
 // and fails when it is committed. A truncated response has half of the rows, and then the error.
 //
 //	faults := &resubmittest.FaultDriver{Errors: map[resubmittest.Fault]error{
-//		resubmittest.FaultUnavailable:       syscall.ECONNREFUSED,
+//		resubmittest.FaultUnavailable:       &pgconn.PgError{Code: "57P01"}, // it is shutting down
 //		resubmittest.FaultUnauthorized:      &pgconn.PgError{Code: "28P01"},
 //		resubmittest.FaultResponseLost:      io.ErrUnexpectedEOF,
 //		resubmittest.FaultResponseTruncated: io.ErrUnexpectedEOF,
