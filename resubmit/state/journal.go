@@ -34,7 +34,8 @@ func (s *journalStore) use(ctx context.Context, readOnly bool) (j resubmit.Journ
 	if j == nil {
 		if _, err := os.Lstat(s.path); errors.Is(err, fs.ErrNotExist) {
 			if anchor != (plan.Position{}) {
-				return nil, nil, s.mismatch("is missing", resubmit.ErrJournalMismatch)
+				what := "is missing, although " + s.cfg.Systems.Name + " had one before"
+				return nil, nil, s.mismatch(what, resubmit.ErrJournalMismatch)
 			}
 			if readOnly {
 				return nil, closing, nil
@@ -114,8 +115,9 @@ func (s *journalStore) compare(ctx context.Context, j resubmit.Journal, anchor p
 
 // mismatch says what is wrong with the journal and how to continue.
 func (s *journalStore) mismatch(what string, err error) error {
-	return fmt.Errorf("state: the journal of %s %s, so it is not known which orders were sent: %w; put the newest copy "+
-		"of journal and anchor back, or use the directory that was used last; if the journal is lost, run: %s recover",
+	return fmt.Errorf("state: the journal of %s %s, so it is not known which orders were sent: %w; use the state "+
+		"directory that was used last, or put the newest copy of journal and anchor back; if the journal is lost, "+
+		"run: %s recover",
 		filepath.Dir(s.path), what, err, s.cfg.Command)
 }
 

@@ -295,6 +295,7 @@ func TestDefaultFiles(t *testing.T) {
 	second.cfg.Anchor = nil
 	_, err = second.tryOpen()
 	require.ErrorIs(t, err, resubmit.ErrJournalMismatch, "two directories for one installation would send twice")
+	require.ErrorContains(t, err, "is missing, although "+second.cfg.Systems.Name+" had one before")
 	second.cfg.Systems.Name = "another installation"
 	_, err = second.once()
 	require.NoError(t, err)
