@@ -242,6 +242,13 @@ func TestNextCommands(t *testing.T) {
 		"then make a new plan", next(r)[0])
 	d := documentOf(t, report.Input{Plan: p, Report: r, Command: "tool"})
 	require.Equal(t, 3, d.ByActor[report.ActorPlan])
+	for _, ended := range []error{resubmit.ErrDrained, resubmit.ErrCancelled} {
+		r = reportOf(p, c, n, n, n, n)
+		r.Err = ended.Error()
+		require.Equal(t, []string{
+			"tool -state dir plan: 4 orders not started, because the run was ended: make a new plan",
+		}, next(r), "state.Dir has ended its plan")
+	}
 	r = reportOf(p, c, c, c, c, protocol.Blocked)
 	r.Blockers = []resubmit.Blocker{{Number: "SO7; rm -rf /", Orders: 1}}
 	require.Equal(t, []string{

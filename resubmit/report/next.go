@@ -60,6 +60,8 @@ func (s *steps) next() []Step {
 	case stopped(d.Canary) && d.Error == "":
 		s.add(ActorPlan, c.NotStarted, "not started, because the canary stopped: look at the reasons, "+
 			"then make a new plan", "plan")
+	case d.Error == resubmit.ErrDrained.Error() || d.Error == resubmit.ErrCancelled.Error():
+		s.add(ActorPlan, c.NotStarted+d.Open, "not started, because the run was ended: make a new plan", "plan")
 	default:
 		s.add(ActorRun, c.NotStarted+d.Open, "not started: apply the same plan again", apply...)
 	}
