@@ -68,7 +68,7 @@ func (s *site) findPlan(name string) (*state.Run, error) {
 	}
 	run := now.Run
 	switch {
-	case run == nil || name == "" && run.Ended():
+	case run == nil:
 		s.next = s.command("plan")
 		return nil, errors.New("there is no plan to apply: make one")
 	case name != "" && !matches(run, name):
@@ -80,7 +80,7 @@ func (s *site) findPlan(name string) (*state.Run, error) {
 		return nil, fmt.Errorf("the plan %s was replaced, or has ended: %s", short(old.Digest), old)
 	case run.Ended():
 		s.next = s.command("plan")
-		return nil, fmt.Errorf("the plan %s has ended: %s", short(run.Digest), run)
+		return nil, fmt.Errorf("there is no plan to apply: %s has ended: %s", short(run.Digest), run)
 	}
 	return run, nil
 }

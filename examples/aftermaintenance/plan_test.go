@@ -178,7 +178,7 @@ func TestTooEarlyPlan(t *testing.T) {
 	stdout, stderr := done(t, env, with(flags, "plan", "-order", number)...)
 	require.Regexp(t, `It is too early: 1 order must still wait. Plan again after `, stdout)
 	require.Regexp(t, `Next: .* plan   # after `, stderr)
-	requireRejected(t, env, with(flags, "apply", "-yes"), exitError, "there is no plan to apply")
+	requireRejected(t, env, with(flags, "apply", "-yes"), exitError, "has ended: run ")
 	require.Empty(t, w.Commerce.Pushes())
 }
 

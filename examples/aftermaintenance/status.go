@@ -87,7 +87,11 @@ func (s *site) describe(run *state.Run) {
 	fmt.Fprintf(out.Out, "\n  Plan: %s\n", run.Counts)
 	switch {
 	case run.Ended():
-		out.Paragraph("  ", fmt.Sprintf("It ended %s: %s. %s", s.clock(run.EndedAt), endText(run.End), run.Why))
+		why := ""
+		if run.Why != "" {
+			why = " (" + run.Why + ")"
+		}
+		out.Paragraph("  ", fmt.Sprintf("It ended %s: %s%s.", s.clock(run.EndedAt), endText(run.End), why))
 	case run.Paused != nil:
 		why := ""
 		if run.Paused.Why != "" {
