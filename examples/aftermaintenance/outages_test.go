@@ -49,9 +49,8 @@ func TestReportShowsWhenConnectWasSeenDown(t *testing.T) {
 // An outage of which only a part was seen lasted as long as the announced maintenance.
 func TestOutagesThatWereSeenInPart(t *testing.T) {
 	t.Parallel()
-	at := func(hours float64) time.Time {
-		return time.Now().Add(-24 * time.Hour).Truncate(time.Second).UTC().Add(time.Duration(hours * float64(time.Hour)))
-	}
+	yesterday := time.Now().Add(-24 * time.Hour).Truncate(time.Second).UTC()
+	at := func(hours float64) time.Time { return yesterday.Add(time.Duration(hours * float64(time.Hour))) }
 	announced, err := maintenance.NewCalendar([]maintenance.Window{{ID: "W", Start: at(0), End: at(3)}})
 	require.NoError(t, err)
 	up, down := connect.ClassUp, connect.ClassMaintenanceSuspected

@@ -88,8 +88,8 @@ func TestTranscript(t *testing.T) {
 			running.await(t, `\d+/20 done  \d+ verified  \d+ failed again  \d+ in flight  [0-9.]+ of 4 calls/s`)
 			h.control(t, "pause", "-reason", "lunch")
 			running.await(t, "paused")
+			h.control(t, "resume") // before the rate, which shows that both were obeyed
 			h.control(t, "rate", "3/s")
-			h.control(t, "resume")
 			running.await(t, `of 3 calls/s`)
 			running.enter(t, ctrlC)
 			step(130, running, "apply", "-rate", "4/s")
