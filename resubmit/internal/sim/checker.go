@@ -326,10 +326,22 @@ func (o *processState) start(p *process, a *approval) {
 		if made := p.w.store.made(protocol.OrderKey(n.entry.OrderID)); !made.IsZero() && made.Before(at) {
 			at = made // the clock was set back since
 		}
+		if last := ch.lastPush(p, r); at.After(last) {
+			at = last // the claim was written after the lease was over, so nothing was sent with it
+		}
 		if r.Phase == protocol.Claimed && len(ch.attempts[i]) < r.Resubmissions { // it is not recorded yet
 			ch.attempts[i] = append(ch.attempts[i], attempt{at: at, process: -1, plan: r.Run, intentOnly: true})
 		}
 	}
+}
+
+// lastPush is when a push of a claim was over at the latest, if its run has not ended by itself.
+func (ch *checker) lastPush(p *process, r *protocol.Order) time.Time {
+	lease := ch.durable(p, protocol.LeaseKey(r.Run, r.Epoch)).Run
+	if lease == nil || !lease.Ended.IsZero() {
+		return r.ClaimedAt
+	}
+	return lease.LeaseEnd.Add(ch.w.s.limits.Policy.WithDefaults().PushTimeout)
 }
 
 // alive reports whether the process with a lease still runs.
