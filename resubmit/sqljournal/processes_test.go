@@ -467,7 +467,8 @@ func testProcesses(t *testing.T, d sqljournal.Dialect, onePlan bool) {
 	}
 	killed, stops := w.disturb(t, replicas, restart, database)
 	all.Wait()
-	t.Logf("%d kills, %d suspensions, %d failures, %d pushes", killed, stops, failures.Load(), len(w.commerce.Pushes()))
+	t.Logf("%d kills, %d suspensions, %d restarts after an error, %d pushes",
+		killed, stops, failures.Load(), len(w.commerce.Pushes()))
 	w.check(t)
 }
 
