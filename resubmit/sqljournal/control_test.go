@@ -15,6 +15,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/sqljournal"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
 
@@ -106,77 +107,75 @@ func (x *team) wait() { x.all.Wait() }
 // TestControl gives commands in one state directory, which all processes on the journal must obey.
 func TestControl(t *testing.T) {
 	t.Parallel()
-	everyDialect(t, func(t *testing.T, p place) {
-		w := newWorld(t, p, 150)
-		x := startTeam(t, w, filepath.Join(w.program.Dir, "leader"))
-		elsewhere, err := state.Open(t.Context(), filepath.Join(w.program.Dir, "elsewhere"), *x.config(t))
-		require.NoError(t, err)
-		control := func(d *state.Dir, c state.Command) {
-			t.Helper()
-			c.Run, c.By, c.Why = x.run.Digest, "ana", "test "+strconv.Itoa(len(w.commerce.Pushes()))
-			require.NoError(t, d.Control(c))
-		}
-		in := func(want resubmit.RunState) func(resubmit.Status) bool {
-			return func(s resubmit.Status) bool { return s.State == want }
-		}
-		x.until(t, in(resubmit.StateRunning))
-		for _, d := range []*state.Dir{elsewhere, x.leader} {
-			control(d, state.Command{Action: state.ActionPause})
-			x.until(t, in(resubmit.StatePaused))
-			sent := len(w.commerce.Pushes())
-			<-time.After(2 * time.Second)
-			require.Len(t, w.commerce.Pushes(), sent)
-			run, err := x.leader.Run(x.run.ID)
-			require.NoError(t, err)
-			require.Equal(t, "ana", run.Paused.By)
-			control(d, state.Command{Action: state.ActionRate, Rate: 7})
-			x.until(t, func(s resubmit.Status) bool { return s.Rate == 7 })
-			control(d, state.Command{Action: state.ActionResume})
-			x.until(t, in(resubmit.StateRunning))
-			control(d, state.Command{Action: state.ActionRate, Rate: 10})
-			x.until(t, func(s resubmit.Status) bool { return s.Rate == 10 })
-		}
-		control(elsewhere, state.Command{Action: state.ActionDrain})
-		x.wait()
-		for _, err := range x.errs {
-			require.ErrorIs(t, err, resubmit.ErrDrained)
-		}
+	p := placeFor(t, sqljournal.SQLite, t.TempDir()) // the databases differ in nothing that matters here
+	w := newWorld(t, p, 150)
+	x := startTeam(t, w, filepath.Join(w.program.Dir, "leader"))
+	elsewhere, err := state.Open(t.Context(), filepath.Join(w.program.Dir, "elsewhere"), *x.config(t))
+	require.NoError(t, err)
+	control := func(d *state.Dir, c state.Command) {
+		t.Helper()
+		c.Run, c.By, c.Why = x.run.Digest, "ana", "test "+strconv.Itoa(len(w.commerce.Pushes()))
+		require.NoError(t, d.Control(c))
+	}
+	in := func(want resubmit.RunState) func(resubmit.Status) bool {
+		return func(s resubmit.Status) bool { return s.State == want }
+	}
+	x.until(t, in(resubmit.StateRunning))
+	for _, d := range []*state.Dir{elsewhere, x.leader} {
+		control(d, state.Command{Action: state.ActionPause})
+		x.until(t, in(resubmit.StatePaused))
 		sent := len(w.commerce.Pushes())
-		require.Positive(t, sent)
+		<-time.After(2 * time.Second)
+		require.Len(t, w.commerce.Pushes(), sent)
 		run, err := x.leader.Run(x.run.ID)
 		require.NoError(t, err)
-		require.Equal(t, state.EndDrained, run.End)
-		require.Equal(t, "by ana: "+run.Stop.Why, run.Stop.String())
-		_, err = x.workers[0].Apply(t.Context(), x.plan)
-		require.ErrorIs(t, err, resubmit.ErrDrained, "a process that is started again")
-
-		x = startTeam(t, w, filepath.Join(w.program.Dir, "leader"))
+		require.Equal(t, "ana", run.Paused.By)
+		control(d, state.Command{Action: state.ActionRate, Rate: 7})
+		x.until(t, func(s resubmit.Status) bool { return s.Rate == 7 })
+		control(d, state.Command{Action: state.ActionResume})
 		x.until(t, in(resubmit.StateRunning))
-		control(elsewhere, state.Command{Action: state.ActionCancel})
-		x.wait()
-		for _, err := range x.errs {
-			require.ErrorIs(t, err, resubmit.ErrCancelled)
-		}
-		require.Positive(t, w.left())
-		err = elsewhere.Control(state.Command{Action: state.ActionPause, Run: "sha256:unknown"})
-		require.ErrorIs(t, err, state.ErrNoRun)
-	})
+		control(d, state.Command{Action: state.ActionRate, Rate: 10})
+		x.until(t, func(s resubmit.Status) bool { return s.Rate == 10 })
+	}
+	control(elsewhere, state.Command{Action: state.ActionDrain})
+	x.wait()
+	for _, err := range x.errs {
+		require.ErrorIs(t, err, resubmit.ErrDrained)
+	}
+	sent := len(w.commerce.Pushes())
+	require.Positive(t, sent)
+	run, err := x.leader.Run(x.run.ID)
+	require.NoError(t, err)
+	require.Equal(t, state.EndDrained, run.End)
+	require.Equal(t, "by ana: "+run.Stop.Why, run.Stop.String())
+	_, err = x.workers[0].Apply(t.Context(), x.plan)
+	require.ErrorIs(t, err, resubmit.ErrDrained, "a process that is started again")
+
+	x = startTeam(t, w, filepath.Join(w.program.Dir, "leader"))
+	x.until(t, in(resubmit.StateRunning))
+	control(elsewhere, state.Command{Action: state.ActionCancel})
+	x.wait()
+	for _, err := range x.errs {
+		require.ErrorIs(t, err, resubmit.ErrCancelled)
+	}
+	require.Positive(t, w.left())
+	err = elsewhere.Control(state.Command{Action: state.ActionPause, Run: "sha256:unknown"})
+	require.ErrorIs(t, err, state.ErrNoRun)
 }
 
 // TestReport merges what several processes did.
 func TestReport(t *testing.T) {
 	t.Parallel()
-	everyDialect(t, func(t *testing.T, p place) {
-		w := newWorld(t, p, 30)
-		x := startTeam(t, w, filepath.Join(w.program.Dir, "leader"))
-		x.wait()
-		require.NoError(t, errors.Join(x.errs...))
-		w.check(t)
-		for _, r := range x.reports {
-			t.Log(r.Result, r.Earlier)
-		}
-		merged, err := resubmit.Recall(context.WithoutCancel(t.Context()), x.journal, x.plan)
-		require.NoError(t, err)
-		require.Equal(t, resubmit.OutcomeCounts{Completed: 30}, merged.Result)
-	})
+	p := placeFor(t, sqljournal.SQLite, t.TempDir())
+	w := newWorld(t, p, 30)
+	x := startTeam(t, w, filepath.Join(w.program.Dir, "leader"))
+	x.wait()
+	require.NoError(t, errors.Join(x.errs...))
+	w.check(t)
+	for _, r := range x.reports {
+		t.Log(r.Result, r.Earlier)
+	}
+	merged, err := resubmit.Recall(context.WithoutCancel(t.Context()), x.journal, x.plan)
+	require.NoError(t, err)
+	require.Equal(t, resubmit.OutcomeCounts{Completed: 30}, merged.Result)
 }

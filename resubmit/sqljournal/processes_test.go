@@ -170,6 +170,7 @@ func (j suspending) Put(ctx context.Context, d resubmit.Durability, records ...p
 	seq, err := j.Journal.Put(ctx, d, records...)
 	if o := records[0].Order; err == nil && o != nil && o.Phase == protocol.Claimed {
 		err = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		time.Sleep(time.Second) // this thread may run on for a moment
 	}
 	return seq, err
 }
