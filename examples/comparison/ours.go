@@ -48,7 +48,10 @@ func (j *job) once(ctx context.Context, systems resubmit.Systems, cfg resubmit.P
 	}
 	cfg.Filter, cfg.RateLimit, cfg.Concurrency = filter.Everything(), j.Rate, j.Threads
 	dir, err := state.Open(ctx, j.State, state.Config{
-		Systems: systems, Policy: resubmit.Policy{SettleDelay: settleDelay, Targets: protocol.DefaultTargets()}, Plan: cfg,
+		Systems: systems, Plan: cfg,
+		Policy: resubmit.Policy{
+			SettleDelay: settleDelay, Targets: protocol.DefaultTargets(), Retry: protocol.RetryPolicy{Spacing: -1},
+		},
 		Runner: resubmit.Config{
 			RateLimit: j.Rate, Concurrency: j.Threads,
 			Verify: resubmit.VerifyConfig{InitialInterval: between, MaxInterval: time.Second},
