@@ -41,6 +41,9 @@ type NextChain struct {
 // Ready is what may be begun now, see [Session.Ready].
 type Ready struct {
 	Chains []NextChain `json:"chains,omitempty"`
+	// Ended has the orders that are done by the journal, by outcome, as after an earlier run, and that were neither in done
+	// nor tried.
+	Ended map[protocol.Outcome]Places `json:"ended,omitempty"`
 	// NotStarted are the orders whose group the canary has stopped.
 	NotStarted Places `json:"notStarted,omitempty"`
 	// Judging reports that some group is still in its steps. Until it is not, each chain has one order, which must be
@@ -63,7 +66,11 @@ func (s *Session) Ready(ctx context.Context, done Places, tried map[int]Health, 
 	quiet.OnEvent, quiet.Audit, quiet.Logger = nil, nil, Config{}.WithDefaults().Logger
 	r := ready{
 		scheduler: newScheduler(s.x.scheduler.index, &quiet, newEvents(ctx, &quiet, func(error) {})),
-		index:     s.x.scheduler.index, begun: make(map[int]bool),
+		index:     s.x.scheduler.index, begun: make(map[int]bool), ended: make(map[protocol.Outcome]Places),
+		known: func(place int) bool {
+			_, ok := tried[place]
+			return ok || done.Has(place)
+		},
 	}
 	if err := r.recall(ctx, s.x); err != nil {
 		return Ready{}, err
@@ -78,6 +85,8 @@ type ready struct {
 	scheduler *scheduler
 	index     *plan.Index
 	begun     map[int]bool // orders that were begun and are not done
+	ended     map[protocol.Outcome]Places
+	known     func(place int) bool // to the program
 }
 
 // recall reads the journal.
@@ -89,9 +98,13 @@ func (r *ready) recall(ctx context.Context, x *run) error {
 		if rec.Order == nil || rec.Order.Run != x.digest {
 			continue
 		}
-		if place, ok := r.index.Find(rec.ID); ok {
-			r.scheduler.recall(int32(place), rec.Order) //nolint:gosec // a plan has fewer orders
+		place, ok := r.index.Find(rec.ID)
+		if !ok || !r.scheduler.recall(int32(place), rec.Order) || r.known(place) { //nolint:gosec // a plan has fewer orders
+			continue
 		}
+		p := r.ended[rec.Order.Outcome]
+		p.Add(place)
+		r.ended[rec.Order.Outcome] = p
 	}
 	return nil
 }
@@ -135,7 +148,7 @@ func (r *ready) enqueue() {
 // take takes the orders that the canary allows.
 func (r *ready) take(most int) (out Ready, err error) {
 	s := r.scheduler
-	out.Canary = s.canaryView()
+	out.Canary, out.Ended = s.canaryView(), r.ended
 	for i := range s.canary.groups {
 		out.Judging = out.Judging || s.canary.groups[i].climbs()
 	}

@@ -269,6 +269,11 @@ func TestStepPushesAtALowRate(t *testing.T) {
 		e.run()
 		require.Equal(t, 6, e.count(protocol.Completed))
 		require.Equal(t, 6, s.pushes())
+
+		ready, err := e.worker().Ready(t.Context(), nil, nil, 10) // as after a restart
+		require.NoError(t, err)
+		require.Equal(t, 6, ready.Ended[protocol.Completed].Len())
+		require.Empty(t, ready.Chains)
 	})
 }
 

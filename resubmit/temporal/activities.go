@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 const (
@@ -57,6 +58,9 @@ func (a *activities) step(ctx context.Context, in stepInput, o resubmit.StepOpti
 	})
 	if err != nil {
 		return stepOutput{}, described(err)
+	}
+	if r.Done && r.Item.Outcome != protocol.Completed {
+		r.Why = r.Item.Why // for the history
 	}
 	return stepOutput{
 		Outcome: r.Item.Outcome, Done: r.Done, Push: r.Push, Again: r.Again, Why: r.Why, Health: r.Health,

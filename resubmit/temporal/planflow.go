@@ -189,6 +189,11 @@ func (f *planFlow) begin() {
 		f.forget()
 	}
 	for place := range f.Total {
+		for _, o := range protocol.Outcomes() {
+			if ready.Ended[o].Has(place) {
+				f.finish(place, o)
+			}
+		}
 		if ready.NotStarted.Has(place) {
 			f.finish(place, protocol.NotStarted)
 			f.dirty = true
