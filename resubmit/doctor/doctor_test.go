@@ -1,9 +1,11 @@
 package doctor_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +16,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
 	"github.com/cloudblue-go/cloudblue/commerce/simpleapi"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/doctor"
 )
@@ -124,4 +128,45 @@ func TestCheckNeedsItsConfiguration(t *testing.T) {
 	_, err := doctor.Check(t.Context(), doctor.Config{})
 	require.EqualError(t, err,
 		"doctor: Config needs Systems with Lister and Reader, Wire, Connect and ConnectWire")
+}
+
+// A client reads the end of a list again, so a few short pages are no sign of a server that makes pages smaller.
+func TestCheckAcceptsListsOfAnyLength(t *testing.T) {
+	t.Parallel()
+	const asked = 20
+	for _, c := range []struct {
+		orders, most int
+		state        doctor.State
+	}{
+		{1, 0, doctor.OK}, {3, 0, doctor.OK}, {15, 0, doctor.OK}, {20, 0, doctor.OK}, {21, 0, doctor.OK}, {45, 0, doctor.OK},
+		{3, 5, doctor.OK}, {15, 5, doctor.Differs}, {45, 15, doctor.Differs},
+	} {
+		t.Run(fmt.Sprintf("%d orders in pages of %d", c.orders, c.most), func(t *testing.T) {
+			t.Parallel()
+			system, err := commercetest.New(commercetest.Config{MaxPageSize: c.most})
+			require.NoError(t, err)
+			for range c.orders {
+				system.Place(commercetest.OrderSpec{})
+			}
+			orders := httptest.NewServer(system)
+			t.Cleanup(orders.Close)
+			requests := httptest.NewServer(connecttest.New(connecttest.Config{}))
+			t.Cleanup(requests.Close)
+
+			cfg := doctor.Config{Wire: new(doctor.Wire), ConnectWire: new(doctor.Wire)}
+			client, err := ordermanager.New(commercetest.URLsAt(orders.URL).OrderManager,
+				ordermanager.Token(commercetest.DefaultToken), ordermanager.WithMiddleware(cfg.Wire.Wrap),
+				ordermanager.WithPageSize(asked))
+			require.NoError(t, err)
+			cfg.Systems = resubmit.SystemsOf(client, client)
+			cfg.Connect, err = connect.New(requests.URL+"/public/v1", connect.APIKey(connecttest.DefaultKey),
+				connect.WithMiddleware(cfg.ConnectWire.Wrap), connect.WithPageSize(asked))
+			require.NoError(t, err)
+			findings, err := doctor.Check(t.Context(), cfg)
+			require.NoError(t, err)
+			i := slices.IndexFunc(findings, func(f doctor.Finding) bool { return f.System == "Commerce" && f.Check == "paging" })
+			require.GreaterOrEqual(t, i, 0, "%v", findings)
+			require.Equal(t, c.state, findings[i].State, findings[i].Text)
+		})
+	}
 }

@@ -36,6 +36,7 @@ type answer struct {
 	ahead  time.Duration // of the local clock; from Date
 	dated  bool
 	asked  int               // rows of a page; 0 if that was not asked for
+	of     string            // what a list was asked for, without its page
 	rows   []json.RawMessage // of a list
 	list   bool
 }
@@ -98,6 +99,7 @@ func (w *Wire) turn(r *http.Request) error {
 var (
 	billingMethod    = regexp.MustCompile(`<name>Method</name>\s*<value>\s*(?:<string>)?([^<]*)<`)
 	operationsMethod = regexp.MustCompile(`<methodName>\s*([^<\s]*)\s*</methodName>`)
+	askedFrom        = regexp.MustCompile(`(?:limit\(\d+,\d+\)|\boffset=\d+)`)
 	askedRows        = regexp.MustCompile(`(?:limit\(\d+,(\d+)\)|\blimit=(\d+))`)
 )
 
@@ -134,6 +136,7 @@ func onlyReads(r *http.Request) (*http.Request, error) {
 // keep keeps what checks need of an answer.
 func (w *Wire) keep(r *http.Request, resp *http.Response, body []byte, began time.Time) {
 	a := answer{status: resp.StatusCode, header: resp.Header}
+	a.of = r.URL.Path + "?" + askedFrom.ReplaceAllString(r.URL.RawQuery, "")
 	start := bytes.ToLower(bytes.TrimSpace(body[:min(len(body), 200)]))
 	a.html = strings.Contains(resp.Header.Get("Content-Type"), "html") || bytes.HasPrefix(start, []byte("<!doctype")) ||
 		bytes.HasPrefix(start, []byte("<html"))
