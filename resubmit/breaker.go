@@ -83,6 +83,7 @@ type breaker struct {
 	opens  int
 	next   time.Time // when Connect is probed next
 	trying string    // the id of the order that is tried
+	until  time.Time // when another one is tried, if the call about that one has ended before its outcome was known
 }
 
 func newBreaker(c *Config, events *events, stop func(error),
@@ -101,8 +102,8 @@ func (b *breaker) enter(ctx context.Context, id string) (why string, until time.
 	now := time.Now()
 	if b.state != BreakerOpen || now.Before(b.next) {
 		defer b.mu.Unlock()
-		if b.state == BreakerHalfOpen && b.trying == "" {
-			b.trying = id
+		if b.state == BreakerHalfOpen && (b.trying == "" || !b.until.IsZero() && now.After(b.until)) {
+			b.trying, b.until = id, time.Time{}
 		}
 		why, until = b.holds(id)
 		return why, until, b.trying == id
@@ -133,7 +134,7 @@ func (b *breaker) holds(orderID string) (why string, until time.Time) {
 	case b.state == BreakerOpen:
 		return "the breaker is open: " + b.why, b.next
 	case b.state == BreakerHalfOpen && b.trying != orderID:
-		return "the breaker is open: one order is tried", time.Time{}
+		return "the breaker is open: one order is tried", b.until
 	default:
 		return "", time.Time{}
 	}
@@ -168,9 +169,14 @@ type verdict struct {
 	id string
 	// learned means that the outcome depends on whether Connect is up, transient that Connect is still down.
 	learned, transient bool
+	inFlight           bool // the call about the order has ended before the outcome was known
 	pushed             time.Time
 	message            string // of the failure
 }
+
+// trialTime is how long after a call that ended early another order is tried: the outcome of the first one may become
+// known to another process only.
+const trialTime = 5 * time.Minute
 
 // judge counts the outcome of an order.
 func (b *breaker) judge(v verdict) {
@@ -180,6 +186,8 @@ func (b *breaker) judge(v verdict) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
+	case b.state == BreakerHalfOpen && b.trying == v.id && v.inFlight:
+		b.until = time.Now().Add(trialTime)
 	case b.state == BreakerHalfOpen && (b.trying == v.id || v.learned && v.pushed.After(b.since)):
 		b.tried(v)
 	case b.state == BreakerClosed && v.learned && !v.pushed.Before(b.since):
@@ -189,7 +197,7 @@ func (b *breaker) judge(v verdict) {
 
 // tried ends the trial of an order. If nothing was learned from it, another order is tried.
 func (b *breaker) tried(v verdict) {
-	b.trying = ""
+	b.trying, b.until = "", time.Time{}
 	switch {
 	case v.transient:
 		b.open("the order that was tried failed again: " + brief(v.message))

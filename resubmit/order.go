@@ -499,7 +499,8 @@ func (o *order) finish(outcome protocol.Outcome, why string) {
 		o.item.BlockedBy = o.blocker
 		o.x.tally.block(o.blocker)
 	}
-	if !errors.Is(context.Cause(o.ctx), errStepEnded) && o.counted.CompareAndSwap(false, true) {
+	stepEnded := errors.Is(context.Cause(o.ctx), errStepEnded)
+	if !(stepEnded && o.leftOpen()) && o.counted.CompareAndSwap(false, true) {
 		o.x.tally.add(&o.item)
 	}
 	o.x.scheduler.done(o, outcome != protocol.Completed && !orders.AtRest(o.item.After.Status))
@@ -509,16 +510,26 @@ func (o *order) finish(outcome protocol.Outcome, why string) {
 // judge reports the outcome to the canary and the circuit breaker. One that the end of the run left open does not
 // count.
 func (o *order) judge(outcome protocol.Outcome) {
-	h := o.healthOf(outcome)
-	if o.ctx.Err() == nil && (outcome != protocol.NotStarted || !o.x.stopping()) {
+	h, cut := o.healthOf(outcome), o.ctx.Err() != nil && o.leftOpen()
+	if !cut && (outcome != protocol.NotStarted || !o.x.stopping()) {
 		o.x.scheduler.judge(o, h)
 	}
 	learned := h == good || outcome == protocol.FailedAgain || outcome == protocol.FalseSuccess
 	o.x.gate.breaker.judge(verdict{
-		id: o.entry.OrderID, learned: learned && o.ctx.Err() == nil,
+		id: o.entry.OrderID, learned: learned && !cut, inFlight: cut && o.sent.Load(),
 		transient: outcome == protocol.FailedAgain && o.item.AfterClass == failure.Transient,
 		pushed:    o.item.PushedAt, message: o.item.After.Message,
 	})
+}
+
+// leftOpen reports whether the order has no final outcome yet.
+func (o *order) leftOpen() bool {
+	switch o.item.Outcome {
+	case protocol.Progressing, protocol.Unknown, protocol.NotStarted:
+		return true
+	default:
+		return o.item.Outcome == protocol.NotMoved && o.attempt.interrupted // it may be pushed again
+	}
 }
 
 func (o *order) healthOf(outcome protocol.Outcome) Health {

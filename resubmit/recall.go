@@ -89,7 +89,8 @@ func (o *order) awaitOther() (rec protocol.Record, leaseEnd time.Time, err error
 	patience := max(0, o.x.cfg.Verify.Timeout) + o.x.cfg.SettleDelay + o.x.cfg.PushTimeout
 	for seen := uint64(0); ; seen = rec.Version {
 		rec, leaseEnd, err = o.load()
-		if err != nil || o.x.scheduler.single || !o.othersOf(&rec) || rec.Order.Phase == protocol.Ended {
+		if err != nil || o.x.scheduler.single || o.x.stopping() || !o.othersOf(&rec) ||
+			rec.Order.Phase == protocol.Open || rec.Order.Phase == protocol.Ended {
 			return rec, leaseEnd, err
 		}
 		now := time.Now()
@@ -121,21 +122,27 @@ func (o *order) aliveUntil(epoch uint64) (time.Time, error) {
 func (o *order) othersOf(rec *protocol.Record) bool {
 	r := rec.Order
 	return r != nil && r.Run == o.x.digest && r.Epoch != o.x.lease.Epoch && r.Fingerprint == o.entry.Fingerprint &&
-		rec.Version > o.entry.Version && r.Phase != protocol.Open && o.x.lease.Duration > 0
+		rec.Version > o.entry.Version && o.x.lease.Duration > 0
 }
 
 // joins begins an order again that another process of this run has claimed meanwhile, so that the report has its
-// outcome, and the orders behind it continue.
+// outcome, and the orders behind it continue. If that process has given it back, this one takes it.
 func (o *order) joins() bool {
 	if o.step.Outcome != protocol.Skipped && o.step.Outcome != protocol.ClaimedElsewhere || o.x.scheduler.single {
 		return false
 	}
 	rec, err := o.x.cfg.Journal.Get(o.ctx, protocol.OrderKey(o.entry.OrderID))
-	if err != nil || !o.othersOf(&rec) || rec.Version == o.joined {
+	if err != nil || !o.othersOf(&rec) || rec.Version == o.joined ||
+		rec.Order.Phase == protocol.Open && o.step.Outcome != protocol.ClaimedElsewhere {
 		return false
 	}
 	o.joined = rec.Version
-	return o.start() == nil
+	fresh := newItem(o.entry)
+	o.item.After, o.item.Evidence = fresh.After, fresh.Evidence
+	if err := o.start(); err != nil {
+		o.startFailed(err)
+	}
+	return true
 }
 
 // Recall returns what a journal says about the orders of a plan, while another process applies it or after its process

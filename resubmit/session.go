@@ -128,15 +128,12 @@ func (s *Session) attempt(ctx context.Context, place int32, e *plan.Entry, call 
 
 // unfinished returns why an order did not end; nil if it did.
 func (s *Session) unfinished(o *order) error {
-	i := &o.item
-	open := i.Outcome == protocol.Progressing || i.Outcome == protocol.Unknown || i.Outcome == protocol.NotStarted ||
-		i.Outcome == protocol.NotMoved && o.attempt.interrupted // it may be pushed again
 	switch err := context.Cause(o.ctx); {
 	case s.x.ctx.Err() != nil:
 		return context.Cause(s.x.ctx)
-	case err != nil && open:
+	case err != nil && o.leftOpen():
 		return err
-	case (i.Outcome == protocol.NotStarted || o.attempt.interrupted) && s.x.stopping():
+	case (o.item.Outcome == protocol.NotStarted || o.attempt.interrupted) && o.leftOpen() && s.x.stopping():
 		return ErrDrained
 	default:
 		return nil

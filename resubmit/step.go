@@ -54,7 +54,10 @@ func (s *Session) Step(ctx context.Context, orderID string, opts StepOptions) (S
 	}
 	call := &step{StepOptions: opts}
 	item, err := s.attemptAt(ctx, place, e, call)
-	r := StepResult{Item: item, Done: err == nil, Health: call.health}
+	r := StepResult{Item: item, Done: err == nil}
+	if !errors.Is(err, errHangs) { // the order may still be at work
+		r.Health = call.health
+	}
 	if errors.Is(err, errStepEnded) {
 		r.Again, r.Why, r.Push = call.again, call.why, call.push
 		if r.Why == "" {

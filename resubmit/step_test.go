@@ -365,3 +365,33 @@ func TestStepContinuesWhatAnotherProcessHasClaimed(t *testing.T) {
 		require.Equal(t, 1, s.pushes())
 	})
 }
+
+// While the breaker is half open, a Session tries one order, also if the call about it has ended before its outcome.
+func TestStepTriesOneOrderWhileTheBreakerIsHalfOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := outageOrders(40, ownSubscription)
+		for i, o := range orders {
+			o.fates = []fate{{time.Second, "PF", "Connect: 503 Service Unavailable, again"}}
+			if i >= 2 {
+				o.fates[0].after = 20 * time.Minute
+			}
+		}
+		s := newShop(orders...)
+		x := open(t, runnerFor(t, s, func(c *resubmit.Config) {
+			c.Breaker = resubmit.BreakerConfig{Failures: 2, SampleSize: 20, Wait: time.Minute}
+		}), planFor(t, orders...))
+		step := func(n int, wait time.Duration) {
+			_, err := x.Step(t.Context(), fmt.Sprintf("id-%d", n), resubmit.StepOptions{MaxWait: wait})
+			require.NoError(t, err)
+		}
+		for i := range 2 {
+			step(i, 20*time.Minute)
+		}
+		<-time.After(2 * time.Minute)
+		for i := 2; i < 40; i++ {
+			step(i, 2*time.Second)
+		}
+		require.Len(t, s.ledger, 3)
+	})
+}

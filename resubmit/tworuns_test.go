@@ -334,3 +334,30 @@ func TestProcessesOfOnePlanDoNotWaitForEachOtherForEver(t *testing.T) {
 		require.Equal(t, 2, s.pushes())
 	})
 }
+
+// An order that another process of the run claimed and gave back is resubmitted by this one.
+func TestOrderThatAnotherProcessGaveBackIsResubmitted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "a")
+		s, p, done := newShop(o), planFor(t, o), false
+		o.onRead = func(*shopOrder) {
+			if done {
+				return
+			}
+			done = true
+			e := entryFor(o)
+			_, err := journalOf(t).Put(context.Background(), resubmit.Durable, protocol.Record{
+				Key: protocol.OrderKey(o.ID), At: time.Now(),
+				Order: &protocol.Order{
+					Number: o.Number, Run: p.Digest(), Epoch: 999, Fingerprint: e.Fingerprint, Phase: protocol.Open,
+					Lanes: e.Lanes(), PlacedAt: e.Before.PlacedAt,
+				},
+			})
+			require.NoError(t, err)
+		}
+		report, err := runnerFor(t, s, nil).Apply(t.Context(), p)
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 1}, report.Result)
+	})
+}
