@@ -31,18 +31,28 @@ type gate struct {
 
 	mu       sync.Mutex
 	paused   bool
-	ordered  string // who has paused all processes; "" if nobody has
 	draining bool
-	circuit  string        // why the circuit of another process is open
-	outage   string        // why Commerce does not answer; "" if it does
-	retry    time.Time     // when it is tried again
-	another  time.Time     // until when the circuit of another process is taken to be open
+	others   elsewhere
+	outage   noAnswer
 	changed  chan struct{} // closed and replaced when something changes
 	shut     time.Time     // since when it is closed; zero when open
 	opened   time.Time     // when it was opened last; zero if it was never closed
 	why      string
 	until    time.Time
 	asked    time.Time // when the time of a server was asked for
+}
+
+// elsewhere is what is known of other processes.
+type elsewhere struct {
+	paused  string    // who has paused all processes; "" if nobody has
+	circuit string    // why the circuit of another one is open
+	until   time.Time // until when that is taken to be open
+}
+
+// noAnswer says that Commerce does not answer.
+type noAnswer struct {
+	why   string // "" if it does
+	retry time.Time
 }
 
 func newGate(calendar func() *maintenance.Calendar, c *Config, events *events) *gate {
@@ -54,34 +64,33 @@ func newGate(calendar func() *maintenance.Calendar, c *Config, events *events) *
 
 // setOutage reports that Commerce does not answer, or answers again.
 func (g *gate) setOutage(why string, retry time.Time) {
-	g.set(func(g *gate) bool { g.outage, g.retry = why, retry; return true })
+	g.set(func(g *gate) bool { g.outage = noAnswer{why, retry}; return true })
 }
 
 // openElsewhere reports whether the circuit of another process is open.
 func (g *gate) openElsewhere(now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return now.Before(g.another)
+	return now.Before(g.others.until)
 }
 
 // closed returns why the gate is closed at t, "" if it is open, and until when; zero if that is not
 // known.
 func (g *gate) closed(t time.Time) (why string, until time.Time) {
 	g.mu.Lock()
-	paused, ordered, draining, outage, retry := g.paused, g.ordered, g.draining, g.outage, g.retry
-	circuit, another := g.circuit, g.another
+	paused, draining, outage, others := g.paused, g.draining, g.outage, g.others
 	g.mu.Unlock()
 	switch {
 	case draining:
 		return "drained", time.Time{}
 	case paused:
 		return "paused", time.Time{}
-	case ordered != "":
-		return "paused " + ordered, time.Time{}
-	case outage != "":
-		return outage, retry
-	case t.Before(another):
-		return "another process pushes nothing: " + circuit, another
+	case others.paused != "":
+		return "paused " + others.paused, time.Time{}
+	case outage.why != "":
+		return outage.why, outage.retry
+	case t.Before(others.until):
+		return "another process pushes nothing: " + others.circuit, others.until
 	}
 	if why := g.clockDiffers(); why != "" {
 		return why, time.Time{}
@@ -243,7 +252,7 @@ func (g *gate) view() (state RunState, why string, since, until, opened time.Tim
 	switch {
 	case g.draining:
 		state = StateDraining
-	case g.paused, g.ordered != "":
+	case g.paused, g.others.paused != "":
 		state = StatePaused
 	default:
 		state = StateRunning

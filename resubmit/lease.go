@@ -247,6 +247,7 @@ const circuitPolls = 9
 
 // shared is what a run knows of other processes.
 type shared struct {
+	run      *run
 	began    protocol.Record // of the run, as it was when this process began
 	control  uint64          // version of the record of the run
 	circuit  uint64          // version of the record of the circuit
@@ -254,12 +255,13 @@ type shared struct {
 }
 
 // follow obeys what operators wanted when the run began, and then what other processes record, until it ends.
-func (x *run) follow() {
-	x.obeyControl(&x.shared.began)
-	go x.keepFollowing()
+func (s *shared) follow() {
+	s.run.obeyControl(&s.began)
+	go s.keepFollowing()
 }
 
-func (x *run) keepFollowing() {
+func (s *shared) keepFollowing() {
+	x := s.run
 	if x.lease.Duration == 0 {
 		return
 	}
@@ -270,7 +272,7 @@ func (x *run) keepFollowing() {
 		if r, err := x.cfg.Journal.Get(x.ctx, protocol.RunKey(x.digest)); err == nil {
 			x.obeyControl(&r)
 		}
-		x.shareCircuit()
+		s.shareCircuit()
 	}
 }
 
@@ -299,7 +301,11 @@ func (x *run) obeyControl(r *protocol.Record) {
 	if c.Paused {
 		ordered = who
 	}
-	if x.gate.set(func(g *gate) bool { was := g.ordered; g.ordered = ordered; return (was == "") != (ordered == "") }) {
+	if x.gate.set(func(g *gate) bool {
+		was := g.others.paused
+		g.others.paused = ordered
+		return (was == "") != (ordered == "")
+	}) {
 		x.reportControl(who)
 	}
 	switch c.Stop {
@@ -332,23 +338,24 @@ func commandedBy(c *protocol.Control) string {
 
 // shareCircuit records whether the circuit of this process is open, and obeys those of others. Their clocks do not
 // matter: a circuit counts from when it is seen.
-func (x *run) shareCircuit() {
+func (s *shared) shareCircuit() {
+	x := s.run
 	r, err := x.cfg.Journal.Get(x.ctx, circuitKey)
 	if err != nil {
 		return
 	}
-	s, now, all := &x.shared, time.Now(), circuitPolls*x.lease.poll()
+	now, all := time.Now(), circuitPolls*x.lease.poll()
 	if r.Version != s.circuit {
 		s.circuit, s.recorded = r.Version, time.Time{}
 		x.gate.set(func(g *gate) bool {
-			g.circuit, g.another = "", time.Time{}
+			g.others.circuit, g.others.until = "", time.Time{}
 			if r.System != nil && r.System.Why != "" {
-				g.circuit, g.another = r.System.Why, now.Add(all)
+				g.others.circuit, g.others.until = r.System.Why, now.Add(all)
 			}
 			return true
 		})
 	}
-	why := x.circuitOpen()
+	why := s.circuitOpen()
 	switch {
 	case why == "" && s.recorded.IsZero(), why != "" && now.Sub(s.recorded) < all/3, x.gate.openElsewhere(now):
 		return
@@ -365,11 +372,11 @@ func (x *run) shareCircuit() {
 }
 
 // circuitOpen returns why the circuit of this process is open; "" if it is closed.
-func (x *run) circuitOpen() string {
-	if why := x.caller.outage.open(); why != "" {
+func (s *shared) circuitOpen() string {
+	if why := s.run.caller.outage.open(); why != "" {
 		return why
 	}
-	return x.gate.breaker.whyOpen()
+	return s.run.gate.breaker.whyOpen()
 }
 
 // ChangeControl changes what operators want of the run of a plan, by its digest. All Runners and Sessions that apply

@@ -34,15 +34,15 @@ type order struct {
 	step     protocol.Step
 	attempt  attempt
 	checks   verification
-	drained  bool         // it ended because the run was drained, unless a last read showed otherwise
-	failing  time.Time    // since when it cannot be read although Commerce may answer; zero: it can
-	counted  atomic.Bool  // its outcome is counted
-	sent     atomic.Bool  // a push may have been sent, and its outcome is not known
-	resumed  bool         // an earlier run has begun it
-	health   Health       // as the canary knows it; the lock of the scheduler guards it
-	blocker  string       // the order that blocks it
-	call     *step        // of Session.Step; nil without it
-	joined   uint64       // version of the record of another process with which it began again
+	drained  bool        // it ended because the run was drained, unless a last read showed otherwise
+	failing  time.Time   // since when it cannot be read although Commerce may answer; zero: it can
+	counted  atomic.Bool // its outcome is counted
+	sent     atomic.Bool // a push may have been sent, and its outcome is not known
+	resumed  bool        // an earlier run has begun it
+	health   Health      // as the canary knows it; the lock of the scheduler guards it
+	blocker  string      // the order that blocks it
+	call     *step       // of Session.Step; nil without it
+	others   sharing
 	after    func(*order) // is called when the order is done
 }
 
@@ -62,7 +62,7 @@ func (o *order) run() {
 			o.attempt.giveSlot()
 		}
 		if o.step.Kind == protocol.StepEnd {
-			if o.joins() {
+			if o.others.joins() {
 				continue
 			}
 			break
@@ -194,7 +194,7 @@ func (o *order) reload() {
 
 // start reads the order's records and begins its state machine.
 func (o *order) start() error {
-	rec, end, err := o.awaitOther()
+	rec, end, err := o.others.await()
 	if err != nil {
 		return err
 	}
@@ -499,8 +499,8 @@ func (o *order) finish(outcome protocol.Outcome, why string) {
 		o.item.BlockedBy = o.blocker
 		o.x.tally.block(o.blocker)
 	}
-	stepEnded := errors.Is(context.Cause(o.ctx), errStepEnded)
-	if !(stepEnded && o.leftOpen()) && o.counted.CompareAndSwap(false, true) {
+	continued := errors.Is(context.Cause(o.ctx), errStepEnded) && o.attempt.leftOpen()
+	if !continued && o.counted.CompareAndSwap(false, true) {
 		o.x.tally.add(&o.item)
 	}
 	o.x.scheduler.done(o, outcome != protocol.Completed && !orders.AtRest(o.item.After.Status))
@@ -510,7 +510,7 @@ func (o *order) finish(outcome protocol.Outcome, why string) {
 // judge reports the outcome to the canary and the circuit breaker. One that the end of the run left open does not
 // count.
 func (o *order) judge(outcome protocol.Outcome) {
-	h, cut := o.healthOf(outcome), o.ctx.Err() != nil && o.leftOpen()
+	h, cut := o.healthOf(outcome), o.ctx.Err() != nil && o.attempt.leftOpen()
 	if !cut && (outcome != protocol.NotStarted || !o.x.stopping()) {
 		o.x.scheduler.judge(o, h)
 	}
@@ -523,12 +523,12 @@ func (o *order) judge(outcome protocol.Outcome) {
 }
 
 // leftOpen reports whether the order has no final outcome yet.
-func (o *order) leftOpen() bool {
-	switch o.item.Outcome {
+func (a *attempt) leftOpen() bool {
+	switch a.order.item.Outcome {
 	case protocol.Progressing, protocol.Unknown, protocol.NotStarted:
 		return true
 	default:
-		return o.item.Outcome == protocol.NotMoved && o.attempt.interrupted // it may be pushed again
+		return a.order.item.Outcome == protocol.NotMoved && a.interrupted // it may be pushed again
 	}
 }
 

@@ -43,7 +43,7 @@ type run struct {
 	events    *events
 	settled   func() // waits until the end of the run is reported
 	orders    sync.WaitGroup
-	shared    shared
+	shared    *shared
 	drained   atomic.Bool   // an order was not started because the run was drained
 	grace     time.Duration // how long the last writes to the journal may take
 }
@@ -52,8 +52,9 @@ type run struct {
 func newRun(ctx context.Context, r *Runner, p *plan.Plan, calendar func() *maintenance.Calendar) *run {
 	x := &run{
 		cfg: r.cfg, plan: p, digest: p.Digest(), explicit: r.explicit, calendar: calendar, started: time.Now(),
-		hurry: make(chan struct{}), grace: callGrace,
+		hurry: make(chan struct{}), grace: callGrace, shared: new(shared),
 	}
+	x.shared.run = x
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
 	x.events = newEvents(x.ctx, &x.cfg, x.fail)
 	x.gate = newGate(calendar, &x.cfg, x.events)
@@ -221,7 +222,7 @@ func (x *run) begin(ctx context.Context, place int32, e *plan.Entry, call *step,
 			after(o)
 		}
 	}}
-	o.attempt.order, o.checks.order = o, o
+	o.attempt.order, o.checks.order, o.others.order = o, o, o
 	o.request, _ = x.cfg.RequestType(e.Type)
 	x.scheduler.opened(o)
 	x.orders.Go(func() {

@@ -115,7 +115,7 @@ func (r *Runner) apply(ctx context.Context, p *plan.Plan) (*Report, error) {
 		Digest: p.Digest(), Counts: p.Counts(), Plan: p, ConnectAsked: r.cfg.Requests != nil, Rate: rate,
 	})
 	x.reportEnd()
-	x.follow()
+	x.shared.follow()
 	if err := withinContext(x.ctx, x.recall); err != nil {
 		x.fail(err)
 	} else {
