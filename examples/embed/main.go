@@ -1,5 +1,5 @@
 // Command embed is a small billing service with a watcher, which resubmits failed orders after each maintenance of
-// Connect. The service has an ordering system of its own, connected by five methods, two calendars of maintenance, and
+// Connect. The service has an ordering system of its own, connected by six methods, two calendars of maintenance, and
 // an approval over HTTP. Connect is a test system; a maintenance has just ended.
 package main
 
