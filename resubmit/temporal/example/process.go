@@ -131,7 +131,8 @@ func (s *server) start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	c := exec.CommandContext(ctx, s.program, "-db", s.file, "-port", strconv.Itoa(s.port)) //nolint:gosec // a flag names it
+	port := strconv.Itoa(s.port)
+	c := exec.CommandContext(ctx, s.program, "-db", s.file, "-port", port) //nolint:gosec // a flag names it
 	s.process, err = begin(c)
 	return err
 }

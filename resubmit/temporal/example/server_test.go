@@ -115,6 +115,12 @@ func (s *stage) wait(most time.Duration) map[protocol.Outcome]int {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), most)
 	defer cancel()
+	go func() {
+		for rest(ctx, 20*time.Second) == nil {
+			status, err := temporal.GetStatus(ctx, s.client, s.plan.Digest())
+			s.t.Logf("%+v %v", status, err)
+		}
+	}()
 	counts, err := temporal.Wait(ctx, s.client, s.plan.Digest())
 	require.NoError(s.t, err)
 	report, err := resubmit.Recall(ctx, s.journal, s.plan)

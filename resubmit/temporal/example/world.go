@@ -111,7 +111,8 @@ type call struct {
 func newWorld(ctx context.Context, dir string, count int) (*world, error) {
 	end := time.Now().Add(-2 * time.Hour).UTC().Truncate(time.Second)
 	w := &world{settings: settings{
-		Dir: dir, Window: maintenance.Window{ID: "W", Start: end.Add(-2 * time.Hour), End: end}, Rate: 20, Canary: []int{2, 10},
+		Dir: dir, Window: maintenance.Window{ID: "W", Start: end.Add(-2 * time.Hour), End: end}, Rate: 20,
+		Canary: []int{2, 10},
 	}}
 	var clock testkit.Clock
 	clock.Set(w.settings.Window.Start)
@@ -251,10 +252,6 @@ func freePort(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer l.Close() //nolint:errcheck // nothing was accepted
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(port)
+	defer l.Close()                          //nolint:errcheck // nothing was accepted
+	return l.Addr().(*net.TCPAddr).Port, nil //nolint:forcetypeassert,errcheck // a TCP listener has one
 }

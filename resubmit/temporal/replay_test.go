@@ -1,0 +1,30 @@
+package temporal
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/worker"
+)
+
+// TestReplay replays histories of earlier versions, so that a running plan survives a new version of the workers.
+// Add histories of a new version, with
+//
+//	go test -C example . -run TestHistories -server PROGRAM -record ../testdata/VERSION
+//
+// and never change those that are there.
+func TestReplay(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join("testdata", "*", "*.json"))
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(files), 4)
+	for _, file := range files {
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+			r := worker.NewWorkflowReplayer()
+			register(r)
+			require.NoError(t, r.ReplayWorkflowHistoryFromJSONFile(nil, file))
+		})
+	}
+}
