@@ -185,7 +185,12 @@ func TestActivitiesNeedThePlan(t *testing.T) {
 	dir := a.sessions.plans.(Dir) //nolint:forcetypeassert // see newActivities
 	from, err := dir.path(digest)
 	require.NoError(t, err)
-	require.NoError(t, dir.Put(other, from))
+	require.ErrorContains(t, dir.Put(other, from), "has the digest "+digest)
+	wrong, err := dir.path(other)
+	require.NoError(t, err)
+	content, err := os.ReadFile(from)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(wrong, content, 0o600))
 	_, err = do[stepOutput](t, a.attempt, stepInput{Digest: other, OrderID: "id-1"})
 	require.ErrorContains(t, err, "the store has the plan "+digest)
 }

@@ -76,12 +76,12 @@ func runPlan(ctx workflow.Context, in planInput) (result, error) {
 		return result{}, err
 	}
 	for !f.done() {
+		if f.drain(); f.asked == 0 && f.long() && ctx.Err() == nil {
+			return result{}, workflow.NewContinueAsNewError(ctx, planWorkflow, f.planInput)
+		}
 		if f.mayBegin() {
 			f.begin()
 			continue
-		}
-		if f.drain(); f.asked == 0 && f.long() {
-			return result{}, workflow.NewContinueAsNewError(ctx, planWorkflow, f.planInput)
 		}
 		f.news.Select(f.ctx)
 		f.drain()

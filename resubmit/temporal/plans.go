@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
@@ -31,30 +32,33 @@ func (d Dir) Open(_ context.Context, digest string) (*plan.Plan, error) {
 	return plan.Open(path)
 }
 
-// Put copies the file of a plan to the directory. It does nothing if it is there.
-func (d Dir) Put(digest, file string) (err error) {
+// Put copies the file of a plan to the directory, with its signature if it has one. It is an error if the plan has
+// another digest.
+func (d Dir) Put(digest, file string) error {
 	path, err := d.path(digest)
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(path); err == nil {
-		return nil
-	}
-	from, err := os.Open(file) //nolint:gosec // the caller names it
+	p, err := plan.Open(file)
 	if err != nil {
 		return err
 	}
-	defer from.Close()                             //nolint:errcheck // it was only read
-	to, err := os.CreateTemp(string(d), ".plan-*") // of mode 0600
+	defer p.Close() //nolint:errcheck // it was only read
+	if p.Digest() != digest {
+		return fmt.Errorf("the plan in %s has the digest %s, not %s", file, p.Digest(), digest)
+	}
+	if err := copyFile(file+".sig", path+".sig"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return copyFile(file, path)
+}
+
+func copyFile(from, to string) error {
+	content, err := os.ReadFile(from) //nolint:gosec // the caller names it
 	if err != nil {
 		return err
 	}
-	defer os.Remove(to.Name()) //nolint:errcheck // it is renamed, unless something failed
-	_, err = io.Copy(to, from)
-	if err := errors.Join(err, to.Sync(), to.Close()); err != nil {
-		return err
-	}
-	return os.Rename(to.Name(), path)
+	return durable.Replace(to, content, 0o600)
 }
 
 func (d Dir) path(digest string) (string, error) {

@@ -164,15 +164,18 @@ func (o *session) setRate(rate float64) error {
 	if rate == 0 || rate == o.rate {
 		return nil
 	}
+	if err := o.runner.SetLimits(rate, 0); err != nil {
+		return err
+	}
 	o.rate = rate
-	return o.runner.SetLimits(rate, 0)
+	return nil
 }
 
 // final reports whether an error ends the run of the plan, as it ends that of a Runner. Others may pass.
 func final(err error) bool {
 	for _, target := range []error{
 		commerce.ErrUnauthorized, commerce.ErrForbidden, connect.ErrUnauthorized, connect.ErrForbidden,
-		resubmit.ErrCircuitOpen, resubmit.ErrRetryAfterTooLong, resubmit.ErrJournalMismatch, resubmit.ErrStalePlan,
+		resubmit.ErrCancelled, resubmit.ErrDrained, resubmit.ErrCircuitOpen, resubmit.ErrRetryAfterTooLong, resubmit.ErrJournalMismatch, resubmit.ErrStalePlan,
 		resubmit.ErrEntryMismatch, plan.ErrSystemMismatch, plan.ErrUnsigned, plan.ErrBadSignature,
 	} {
 		if errors.Is(err, target) {
