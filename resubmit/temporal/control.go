@@ -147,14 +147,14 @@ func SetRate(ctx context.Context, c client.Client, digest string, rate float64) 
 }
 
 func checkRate(rate float64) error {
-	if !(rate >= 0.001 && rate <= 100_000) { //nolint:staticcheck // NaN is out of range too
+	if !(rate >= 0.001 && rate <= 100_000) {
 		return fmt.Errorf("temporal: the rate is %v; give calls per second, 0.001 to 100000", rate)
 	}
 	return nil
 }
 
-// Drain sends no further push, verifies what was pushed, and then ends the run. An order whose push is on its way at that
-// moment may be counted as not started; Report knows it from the journal, and the next Start verifies it.
+// Drain sends no further push, verifies what was pushed, and then ends the run. An order whose push is on its way at
+// that moment may be counted as not started; Report knows it from the journal, and the next Start verifies it.
 func Drain(ctx context.Context, c client.Client, digest string) error {
 	return signal(ctx, c, digest, control{State: resubmit.StateDraining})
 }

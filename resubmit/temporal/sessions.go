@@ -175,7 +175,8 @@ func (o *session) setRate(rate float64) error {
 func final(err error) bool {
 	for _, target := range []error{
 		commerce.ErrUnauthorized, commerce.ErrForbidden, connect.ErrUnauthorized, connect.ErrForbidden,
-		resubmit.ErrCancelled, resubmit.ErrDrained, resubmit.ErrCircuitOpen, resubmit.ErrRetryAfterTooLong, resubmit.ErrJournalMismatch, resubmit.ErrStalePlan,
+		resubmit.ErrCancelled, resubmit.ErrDrained,
+		resubmit.ErrCircuitOpen, resubmit.ErrRetryAfterTooLong, resubmit.ErrJournalMismatch, resubmit.ErrStalePlan,
 		resubmit.ErrEntryMismatch, plan.ErrSystemMismatch, plan.ErrUnsigned, plan.ErrBadSignature,
 	} {
 		if errors.Is(err, target) {
