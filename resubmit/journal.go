@@ -289,23 +289,25 @@ func (m *MemoryJournal) Flush(ctx context.Context) (plan.Position, error) {
 	return m.position(m.sequence), nil
 }
 
-// farAhead is how far ahead calls are reserved at most.
+// farAhead is how far ahead calls are reserved at most, except with a longer lead.
 const farAhead = time.Second
 
 // Reserve implements SharedRate.
-func (m *MemoryJournal) Reserve(ctx context.Context, calls int, first, gap time.Duration) (int, time.Time, error) {
+func (m *MemoryJournal) Reserve(
+	ctx context.Context, calls int, first, gap, lead time.Duration,
+) (int, time.Time, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, time.Time{}, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	at := m.lastCall.Add(first)
-	if m.lastCall.IsZero() || at.Before(now) {
-		at = now
+	at, soonest := m.lastCall.Add(first), now.Add(lead)
+	if m.lastCall.IsZero() || at.Before(soonest) {
+		at = soonest
 	}
-	if at.Sub(now) > farAhead {
-		return 0, at.Add(-farAhead), nil
+	if ahead := max(farAhead, lead); at.Sub(now) > ahead {
+		return 0, at.Add(-ahead), nil
 	}
 	m.lastCall = at.Add(time.Duration(calls-1) * gap)
 	return calls, at, nil

@@ -384,12 +384,19 @@ func (s *shared) circuitOpen() string {
 // *MemoryJournal, also those that begin later: as long as Stop is set, they return ErrDrained or ErrCancelled. It holds
 // besides what Runner.Pause and the like say. A file journal is used by one process, whose Runner has the methods.
 func ChangeControl(ctx context.Context, j Journal, digest string, change func(*protocol.Control)) error {
+	var invalid error
 	err := changeRun(ctx, j, digest, func(r *protocol.Run) bool {
 		before := r.Control
 		change(&r.Control)
-		return r.Control != before
+		if invalid = nil; r.Control.Rate != before.Rate {
+			invalid = checkRate("ChangeControl: the rate", r.Control.Rate)
+		}
+		return invalid == nil && r.Control != before
 	})
-	if err != nil {
+	switch {
+	case invalid != nil:
+		return fmt.Errorf("resubmit: %w", invalid)
+	case err != nil:
 		return fmt.Errorf("resubmit: the journal could not record a command: %w", err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -142,6 +143,22 @@ func TestControlNeedsItsJournal(t *testing.T) {
 	j := brokenJournal{new(resubmit.MemoryJournal), full}
 	err := resubmit.ChangeControl(t.Context(), j, "sha256:1", func(c *protocol.Control) { c.Paused = true })
 	require.ErrorIs(t, err, full)
+}
+
+func TestControlNeedsAValidRate(t *testing.T) {
+	t.Parallel()
+	j := new(resubmit.MemoryJournal)
+	for _, rate := range []float64{math.NaN(), math.Inf(1), 1e-300, -2, 1e6} {
+		err := resubmit.ChangeControl(t.Context(), j, "sha256:1", func(c *protocol.Control) { c.Rate = rate })
+		require.ErrorContains(t, err, "resubmit: ChangeControl: the rate is ")
+		r, err := j.Get(t.Context(), protocol.RunKey("sha256:1"))
+		require.NoError(t, err)
+		require.Nil(t, r.Run, "nothing is recorded")
+	}
+	for _, rate := range []float64{0.001, -1, 0} {
+		err := resubmit.ChangeControl(t.Context(), j, "sha256:1", func(c *protocol.Control) { c.Rate = rate })
+		require.NoError(t, err)
+	}
 }
 
 // brokenJournal writes nothing.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,9 +24,9 @@ type slowRate struct {
 	takes time.Duration
 }
 
-func (r slowRate) Reserve(ctx context.Context, calls int, first, gap time.Duration) (int, time.Time, error) {
+func (r slowRate) Reserve(ctx context.Context, calls int, first, gap, lead time.Duration) (int, time.Time, error) {
 	defer time.Sleep(r.takes)
-	return r.SharedRate.Reserve(ctx, calls, first, gap)
+	return r.SharedRate.Reserve(ctx, calls, first, gap, lead)
 }
 
 // quickOrders returns some lists of orders that are completed as soon as they are pushed.
@@ -41,7 +42,8 @@ func quickOrders(lists, each int) (all [][]*shopOrder) {
 func TestSharedRateHoldsInEverySecond(t *testing.T) {
 	t.Parallel()
 	for _, rate := range []float64{0.1, 1, 3, 20, 100, 1000} {
-		for _, takes := range []time.Duration{0, 5 * time.Millisecond} {
+		for _, takes := range []time.Duration{0, 5 * time.Millisecond, 50 * time.Millisecond,
+			150 * time.Millisecond, 300 * time.Millisecond, 2 * time.Second} {
 			t.Run(fmt.Sprintf("%v a second, %v away", rate, takes), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
@@ -49,6 +51,8 @@ func TestSharedRateHoldsInEverySecond(t *testing.T) {
 					shared, start, each := slowRate{new(resubmit.MemoryJournal), takes}, time.Now(), 10+int(rate)/2
 					shops, lists := make([]*shop, runners), quickOrders(runners, each)
 					var all sync.WaitGroup
+					ctx, cancel := context.WithTimeout(t.Context(), 12*time.Hour)
+					defer cancel()
 					for i, orders := range lists {
 						s := newShop(orders...)
 						shops[i] = s
@@ -57,7 +61,7 @@ func TestSharedRateHoldsInEverySecond(t *testing.T) {
 						})
 						p := planFor(t, orders...)
 						all.Go(func() {
-							report, err := r.Apply(t.Context(), p)
+							report, err := r.Apply(ctx, p)
 							require.NoError(t, err)
 							require.Equal(t, resubmit.OutcomeCounts{Completed: each}, report.Result)
 						})
@@ -72,8 +76,12 @@ func TestSharedRateHoldsInEverySecond(t *testing.T) {
 					if rate < 1 {
 						most++ // a push follows the read before it after a second
 					}
+					if takes > 25*time.Millisecond {
+						most++ // the first turn of all comes late
+					}
 					require.LessOrEqual(t, mostInASecond(calls, time.Time{}, time.Now()), most)
-					require.Less(t, time.Since(start).Seconds(), 30+1.4*float64(len(calls))/rate)
+					waits := 2.5 * takes.Seconds() * float64(len(calls)) / runners // each answer, and the lead after it
+					require.Less(t, time.Since(start).Seconds(), 30+1.4*float64(len(calls))/rate+waits)
 				})
 			})
 		}
@@ -87,11 +95,11 @@ type brokenRate struct {
 	fail func() error
 }
 
-func (r brokenRate) Reserve(ctx context.Context, calls int, first, gap time.Duration) (int, time.Time, error) {
+func (r brokenRate) Reserve(ctx context.Context, calls int, first, gap, lead time.Duration) (int, time.Time, error) {
 	if *r.good--; *r.good < 0 {
 		return 0, time.Time{}, r.fail()
 	}
-	return r.SharedRate.Reserve(ctx, calls, first, gap)
+	return r.SharedRate.Reserve(ctx, calls, first, gap, lead)
 }
 
 func TestRunEndsWhenTheSharedRateFails(t *testing.T) {
@@ -122,6 +130,60 @@ func TestRunEndsWhenTheSharedRateFails(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A run whose turns all come too late ends with an error.
+func TestRunEndsWhenTheSharedRateIsTooSlow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		orders := manyOrders(5)
+		s := newShop(orders...)
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.RateLimit, c.Concurrency = 5, 1
+			c.SharedRate = slowRate{new(resubmit.MemoryJournal), 4 * time.Second}
+		})
+		began := time.Now()
+		_, err := r.Apply(ctx, planFor(t, orders...))
+		require.ErrorContains(t, err, "the shared rate limit failed, so no calls are made: 10 answers in a row came too "+
+			"late: the last took 4s, and its calls were over for 1s; an answer may take 3s")
+		require.Less(t, time.Since(began), time.Minute)
+		require.Empty(t, s.calls, "no call without a turn")
+	})
+}
+
+// A shared rate that is slow for a while loses some turns only.
+func TestRunGoesOnWhenTheSharedRateWasSlow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		orders := quickOrders(1, 50)[0]
+		s := newShop(orders...)
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.RateLimit = 5
+			c.SharedRate = &unsteadyRate{SharedRate: new(resubmit.MemoryJournal)}
+		})
+		report, err := r.Apply(ctx, planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 50}, report.Result)
+		require.LessOrEqual(t, mostInASecond(s.calls, time.Time{}, time.Now()), 5)
+	})
+}
+
+// unsteadyRate is a shared rate with a slow answer after each nine quick ones.
+type unsteadyRate struct {
+	resubmit.SharedRate
+	calls atomic.Int64
+}
+
+func (r *unsteadyRate) Reserve(ctx context.Context, calls int, first, gap, lead time.Duration) (int, time.Time, error) {
+	takes := 5 * time.Millisecond
+	if r.calls.Add(1)%10 == 0 {
+		takes = 5 * time.Second
+	}
+	return slowRate{r.SharedRate, takes}.Reserve(ctx, calls, first, gap, lead)
 }
 
 func TestPlanningEndsWhenTheSharedRateFails(t *testing.T) {

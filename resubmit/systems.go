@@ -2,7 +2,6 @@ package resubmit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -141,22 +140,25 @@ type RequestFinder interface {
 // once for all calls of a tenth of a second. An error ends the run or the planning.
 type SharedRate interface {
 	// Reserve reserves calls for this process, a gap apart, and the first of them a time after the last one that any
-	// process has reserved, but not before now. It returns how many it has reserved, and the time of the first by the
-	// clock of this process. If that is more than a second ahead, it reserves none and returns when to ask again. A call
-	// that is not made is lost: reserved calls are never given back, nor given to two processes.
-	Reserve(ctx context.Context, calls int, first, gap time.Duration) (reserved int, at time.Time, err error)
+	// process has reserved, but not before the lead from now, which is how long the answer is expected to take: 3 seconds
+	// at most, and the last call is that long and a tenth of a second after the first at most. It returns how
+	// many it has reserved, and the time of the first by the clock of this process. If that is more than a second and more
+	// than the lead ahead, it reserves none and returns when to ask again. A call that is not made is lost: reserved calls
+	// are never given back, nor given to two processes. If the answers come too late for all calls ten times in a row, the
+	// run or the planning ends.
+	Reserve(ctx context.Context, calls int, first, gap, lead time.Duration) (reserved int, at time.Time, err error)
 }
 
-var errSharedRate = errors.New("the shared rate limit failed, so no calls are made")
+var errSharedRate = throttle.ErrShared
 
 // reserve returns SharedRate for a throttle.Pacer; nil if there is none.
 func (s *Systems) reserve() throttle.Reserve {
 	if s.SharedRate == nil {
 		return nil
 	}
-	return func(ctx context.Context, calls int, first, gap time.Duration) (reserved int, at time.Time, err error) {
+	return func(ctx context.Context, calls int, first, gap, lead time.Duration) (reserved int, at time.Time, err error) {
 		err = protect(func() (err error) {
-			reserved, at, err = s.SharedRate.Reserve(ctx, calls, first, gap)
+			reserved, at, err = s.SharedRate.Reserve(ctx, calls, first, gap, lead)
 			return err
 		})
 		if err != nil {

@@ -64,7 +64,7 @@ func TestPrivileges(t *testing.T) {
 			require.NotZero(t, lease.Epoch)
 			seq := put(t, j, order("1", 0))
 			seq = put(t, j, order("1", seq))
-			_, _, err = j.Reserve(t.Context(), 1, time.Second, time.Second)
+			_, _, err = j.Reserve(t.Context(), 1, time.Second, time.Second, 0)
 			require.NoError(t, err)
 			put(t, j, protocol.Record{Key: protocol.OrderKey("1"), Version: seq})
 

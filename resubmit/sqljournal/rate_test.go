@@ -19,30 +19,42 @@ func TestReserve(t *testing.T) {
 		a, b := p.journal(t), p.journal(t) // as in two processes
 		began := time.Now()
 		const gap = 200 * time.Millisecond
-		n, first, err := a.Reserve(t.Context(), 1, gap, gap)
+		n, first, err := a.Reserve(t.Context(), 1, gap, gap, 0)
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 		require.WithinDuration(t, began, first, 100*time.Millisecond, "the first call of all does not wait")
 
-		n, second, err := b.Reserve(t.Context(), 3, 2*gap, gap)
+		n, second, err := b.Reserve(t.Context(), 3, 2*gap, gap, 0)
 		require.NoError(t, err)
 		require.Equal(t, 3, n)
 		require.WithinDuration(t, first.Add(2*gap), second, 50*time.Millisecond)
 
-		n, third, err := a.Reserve(t.Context(), 1, gap/2, gap)
+		n, third, err := a.Reserve(t.Context(), 1, gap/2, gap, 0)
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 		require.WithinDuration(t, second.Add(2*gap+gap/2), third, 50*time.Millisecond, "behind three calls")
 
-		n, again, err := b.Reserve(t.Context(), 1, time.Minute, time.Minute)
+		n, again, err := b.Reserve(t.Context(), 1, time.Minute, time.Minute, 0)
 		require.NoError(t, err)
 		require.Zero(t, n, "it is too far ahead")
 		require.WithinDuration(t, third.Add(time.Minute-time.Second), again, 50*time.Millisecond)
 
-		n, fourth, err := b.Reserve(t.Context(), 1, gap/2, gap)
+		n, fourth, err := b.Reserve(t.Context(), 1, gap/2, gap, 0)
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 		require.WithinDuration(t, third.Add(gap/2), fourth, 50*time.Millisecond, "nothing was reserved before it")
+
+		const lead = 2 * time.Second
+		began = time.Now()
+		n, fifth, err := a.Reserve(t.Context(), 1, gap, gap, lead)
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		require.WithinDuration(t, began.Add(lead), fifth, 100*time.Millisecond, "not before the answer is expected")
+
+		n, again, err = b.Reserve(t.Context(), 1, gap, gap, lead/4)
+		require.NoError(t, err)
+		require.Zero(t, n, "it is too far ahead")
+		require.WithinDuration(t, fifth.Add(gap-time.Second), again, 50*time.Millisecond)
 	})
 }
 
@@ -58,7 +70,7 @@ func TestReserveAtOnce(t *testing.T) {
 			j := p.journal(t)
 			all.Go(func() {
 				for n := 0; n < each; {
-					reserved, at, err := j.Reserve(t.Context(), 1, gap, gap)
+					reserved, at, err := j.Reserve(t.Context(), 1, gap, gap, 0)
 					if err != nil {
 						t.Error(err)
 						return
@@ -87,15 +99,15 @@ func TestReserveAfterTheClockWasSetBack(t *testing.T) {
 		_, err := db.ExecContext(t.Context(), "UPDATE "+p.Prefix+"calls SET last_at = 9000000000000000") // in 2255
 		require.NoError(t, err)
 		began := time.Now()
-		n, at, err := j.Reserve(t.Context(), 1, time.Second, time.Second)
+		n, at, err := j.Reserve(t.Context(), 1, time.Second, time.Second, 0)
 		require.NoError(t, err)
 		require.Zero(t, n)
 		for n == 0 {
 			<-time.After(time.Until(at))
-			n, at, err = j.Reserve(t.Context(), 1, time.Second, time.Second)
+			n, at, err = j.Reserve(t.Context(), 1, time.Second, time.Second, 0)
 			require.NoError(t, err)
 		}
-		require.WithinDuration(t, began.Add(3*time.Second), at, 100*time.Millisecond)
+		require.WithinDuration(t, began.Add(8*time.Second), at, 100*time.Millisecond)
 	})
 }
 
@@ -111,13 +123,13 @@ func TestReserveAfterARestart(t *testing.T) {
 			s := servers[d].own(t)
 			j := place{d, s.driver, s.dsn(s.dir, s.root, s.database(t)), "cloudblue_"}.journal(t)
 			const gap = 450 * time.Millisecond
-			_, _, err := j.Reserve(t.Context(), 1, gap, gap)
+			_, _, err := j.Reserve(t.Context(), 1, gap, gap, 0)
 			require.NoError(t, err)
-			_, before, err := j.Reserve(t.Context(), 1, gap, gap)
+			_, before, err := j.Reserve(t.Context(), 1, gap, gap, 0)
 			require.NoError(t, err)
 			s.kill(t)
 			s.start(t)
-			n, after, err := j.Reserve(t.Context(), 1, gap, gap)
+			n, after, err := j.Reserve(t.Context(), 1, gap, gap, 0)
 			require.NoError(t, err)
 			require.Equal(t, 1, n)
 			require.GreaterOrEqual(t, after.Sub(before), gap-50*time.Millisecond)

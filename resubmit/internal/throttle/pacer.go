@@ -342,7 +342,7 @@ func (p *Pacer) set(limit, share float64) {
 		return
 	}
 	p.limit, p.share = limit, share
-	p.turns.ask = time.Time{}
+	p.turns.ask, p.turns.at = time.Time{}, nil
 	p.wake()
 	if p.notify != nil {
 		p.notify(Change{Rate: p.rate(), Limit: limit, Why: p.why})

@@ -2,6 +2,7 @@ package throttle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -12,14 +13,22 @@ const (
 	// late by its own delays. With late, which is shorter, it keeps every second to one call more than the limit at most.
 	sharedMargin = 1.05
 	late         = 25 * time.Millisecond
-	// turnsAtOnce is for how long calls are reserved at once.
+	// turnsAtOnce is for how long calls are reserved at once, besides the lead.
 	turnsAtOnce = 100 * time.Millisecond
+	// maxLead is the longest lead. Journals rely on it, see resubmit.SharedRate.
+	maxLead = 3 * time.Second
+	// mostLost is after how many reservations in a row that came too late there is an error.
+	mostLost = 10
 	// second is the time between a push and the call before it at low rates, see Push.
 	second = time.Duration(sharedMargin * float64(time.Second))
 )
 
+// ErrShared means that the limit of several processes cannot be kept.
+var ErrShared = errors.New("the shared rate limit failed, so no calls are made")
+
 // Reserve reserves calls of one process at a limit of several, see resubmit.SharedRate.
-type Reserve func(ctx context.Context, calls int, first, gap time.Duration) (reserved int, at time.Time, err error)
+type Reserve func(ctx context.Context, calls int, first, gap, lead time.Duration) (
+	reserved int, at time.Time, err error)
 
 // turns are the calls that were reserved for a Pacer.
 type turns struct {
@@ -30,6 +39,8 @@ type turns struct {
 	at     []time.Time   // when they may be made, the earliest first
 	late   time.Duration // how long after that
 	ask    time.Time     // no more are reserved before
+	lead   time.Duration // how long the next answer may take
+	lost   int           // reservations in a row that came too late
 }
 
 // Share makes the limit one of several processes. An error of reserve is reported to failed, which must end the context
@@ -42,12 +53,16 @@ func (p *Pacer) Share(reserve Reserve, failed func(error)) {
 
 // reserve reserves calls, if none is reserved that a call of this kind can wait for.
 func (p *Pacer) reserve(ctx context.Context, k Kind) error {
-	shared, failed := p.sharing()
-	calls, first, gap := p.lacks(time.Now(), k)
+	shared, failed, lead := p.sharing()
+	asked := time.Now()
+	calls, first, gap := p.lacks(asked, k)
 	if shared == nil || calls == 0 {
 		return nil
 	}
-	reserved, at, err := shared(ctx, calls, first, gap)
+	reserved, at, err := shared(ctx, calls, first, gap, lead)
+	if err == nil {
+		err = p.reserved(asked, reserved, at, gap)
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -55,22 +70,42 @@ func (p *Pacer) reserve(ctx context.Context, k Kind) error {
 		failed(err)
 		return fmt.Errorf("%w: %w", ErrHeldBack, err)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if reserved == 0 {
-		p.turns.ask = at
-	}
-	p.turns.late = min(late+gap/2, maxAge)
-	for i := range reserved {
-		p.turns.at = append(p.turns.at, at.Add(time.Duration(i)*gap))
-	}
 	return nil
 }
 
-func (p *Pacer) sharing() (Reserve, func(error)) {
+func (p *Pacer) sharing() (shared Reserve, failed func(error), lead time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.turns.shared, p.turns.failed
+	return p.turns.shared, p.turns.failed, p.turns.lead
+}
+
+// reserved keeps calls that were reserved. It returns an error if they came too late, as all the others lately.
+func (p *Pacer) reserved(asked time.Time, calls int, at time.Time, gap time.Duration) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	took := now.Sub(asked)
+	t := &p.turns
+	t.lead = min(max(took, t.lead/8*7), maxLead) // a quick answer does not mean that the next one is quick
+	if calls == 0 {
+		t.ask = at
+		return nil
+	}
+	t.late = min(late+gap/2, maxAge)
+	for i := range calls {
+		t.at = append(t.at, at.Add(time.Duration(i)*gap))
+	}
+	last := at.Add(time.Duration(calls-1) * gap)
+	if !now.After(last.Add(t.late)) {
+		t.lost = 0
+		return nil
+	}
+	if t.lost++; t.lost < mostLost {
+		return nil
+	}
+	return fmt.Errorf("resubmit: %w: %d answers in a row came too late: the last took %v, and its calls were over for "+
+		"%v; an answer may take %v, so make the database faster, or run nearer to it", ErrShared, t.lost,
+		took.Round(time.Millisecond), now.Sub(last).Round(time.Millisecond), maxLead)
 }
 
 // lacks returns how many calls must be reserved, how long after the last one, and the time between them.
@@ -85,7 +120,7 @@ func (p *Pacer) lacks(now time.Time, k Kind) (calls int, first, gap time.Duratio
 	}
 	p.raise(now)
 	gap = time.Duration(float64(p.interval()) / margin * sharedMargin)
-	first, calls = gap, int(min(p.turns.queued.Load(), max(1, int64(turnsAtOnce/gap))))
+	first, calls = gap, int(min(p.turns.queued.Load(), max(1, int64((turnsAtOnce+p.turns.lead)/gap))))
 	if gap > slowInterval { // the push goes a second after the read before it, and both take their time
 		switch k {
 		case Push:
