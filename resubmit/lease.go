@@ -252,6 +252,11 @@ type shared struct {
 	control  uint64          // version of the record of the run
 	circuit  uint64          // version of the record of the circuit
 	recorded time.Time       // when this process has recorded that its circuit is open; zero if it has not
+
+	mu    sync.Mutex // of what follows
+	rate  float64    // the rate limit that operators want and that was set; 0 if none was
+	own   float64    // the rate limit of the Runner without it
+	ended bool       // sets no rate limit any more
 }
 
 // follow obeys what operators wanted when the run began, and then what other processes record, until it ends.
@@ -294,9 +299,7 @@ func (x *run) obeyControl(r *protocol.Record) {
 	x.shared.control = r.Version
 	c := &r.Run.Control
 	who := commandedBy(c)
-	if c.Rate != 0 {
-		x.caller.pace.SetLimit(c.Rate)
-	}
+	x.obeyRate(c.Rate)
 	ordered := ""
 	if c.Paused {
 		ordered = who
@@ -314,6 +317,36 @@ func (x *run) obeyControl(r *protocol.Record) {
 	case protocol.StopCancel:
 		x.end(stopped(c))
 	}
+}
+
+// obeyRate sets the rate limit that operators want, unless the run has ended.
+func (x *run) obeyRate(rate float64) {
+	x.shared.mu.Lock()
+	defer x.shared.mu.Unlock()
+	if !x.shared.ended {
+		x.setRate(rate)
+	}
+}
+
+// endRate restores the rate limit of the Runner, which may apply another plan next.
+func (x *run) endRate() {
+	x.shared.mu.Lock()
+	defer x.shared.mu.Unlock()
+	x.shared.ended = true
+	x.setRate(0)
+}
+
+// setRate sets the rate limit that operators want, if that has changed; 0 restores that of the Runner.
+func (x *run) setRate(rate float64) {
+	s := x.shared
+	if rate == s.rate {
+		return
+	}
+	if now := x.caller.pace.Limit(); now != s.rate { // that of the configuration, or of SetLimits since
+		s.own = now
+	}
+	x.caller.pace.SetLimit(cmp.Or(rate, s.own))
+	s.rate = rate
 }
 
 // stopped returns the error of a run that operators want to end; nil if they do not.

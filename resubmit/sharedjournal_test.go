@@ -97,6 +97,48 @@ func TestControlReachesAllProcesses(t *testing.T) {
 	})
 }
 
+// The rate of a command holds until SetLimits or another rate, and not for the next plan.
+func TestControlOfTheRateEndsWithTheRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders, more := quickOrders(1, 400)[0], outageOrder(9999, "z")
+		s := newShop(append(orders, more)...)
+		p, next := planFor(t, orders...), planFor(t, more)
+		all, wait := processesFor(t, s, p, 1, func(c *resubmit.Config) { c.RateLimit = 5 })
+		r := all[0].runner
+		for _, step := range []struct {
+			change func(*protocol.Control)
+			set    float64 // by SetLimits, after the change
+			want   float64
+		}{
+			{change: func(c *protocol.Control) { c.Rate = 2 }, want: 2},
+			{change: func(c *protocol.Control) { c.Rate = 0 }, want: 5},
+			{change: func(c *protocol.Control) { c.Rate = 3 }, set: 4, want: 4},
+			{change: func(c *protocol.Control) { c.By = "ben" }, want: 4},
+			{change: func(c *protocol.Control) { c.Rate = 1 }, want: 1},
+			{change: func(c *protocol.Control) { c.Stop = protocol.StopDrain }},
+		} {
+			require.NoError(t, resubmit.ChangeControl(t.Context(), journalOf(t), p.Digest(), step.change))
+			if step.want == 0 {
+				break
+			}
+			<-time.After(20 * time.Second)
+			require.NoError(t, r.SetLimits(step.set, 0))
+			require.InDelta(t, step.want, r.Status().Rate, 0)
+		}
+		wait()
+		require.ErrorIs(t, all[0].err, resubmit.ErrDrained)
+		done := make(chan error, 1)
+		go func() {
+			_, err := r.Apply(t.Context(), next)
+			done <- err
+		}()
+		<-time.After(time.Millisecond)
+		require.InDelta(t, 4, r.Status().Rate, 0, "as SetLimits has set it")
+		require.NoError(t, <-done)
+	})
+}
+
 func TestControlIsReportedAfterTheBeginning(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

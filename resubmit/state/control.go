@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -69,7 +70,8 @@ var ErrNoRun = errors.New("no such run is unfinished")
 // the next [Dir.Once] does. The error matches [ErrNoRun] if the run is not the current one or has ended.
 //
 // With Config.Journal the command is for all processes that apply the plan, on whatever machine, and the plan may be
-// that of another directory.
+// that of another directory. If the journal cannot record the command, Control returns why: then only the process that
+// works with this directory obeys, and passes the command on as soon as it can.
 func (d *Dir) Control(c Command) error {
 	c.Kind, c.Version = commandFormat.Kind, commandFormat.Version
 	c.By, c.Why, c.At = cmp.Or(text.Short(c.By), d.owner), text.Short(c.Why), now()
@@ -77,11 +79,14 @@ func (d *Dir) Control(c Command) error {
 		return fmt.Errorf("state: %w", err)
 	}
 	run, err := d.runs.unfinished(c.Run)
-	if err == nil {
+	switch {
+	case err == nil:
 		c.Run = run.Digest
-		return d.commands.write(c)
+		return d.give(&c, run)
+	case d.cfg.Journal == nil || c.Run == "" || !errors.Is(err, ErrNoRun):
+		return err
 	}
-	if d.cfg.Journal == nil || c.Run == "" || !errors.Is(err, ErrNoRun) {
+	if _, known := d.Run(c.Run); !errors.Is(known, fs.ErrNotExist) { // it has ended here
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), controlTime)
@@ -90,11 +95,29 @@ func (d *Dir) Control(c Command) error {
 	if got != nil || record.Run == nil {
 		return cmp.Or(failed("read the journal", got), err)
 	}
-	return tell(ctx, d.cfg.Journal, &c)
+	return tell(ctx, d.cfg.Journal, &c, nil)
+}
+
+// give gives a command for the unfinished run of this directory: to its own process with a file, and to all others
+// through the journal. The file comes first, because the journal may not answer.
+func (d *Dir) give(c *Command, run *Run) error {
+	name, err := d.commands.write(*c)
+	if err != nil || d.cfg.Journal == nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), controlTime)
+	defer cancel()
+	if err := tell(ctx, d.cfg.Journal, c, run); err != nil {
+		return err
+	}
+	return d.commands.markTold(name)
 }
 
 // controlTime limits how long a command may take to be recorded.
 const controlTime = 30 * time.Second
+
+// followTime limits the time for the journal to say what was commanded elsewhere. Meanwhile commands in files wait.
+const followTime = time.Second
 
 func (l *Limits) checkRate(c *Command) error {
 	if c.Action != ActionRate || c.Rate >= minRate && c.Rate <= l.MaxRate {
@@ -139,13 +162,16 @@ func (f commandFiles) read(name string) (Command, error) {
 	return commandFormat.Read(file)
 }
 
-const commandTime = "20060102T150405.000000000Z" // starts the name of a command's file
+const (
+	commandTime = "20060102T150405.000000000Z" // starts the name of a command's file
+	told        = ".told"                      // ends it if the journal has the command
+)
 
 // write writes a command behind all others, even if they were given at the same time or the clock was set back.
-func (f commandFiles) write(c Command) error {
+func (f commandFiles) write(c Command) (name string, err error) {
 	names, err := f.names()
 	if err != nil {
-		return err
+		return "", err
 	}
 	at := c.At
 	if len(names) > 0 {
@@ -154,44 +180,41 @@ func (f commandFiles) write(c Command) error {
 			at = last.Add(1)
 		}
 	}
-	name := fmt.Sprintf("%s-%s.json", at.Format(commandTime), rand.Text()[:8])
-	return failed("write a command", commandFormat.WriteFile(filepath.Join(string(f), name), c, 0o600))
+	name = fmt.Sprintf("%s-%s.json", at.Format(commandTime), rand.Text()[:8])
+	return name, failed("write a command", commandFormat.WriteFile(filepath.Join(string(f), name), c, 0o600))
 }
 
-func (f commandFiles) remove(name string) error {
-	return failed("delete a command", os.RemoveAll(filepath.Join(string(f), name)))
-}
-
-// obey executes and deletes the commands. run is the unfinished run, or nil; r applies it, or is nil: then a run that
-// was stopped ends. A command is deleted when the state that it leads to is on disk.
-func (s *session) obey(ctx context.Context, run *Run, r runner) error {
-	if err := s.follow(ctx, run, r); err != nil {
-		return err
+// markTold marks a command that the journal has, unless it was obeyed already.
+func (f commandFiles) markTold(name string) error {
+	path := filepath.Join(string(f), name)
+	err := os.Rename(path, path+told)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
+	return failed("write a command", err)
+}
+
+// remove deletes a command, also if it is being marked.
+func (f commandFiles) remove(name string) error {
+	path := filepath.Join(string(f), name)
+	return failed("delete a command", cmp.Or(os.RemoveAll(path), os.RemoveAll(path+told)))
+}
+
+// obey executes and deletes the commands, and then follows the journal, which may not answer. run is the unfinished
+// run, or nil; r applies it, or is nil: then a run that was stopped ends. A command is deleted when the state that it
+// leads to is on disk.
+func (s *session) obey(ctx context.Context, run *Run, r runner) error {
 	names, err := s.commands.names()
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		c, err := s.commands.read(name)
-		_, later := errors.AsType[*jsonfile.VersionError](err)
-		switch {
-		case later: // it may be one to stop
-			return failed("read the command "+name, fmt.Errorf("%w; use the release that wrote it, or delete it", err))
-		case err != nil:
-			s.log.Warn("a file in control is no command and is deleted", "file", name, "error", err)
-		case run == nil || run.Ended() || c.Run != run.Digest:
-			s.log.Warn("a command for another run is deleted", "action", c.Action, "run", text.Short(c.Run),
-				"by", text.Short(c.By))
-		default:
-			s.log.Info("command", "action", c.Action, "run", run.ID, "by", text.Short(c.By), "why", text.Short(c.Why))
-			if err := s.execute(ctx, &c, run, r); err != nil {
-				return err
-			}
-		}
-		if err := s.commands.remove(name); err != nil {
+		if err := s.obeyFile(ctx, name, run, r); err != nil {
 			return err
 		}
+	}
+	if err := s.follow(ctx, run, r); err != nil {
+		return err
 	}
 	if run == nil || r != nil || run.Ended() || run.Stop == nil {
 		return nil
@@ -199,16 +222,38 @@ func (s *session) obey(ctx context.Context, run *Run, r runner) error {
 	return s.runs.end(run, run.Stop.End, run.Stop.String())
 }
 
+// obeyFile executes and deletes one command.
+func (s *session) obeyFile(ctx context.Context, name string, run *Run, r runner) error {
+	c, err := s.commands.read(name)
+	_, later := errors.AsType[*jsonfile.VersionError](err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // it has just been marked; the next time
+		return nil
+	case later: // it may be one to stop
+		return failed("read the command "+name, fmt.Errorf("%w; use the release that wrote it, or delete it", err))
+	case err != nil:
+		s.log.Warn("a file in control is no command and is deleted", "file", name, "error", err)
+	case run == nil || run.Ended() || c.Run != run.Digest:
+		s.log.Warn("a command for another run is deleted", "action", c.Action, "run", text.Short(c.Run),
+			"by", text.Short(c.By))
+	default:
+		s.log.Info("command", "action", c.Action, "run", run.ID, "by", text.Short(c.By), "why", text.Short(c.Why))
+		if err := s.execute(ctx, &c, run, r, strings.HasSuffix(name, told)); err != nil {
+			return err
+		}
+	}
+	return s.commands.remove(name)
+}
+
 // follow executes what was commanded elsewhere for a run that other processes apply too.
 func (s *session) follow(ctx context.Context, run *Run, r runner) error {
 	if s.cfg.Journal == nil || run == nil || run.Ended() {
 		return nil
 	}
-	record, err := s.journal.Get(ctx, protocol.RunKey(run.Digest))
-	if err != nil || record.Run == nil || record.Run.Control.By == "" {
-		return failed("read the journal", err)
+	want, at, err := s.wanted(ctx, run, r != nil)
+	if err != nil || want == nil {
+		return err
 	}
-	want := &record.Run.Control
 	for _, c := range []struct {
 		action Action
 		due    bool
@@ -222,9 +267,15 @@ func (s *session) follow(ctx context.Context, run *Run, r runner) error {
 		if !c.due {
 			continue
 		}
-		command := Command{Action: c.action, Run: run.Digest, By: want.By, Why: want.Why, At: record.At}
+		command := Command{Action: c.action, Run: run.Digest, By: want.By, Why: want.Why, At: at}
 		if c.action == ActionRate {
 			command.Rate = want.Rate
+			if err := s.cfg.Limits.checkRate(&command); err != nil {
+				if err := s.rejectRate(want.Rate, err, run, r); err != nil {
+					return err
+				}
+				continue
+			}
 		}
 		if err := s.perform(&command, run, r); err != nil {
 			return err
@@ -233,9 +284,49 @@ func (s *session) follow(ctx context.Context, run *Run, r runner) error {
 	return nil
 }
 
-// tell records a command for all processes that share a journal.
-func tell(ctx context.Context, j resubmit.Journal, c *Command) error {
+// rejectRate keeps the Runner of this process, which obeys the journal too, at its rate.
+func (s *session) rejectRate(rate float64, why error, run *Run, r runner) error {
+	if rate != s.rejected {
+		s.rejected = rate
+		s.log.Warn("a command is rejected", "error", why)
+	}
+	if r == nil {
+		return nil
+	}
+	return r.SetLimits(cmp.Or(run.Rate, s.cfg.Runner.RateLimit, s.cfg.Limits.MaxRate), 0)
+}
+
+// wanted returns what the journal says that operators want of a run, and since when; nil if it says nothing. A pause
+// that it does not know is recorded, so that a later command does not end it. While the run is applied, an answer that
+// is late is left for the next time: the Runner ends the run if there is none for too long.
+func (s *session) wanted(ctx context.Context, run *Run, applied bool) (*protocol.Control, time.Time, error) {
+	within, cancel := ctx, context.CancelFunc(func() {})
+	if applied {
+		within, cancel = context.WithTimeout(ctx, followTime)
+	}
+	defer cancel()
+	record, err := s.journal.Get(within, protocol.RunKey(run.Digest))
+	known := err == nil && record.Run != nil && record.Run.Control.By != ""
+	if err == nil && !known && run.Paused != nil {
+		p := run.Paused
+		err = tell(within, s.journal, &Command{Action: ActionPause, Run: run.Digest, By: p.By, Why: p.Why}, run)
+	}
+	switch {
+	case err != nil && ctx.Err() == nil && within.Err() != nil:
+		return nil, time.Time{}, nil
+	case err != nil || !known:
+		return nil, time.Time{}, failed("read the journal", err)
+	}
+	return &record.Run.Control, record.At, nil
+}
+
+// tell records a command for all processes that share a journal. run is the run of this directory, or nil: if it is
+// paused and the journal knows of no command, the journal is told of the pause too.
+func tell(ctx context.Context, j resubmit.Journal, c *Command, run *Run) error {
 	err := resubmit.ChangeControl(ctx, j, c.Run, func(want *protocol.Control) {
+		if want.By == "" && run != nil && run.Paused != nil {
+			want.Paused = true
+		}
 		want.By, want.Why = c.By, c.Why
 		switch c.Action {
 		case ActionPause, ActionResume:
@@ -251,17 +342,18 @@ func tell(ctx context.Context, j resubmit.Journal, c *Command) error {
 	return failed("give a command", err)
 }
 
-func (s *session) execute(ctx context.Context, c *Command, run *Run, r runner) error {
+// execute executes a command of this directory, and then tells the other processes unless the journal has it.
+func (s *session) execute(ctx context.Context, c *Command, run *Run, r runner, isTold bool) error {
 	if err := s.cfg.Limits.checkRate(c); err != nil {
 		s.log.Warn("a command is rejected", "error", err)
 		return nil
 	}
-	if s.cfg.Journal != nil {
-		if err := tell(ctx, s.journal, c); err != nil {
-			return err
-		}
+	if err := s.perform(c, run, r); err != nil || isTold || s.cfg.Journal == nil {
+		return err
 	}
-	return s.perform(c, run, r)
+	ctx, cancel := context.WithTimeout(ctx, controlTime)
+	defer cancel()
+	return tell(ctx, s.journal, c, run)
 }
 
 // perform executes a command in this directory, and for the Runner of this process.

@@ -324,7 +324,8 @@ func TestCommandsStayInOrder(t *testing.T) {
 		if action == ActionRate {
 			c.Rate = 1
 		}
-		require.NoError(t, files.write(c))
+		_, err := files.write(c)
+		require.NoError(t, err)
 	}
 	names, err := files.names()
 	require.NoError(t, err)

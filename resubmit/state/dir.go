@@ -131,6 +131,7 @@ type session struct {
 	closing  func() error  // of the journal
 	anchored plan.Position // as stored in the anchor by this session
 	auditLog *audit.Log    // of the run that is being applied; nil otherwise
+	rejected float64       // the last rate limit of the journal that was rejected
 }
 
 // takeLock begins a session without the journal, or returns a *LockedError.

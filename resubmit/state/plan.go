@@ -93,7 +93,7 @@ func (s *session) plan(ctx context.Context, cfg *resubmit.PlanConfig, run Run, r
 		}
 		if run.Paused = replaces.Paused; run.Paused != nil && s.cfg.Journal != nil {
 			pause := Command{Action: ActionPause, Run: run.Digest, By: run.Paused.By, Why: run.Paused.Why}
-			if err := tell(ctx, s.journal, &pause); err != nil {
+			if err := tell(ctx, s.journal, &pause, &run); err != nil {
 				return nil, err
 			}
 		}

@@ -326,6 +326,13 @@ func (p *Pacer) raise(now time.Time) {
 	p.set(p.limit, share)
 }
 
+// Limit returns the limit in calls per second; -1 for none.
+func (p *Pacer) Limit() float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.limit
+}
+
 // SetLimit sets another limit. A lowered rate stays lowered, unless there is no limit any more.
 func (p *Pacer) SetLimit(limit float64) {
 	p.mu.Lock()
