@@ -28,16 +28,19 @@ type ticket struct {
 }
 
 func newTicketSystem(start time.Time) *ticketSystem {
+	failed := func(number, reason string, after time.Duration) ticket {
+		placed := start.Add(after)
+		return ticket{
+			number: number, kind: commerce.TypeSales, state: "broken", reason: reason, placed: placed,
+			failedAt: placed.Add(time.Minute),
+		}
+	}
 	return &ticketSystem{tickets: []ticket{
-		{number: "T-1", kind: commerce.TypeSales, state: "broken", reason: "503 Service Unavailable", placed: start.Add(10 * time.Minute),
-			failedAt: start.Add(11 * time.Minute)},
-		{number: "T-2", kind: commerce.TypeSales, state: "broken", reason: "the vendor has rejected the request: no stock",
-			placed: start.Add(20 * time.Minute), failedAt: start.Add(21 * time.Minute)},
-		{number: "T-3", kind: commerce.TypeSales, state: "broken", reason: "connection refused", placed: start.Add(-90 * time.Minute),
-			failedAt: start.Add(-89 * time.Minute)},
+		failed("T-1", "503 Service Unavailable", 10*time.Minute),
+		failed("T-2", "the vendor has rejected the request: no stock", 20*time.Minute),
+		failed("T-3", "connection refused", -90*time.Minute),
 		{number: "T-4", kind: commerce.TypeSales, state: "delivered", placed: start.Add(30 * time.Minute)},
-		{number: "T-5", kind: commerce.TypeSales, state: "broken", reason: "502 Bad Gateway", placed: start.Add(70 * time.Minute),
-			failedAt: start.Add(71 * time.Minute)},
+		failed("T-5", "502 Bad Gateway", 70*time.Minute),
 	}}
 }
 

@@ -126,8 +126,8 @@ func (w *world) sharesPlan() bool {
 }
 
 // looksUnmoved reports whether nothing shows that a push moved an order: it was answered 429, which is a refusal, and
-// the order failed again before it was read, or was cancelled after that. No API reports when orders fail, and only Order
-// Management reports why.
+// the order failed again before it was read, or was cancelled after that. No API reports when orders fail, and only
+// Order Management reports why.
 func (ch *checker) looksUnmoved(plan *approval, i int, o *commercetest.Order) bool {
 	limited := func(f faultSpec) bool {
 		return f.kind == faultStatusAfter && f.order == i && f.status == http.StatusTooManyRequests
