@@ -261,7 +261,7 @@ type shared struct {
 
 // follow obeys what operators wanted when the run began, and then what other processes record, until it ends.
 func (s *shared) follow() {
-	s.run.obeyControl(&s.began)
+	s.obeyControl(&s.began)
 	go s.keepFollowing()
 }
 
@@ -275,7 +275,7 @@ func (s *shared) keepFollowing() {
 			x.obey(pause)
 		}
 		if r, err := x.cfg.Journal.Get(x.ctx, protocol.RunKey(x.digest)); err == nil {
-			x.obeyControl(&r)
+			s.obeyControl(&r)
 		}
 		s.shareCircuit()
 	}
@@ -292,14 +292,15 @@ func (x *run) obey(pause time.Duration) {
 }
 
 // obeyControl does what operators want of the run, if that has changed.
-func (x *run) obeyControl(r *protocol.Record) {
-	if r.Run == nil || r.Version == x.shared.control {
+func (s *shared) obeyControl(r *protocol.Record) {
+	if r.Run == nil || r.Version == s.control {
 		return
 	}
-	x.shared.control = r.Version
+	s.control = r.Version
+	x := s.run
 	c := &r.Run.Control
 	who := commandedBy(c)
-	x.obeyRate(c.Rate)
+	s.obeyRate(c.Rate)
 	ordered := ""
 	if c.Paused {
 		ordered = who
@@ -320,25 +321,25 @@ func (x *run) obeyControl(r *protocol.Record) {
 }
 
 // obeyRate sets the rate limit that operators want, unless the run has ended.
-func (x *run) obeyRate(rate float64) {
-	x.shared.mu.Lock()
-	defer x.shared.mu.Unlock()
-	if !x.shared.ended {
-		x.setRate(rate)
+func (s *shared) obeyRate(rate float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		s.setRate(rate)
 	}
 }
 
 // endRate restores the rate limit of the Runner, which may apply another plan next.
-func (x *run) endRate() {
-	x.shared.mu.Lock()
-	defer x.shared.mu.Unlock()
-	x.shared.ended = true
-	x.setRate(0)
+func (s *shared) endRate() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	s.setRate(0)
 }
 
 // setRate sets the rate limit that operators want, if that has changed; 0 restores that of the Runner.
-func (x *run) setRate(rate float64) {
-	s := x.shared
+func (s *shared) setRate(rate float64) {
+	x := s.run
 	if rate == s.rate {
 		return
 	}

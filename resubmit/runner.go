@@ -131,7 +131,7 @@ func (r *Runner) finish(x *run) (*Report, error) {
 	r.pace.Notify(nil)
 	r.run = nil
 	r.mu.Unlock()
-	x.endRate()
+	x.shared.endRate()
 	x.caller.endForbidden()
 	report, err := x.finish()
 	r.mu.Lock()

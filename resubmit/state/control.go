@@ -187,7 +187,7 @@ func (f commandFiles) write(c Command) (name string, err error) {
 // markTold marks a command that the journal has, unless it was obeyed already.
 func (f commandFiles) markTold(name string) error {
 	path := filepath.Join(string(f), name)
-	err := os.Rename(path, path+told)
+	err := durable.Rename(path, path+told)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
