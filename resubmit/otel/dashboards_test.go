@@ -123,9 +123,32 @@ func alertQueries(t *testing.T) (queries []string) {
 			require.NotEmpty(t, r.Labels["severity"], r.Alert)
 			require.NotEmpty(t, r.Annotations["summary"], r.Alert)
 			require.NotEmpty(t, r.Annotations["description"], r.Alert)
+			if r.Alert == "ResubmitOrdersNeedPerson" || r.Alert == "ResubmitRunFailed" {
+				requireNewSeries(t, r.Expr)
+			}
 			queries = append(queries, r.Expr)
 		}
 	}
 	require.NotEmpty(t, queries)
 	return queries
+}
+
+// requireNewSeries checks that an alert on an increase also counts the first value of a series, in which there is none.
+// A process may end before its second value is seen.
+func requireNewSeries(t *testing.T, query string) {
+	t.Helper()
+	increase, selector := "", ""
+	e, err := metricsql.Parse(query)
+	require.NoError(t, err)
+	metricsql.VisitAll(e, func(e metricsql.Expr) {
+		if f, ok := e.(*metricsql.FuncExpr); ok && f.Name == "increase" {
+			increase = string(f.Args[0].AppendString(nil))
+		}
+		if b, ok := e.(*metricsql.BinaryOpExpr); ok && strings.EqualFold(b.Op, "unless") {
+			selector = string(b.Left.AppendString(nil))
+			require.Equal(t, selector+" offset 30m", string(b.Right.AppendString(nil)))
+		}
+	})
+	require.NotEmpty(t, selector, "%s: a series that begins with a failure is not seen", query)
+	require.Equal(t, selector+"[30m]", increase)
 }

@@ -27,7 +27,8 @@
 //	└ look up requests, …    a call about many orders, such as a shared verification
 //
 // Runs and plans are children of the span in the context that is given to them, if any. Spans have ids and numbers of
-// orders, but no names of customers, no texts of failures or errors, no queries of URLs and no credentials.
+// orders, but no names of customers, no texts of failures or errors, no queries of URLs and no credentials. What a
+// failed call has is error.type: a word, a status of HTTP or, for a request, the Go type of its error.
 //
 // # Metrics
 //
@@ -44,13 +45,17 @@
 //	cloudblue.resubmit.canary.groups      {group}   of the last run, by canary.state: testing, released, stopped
 //	cloudblue.resubmit.circuit.state      {run}     1 for the state of the circuit breaker, by circuit.state
 //	cloudblue.resubmit.active_runs        {run}     runs that are applied now
-//	cloudblue.resubmit.run.duration       s         by run.result: completed, incomplete, stopped, failed
+//	cloudblue.resubmit.runs               {run}     by run.result: completed, incomplete, stopped, failed
+//	cloudblue.resubmit.run.duration       s         how long they took, by run.result
 //	cloudblue.resubmit.recovery.duration  s         from the end of the maintenance until an order was verified
 //
 // All these attributes but error.type begin with cloudblue, such as cloudblue.order.outcome.
 //
 // An order whose outcome an earlier run has recorded is not counted again. No attribute has the number or id of an
 // order, a customer, or free text. otelhttp adds http.client.request.duration and http.client.request.body.size.
+//
+// The counters orders, pushes and runs have all their series from New on, with the value zero, so that Prometheus sees
+// the first failure as an increase. Call New when the process starts, and not just before a run.
 //
 // The directory dashboards has a Grafana dashboard and alert rules for Prometheus.
 //

@@ -59,7 +59,11 @@ func Example() {
 	}
 	for _, m := range all.ScopeMetrics[0].Metrics {
 		if sum, ok := m.Data.(metricdata.Sum[int64]); ok && m.Name == "cloudblue.resubmit.orders" {
-			fmt.Println(m.Name, sum.DataPoints[0].Value)
+			n := int64(0)
+			for _, p := range sum.DataPoints { // by outcome and class
+				n += p.Value
+			}
+			fmt.Println(m.Name, n)
 		}
 	}
 	// Unordered output:

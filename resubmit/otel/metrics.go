@@ -11,6 +11,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
@@ -30,11 +31,47 @@ const (
 
 // metrics are the instruments.
 type metrics struct {
-	orders, pushes               metric.Int64Counter
-	active, waiting              metric.Int64UpDownCounter
-	planned, groups, circuit     metric.Int64Gauge
-	rate                         metric.Float64Gauge
-	calls, waits, runs, recovery metric.Float64Histogram
+	orders, pushes, runs              metric.Int64Counter
+	active, waiting                   metric.Int64UpDownCounter
+	planned, groups, circuit          metric.Int64Gauge
+	rate                              metric.Float64Gauge
+	calls, waits, durations, recovery metric.Float64Histogram
+}
+
+// The values of cloudblue.push.answer.
+const (
+	accepted   = "accepted"
+	refused    = "refused"
+	unanswered = "unanswered"
+)
+
+// zero lets each series of the counters begin at zero. Prometheus sees no increase in the first value of a series, so
+// alerts would miss the first failure of a process.
+func (m *metrics) zero(ctx context.Context) {
+	for _, o := range protocol.Outcomes() {
+		for _, c := range failure.Classes() {
+			m.order(ctx, 0, o, c)
+		}
+		m.order(ctx, 0, o, "") // other
+	}
+	for _, answer := range []string{accepted, refused, unanswered} {
+		m.push(ctx, 0, answer)
+	}
+	for _, result := range []string{runCompleted, runIncomplete, runStopped, runFailed} {
+		m.run(ctx, 0, result)
+	}
+}
+
+func (m *metrics) order(ctx context.Context, n int64, o protocol.Outcome, c failure.Class) {
+	m.orders.Add(ctx, n, metric.WithAttributes(outcomeKey.String(string(o)), classKey.String(class(c))))
+}
+
+func (m *metrics) push(ctx context.Context, n int64, answer string) {
+	m.pushes.Add(ctx, n, metric.WithAttributes(answerKey.String(answer)))
+}
+
+func (m *metrics) run(ctx context.Context, n int64, result string) {
+	m.runs.Add(ctx, n, metric.WithAttributes(resultKey.String(result)))
 }
 
 // OnEvent returns a function for Config.OnEvent that counts events and then calls next, which may be nil. Each Runner
@@ -76,14 +113,14 @@ func (s *runState) note(e resubmit.Event) {
 	case resubmit.CanaryChange:
 		s.group(ctx, &e.CanaryStatus)
 	case resubmit.PushAccepted:
-		s.push(ctx, "accepted")
+		s.push(ctx, 1, accepted)
 	case resubmit.PushUnanswered:
-		s.push(ctx, "unanswered")
+		s.push(ctx, 1, unanswered)
 	case resubmit.PushRefused:
-		s.push(ctx, "refused")
+		s.push(ctx, 1, refused)
 	case resubmit.OrderDone:
 		if !e.Earlier {
-			s.orders.Add(ctx, 1, metric.WithAttributes(outcomeKey.String(string(e.Outcome)), classKey.String(class(e.Class))))
+			s.order(ctx, 1, e.Outcome, e.Class)
 		}
 	case resubmit.RunFinished:
 		s.end(ctx, &e)
@@ -91,6 +128,7 @@ func (s *runState) note(e resubmit.Event) {
 }
 
 func (s *runState) begin(ctx context.Context, e *resubmit.RunStarted) {
+	s.zero(ctx) // again, because the global provider may have been set after New
 	s.active.Add(ctx, 1)
 	s.waiting.Add(ctx, 0)
 	s.rate.Record(ctx, e.Rate)
@@ -170,10 +208,6 @@ func (s *runState) countGroups(ctx context.Context) {
 	for state, n := range counts {
 		s.groups.Record(ctx, n, metric.WithAttributes(canaryKey.String(state)))
 	}
-}
-
-func (s *runState) push(ctx context.Context, answer string) {
-	s.pushes.Add(ctx, 1, metric.WithAttributes(answerKey.String(answer)))
 }
 
 // class returns a class as an attribute. That of a plan that a program wrote itself may be any text.

@@ -94,21 +94,30 @@ func (t *Telemetry) Run(ctx context.Context, p *plan.Plan) (context.Context, fun
 				span.SetAttributes(attribute.Int("cloudblue.orders."+string(o), r.Result.Of(o)))
 			}
 		}
-		t.metrics.runs.Record(ctx, time.Since(began).Seconds(), metric.WithAttributes(resultKey.String(result)))
+		t.metrics.run(ctx, 1, result)
+		t.metrics.durations.Record(ctx, time.Since(began).Seconds(), metric.WithAttributes(resultKey.String(result)))
 		end(span, err)
 	}
 }
 
+// The values of cloudblue.run.result.
+const (
+	runCompleted  = "completed"
+	runIncomplete = "incomplete"
+	runStopped    = "stopped"
+	runFailed     = "failed"
+)
+
 func resultOf(r *resubmit.Report, err error) string {
 	switch {
 	case r == nil:
-		return "failed"
+		return runFailed
 	case err != nil:
-		return "stopped"
+		return runStopped
 	case r.OK():
-		return "completed"
+		return runCompleted
 	default:
-		return "incomplete"
+		return runIncomplete
 	}
 }
 

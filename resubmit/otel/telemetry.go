@@ -1,6 +1,7 @@
 package otelresubmit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -45,6 +46,7 @@ func New(o Options) (*Telemetry, error) {
 	if err := t.metrics.make(o.MeterProvider.Meter(scope)); err != nil {
 		return nil, fmt.Errorf("otelresubmit: %w", err)
 	}
+	t.metrics.zero(context.Background())
 	return t, nil
 }
 
@@ -75,6 +77,7 @@ func (m *metrics) make(meter metric.Meter) error {
 	const prefix = "cloudblue.resubmit."
 	m.orders = counter(prefix+"orders", "{order}", "Orders that are done.")
 	m.pushes = counter(prefix+"pushes", "{push}", "Pushes that were answered, or were not.")
+	m.runs = counter(prefix+"runs", "{run}", "Runs that have ended.")
 	m.active = upDown(prefix+"active_runs", "Runs that are applied now.")
 	m.waiting = upDown(prefix+"waiting", "Runs whose pushes wait.")
 	m.planned = gauge(prefix+"plan.orders", "{order}", "Orders of the last applied plan.")
@@ -82,7 +85,7 @@ func (m *metrics) make(meter metric.Meter) error {
 	m.circuit = gauge(prefix+"circuit.state", "{run}", "Whether the circuit breaker is in this state.")
 	m.calls = histogram(prefix+"call.duration", "Calls to Commerce and Connect, with their retries.", callBounds)
 	m.waits = histogram(prefix+"wait.duration", "How long pushes have waited.", longBounds)
-	m.runs = histogram(prefix+"run.duration", "Runs that have ended.", longBounds)
+	m.durations = histogram(prefix+"run.duration", "How long runs took.", longBounds)
 	m.recovery = histogram(prefix+"recovery.duration",
 		"From the end of the maintenance until a completed order was verified.", longBounds)
 	rate, err := meter.Float64Gauge(prefix+"rate", metric.WithUnit("{call}/s"),

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,43 +17,63 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	otelresubmit "github.com/cloudblue-go/cloudblue/resubmit/otel"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
-// measured returns a Telemetry, and a function that returns the values of a metric by one attribute.
-func measured(t *testing.T) (*otelresubmit.Telemetry, func(name, by string) map[string]int64) {
+// measured returns a Telemetry, and a function that returns the values of a metric by some attributes.
+func measured(t *testing.T) (*otelresubmit.Telemetry, func(name string, by ...attribute.Key) map[string]int64) {
 	t.Helper()
 	reader := sdkmetric.NewManualReader()
 	tel, err := otelresubmit.New(otelresubmit.Options{
 		MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
 	})
 	require.NoError(t, err)
-	return tel, func(name, by string) map[string]int64 {
+	return tel, func(name string, by ...attribute.Key) map[string]int64 {
 		t.Helper()
-		var all metricdata.ResourceMetrics
-		require.NoError(t, reader.Collect(t.Context(), &all))
-		found := map[string]int64{}
-		for _, m := range all.ScopeMetrics[0].Metrics {
-			if m.Name != "cloudblue.resubmit."+name {
-				continue
-			}
-			var points []metricdata.DataPoint[int64]
-			switch data := m.Data.(type) {
-			case metricdata.Sum[int64]:
-				points = data.DataPoints
-			case metricdata.Gauge[int64]:
-				points = data.DataPoints
-			}
-			for _, p := range points {
-				v, _ := p.Attributes.Value(attribute.Key(by))
-				found[v.AsString()] += p.Value
-			}
-		}
+		return collect(t, reader, name, by...)
+	}
+}
+
+// collect returns the values of a metric by some attributes.
+func collect(t *testing.T, reader sdkmetric.Reader, name string, by ...attribute.Key) map[string]int64 {
+	t.Helper()
+	var all metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &all))
+	found := map[string]int64{}
+	if len(all.ScopeMetrics) == 0 {
 		return found
 	}
+	for _, m := range all.ScopeMetrics[0].Metrics {
+		if m.Name != "cloudblue.resubmit."+name {
+			continue
+		}
+		var points []metricdata.DataPoint[int64]
+		switch data := m.Data.(type) {
+		case metricdata.Sum[int64]:
+			points = data.DataPoints
+		case metricdata.Gauge[int64]:
+			points = data.DataPoints
+		}
+		for _, p := range points {
+			var key []string
+			for _, k := range by {
+				v, _ := p.Attributes.Value(k)
+				key = append(key, v.AsString())
+			}
+			found[strings.Join(key, " ")] += p.Value
+		}
+	}
+	return found
+}
+
+// positive returns the values that are not zero.
+func positive[N int | int64](values map[string]N) map[string]N {
+	maps.DeleteFunc(values, func(_ string, n N) bool { return n == 0 })
+	return values
 }
 
 func TestOnEvent(t *testing.T) {
@@ -74,19 +96,75 @@ func TestOnEvent(t *testing.T) {
 	}
 	other(started)
 	require.Equal(t, 9, passed)
-	require.Equal(t, map[string]int64{"": 1}, value("waiting", ""), "the reason has changed, and it waits once")
-	require.Equal(t, map[string]int64{"": 2}, value("active_runs", ""))
-	require.Equal(t, map[string]int64{"other": 1}, value("orders", "cloudblue.failure.class"))
-	require.Equal(t, map[string]int64{"skipped": 1}, value("orders", "cloudblue.order.outcome"))
+	require.Equal(t, map[string]int64{"": 1}, value("waiting"), "the reason has changed, and it waits once")
+	require.Equal(t, map[string]int64{"": 2}, value("active_runs"))
+	require.Equal(t, map[string]int64{"skipped other": 1},
+		positive(value("orders", "cloudblue.order.outcome", "cloudblue.failure.class")))
 	on(resubmit.GateOpened{Waited: time.Second})
 	on(resubmit.GateClosed{})
 	on(resubmit.RunFinished{Report: &resubmit.Report{Canary: []resubmit.CanaryStatus{
 		{Group: "a", Limit: -1}, {Group: "b", Limit: -1}, {Group: "c", Stopped: "it failed"},
 	}}})
-	require.Equal(t, map[string]int64{"": 0}, value("waiting", ""))
-	require.Equal(t, map[string]int64{"": 1}, value("active_runs", ""))
+	require.Equal(t, map[string]int64{"": 0}, value("waiting"))
+	require.Equal(t, map[string]int64{"": 1}, value("active_runs"))
 	require.Equal(t, map[string]int64{"testing": 0, "released": 2, "stopped": 1},
 		value("canary.groups", "cloudblue.canary.state"))
+}
+
+// TestCountersBeginAtZero checks that each series of a counter is there before it counts anything. Otherwise it begins
+// with its first value, and Prometheus sees no increase.
+func TestCountersBeginAtZero(t *testing.T) {
+	t.Parallel()
+	tel, value := measured(t)
+	zero := func(values []string) map[string]int64 {
+		all := map[string]int64{}
+		for _, v := range values {
+			all[v] = 0
+		}
+		return all
+	}
+	outcomes, classes, answers, results := []string{}, []string{"other"}, []string{"accepted", "refused", "unanswered"},
+		[]string{"completed", "incomplete", "stopped", "failed"}
+	for _, o := range protocol.Outcomes() {
+		outcomes = append(outcomes, string(o))
+	}
+	for _, c := range failure.Classes() {
+		classes = append(classes, string(c))
+	}
+	check := func() {
+		t.Helper()
+		require.Equal(t, zero(outcomes), value("orders", "cloudblue.order.outcome"))
+		require.Equal(t, zero(classes), value("orders", "cloudblue.failure.class"))
+		require.Len(t, value("orders", "cloudblue.order.outcome", "cloudblue.failure.class"), len(outcomes)*len(classes))
+		require.Equal(t, zero(answers), value("pushes", "cloudblue.push.answer"))
+		require.Equal(t, zero(results), value("runs", "cloudblue.run.result"))
+	}
+	check()
+	on := tel.OnEvent(nil)
+	on(resubmit.RunStarted{})
+	check()
+	on(resubmit.OrderDone{Item: resubmit.Item{Outcome: protocol.FailedAgain, Class: failure.Transient}})
+	on(resubmit.RunStarted{}) // of another run
+	require.EqualValues(t, 1, value("orders", "cloudblue.order.outcome")["failedAgain"], "it counts on")
+	_, done := tel.Run(t.Context(), new(plan.Plan))
+	done(nil, errors.New("it could not start"))
+	require.EqualValues(t, 1, value("runs", "cloudblue.run.result")["failed"])
+}
+
+// TestEachRunBeginsAtZero checks that a run reports the zeros again. Those of New are lost if the global provider is
+// set later, or if what is exported are differences.
+func TestEachRunBeginsAtZero(t *testing.T) {
+	t.Parallel()
+	reader := sdkmetric.NewManualReader(sdkmetric.WithTemporalitySelector(sdkmetric.DeltaTemporalitySelector))
+	tel, err := otelresubmit.New(otelresubmit.Options{
+		MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
+	})
+	require.NoError(t, err)
+	begun := collect(t, reader, "orders", "cloudblue.order.outcome")
+	require.Contains(t, begun, "failedAgain")
+	require.Empty(t, collect(t, reader, "orders", "cloudblue.order.outcome"))
+	tel.OnEvent(nil)(resubmit.RunStarted{})
+	require.Equal(t, begun, collect(t, reader, "orders", "cloudblue.order.outcome"))
 }
 
 func TestSystemsKeepsWhatIsRejected(t *testing.T) {

@@ -1,12 +1,17 @@
 package otelresubmit_test
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
@@ -108,6 +113,112 @@ func TestSpanHasNoQuery(t *testing.T) {
 		if a.Key == "url.full" {
 			require.Equal(t, s.URL+"/orders", a.Value.AsString())
 		}
+	}
+}
+
+// answering returns the URL of a server that answers each connection with a text and closes it.
+func answering(t *testing.T, text string) string {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 4096))
+			_, _ = io.WriteString(c, text)
+			_ = c.Close()
+		}
+	}()
+	return "http://" + l.Addr().String()
+}
+
+// get makes a request and returns its error, or that of reading the body.
+func get(t *testing.T, rt http.RoundTripper, url string) error {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	require.NoError(t, err)
+	resp, err := rt.RoundTrip(r)
+	if err != nil {
+		return err
+	}
+	_, err = io.ReadAll(resp.Body)
+	require.NoError(t, resp.Body.Close())
+	return err
+}
+
+// requireNoText checks that a span has failed and says nothing about it but its type.
+func requireNoText(t *testing.T, spans *tracetest.SpanRecorder, secrets ...string) {
+	t.Helper()
+	require.Len(t, spans.Ended(), 1)
+	s := spans.Ended()[0]
+	require.Equal(t, sdktrace.Status{Code: codes.Error}, s.Status())
+	require.Empty(t, s.Events())
+	types := 0
+	for _, a := range s.Attributes() {
+		if a.Key == "error.type" {
+			types++
+		}
+		for _, secret := range secrets {
+			require.NotContains(t, a.Value.String(), secret)
+		}
+	}
+	require.Equal(t, 1, types)
+}
+
+func TestSpanHasNoTextOfAnswer(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]string{
+		"no HTTP":           "Fjord Freight\r\n\r\n",
+		"malformed status":  "HTTP/1.1 Fjord\r\n\r\n",
+		"malformed header":  "HTTP/1.1 200 OK\r\nFjord Freight\r\n\r\n",
+		"malformed length":  "HTTP/1.1 200 OK\r\nContent-Length: Fjord\r\n\r\n",
+		"cut off":           "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nFjord",
+		"malformed chunk":   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFjord\r\n",
+		"malformed trailer": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nFjord\r\n\r\n",
+		"no such status":    "HTTP/1.1 999 Fjord\r\nContent-Length: 0\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tel, spans := record(t)
+			url, next := answering(t, answer), &http.Transport{DisableKeepAlives: true}
+			bare := get(t, next, url)
+			require.Equal(t, bare, get(t, tel.Transport(next), url))
+			require.Equal(t, name == "no such status", bare == nil)
+			requireNoText(t, spans, "Fjord")
+		})
+	}
+}
+
+// brokenBody fails with an error when it is read.
+type brokenBody struct{ err error }
+
+func (b brokenBody) Read([]byte) (int, error) { return 0, b.err }
+func (b brokenBody) Close() error             { return nil }
+
+func TestSpanHasNoTextOfError(t *testing.T) {
+	t.Parallel()
+	cause := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("Fjord Freight")}
+	failed := fmt.Errorf("of Fjord: %w", cause)
+	for name, rt := range map[string]observer{
+		"request": func(*http.Request) (*http.Response, error) { return nil, failed },
+		"body": func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, Proto: "HTTP/1.1", Body: brokenBody{failed}, Request: r}, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tel, spans := record(t)
+			err := get(t, tel.Transport(rt), "http://localhost/orders")
+			require.Same(t, failed, err)
+			found := new(net.OpError)
+			require.ErrorAs(t, err, &found)
+			require.Same(t, cause, found)
+			requireNoText(t, spans, "Fjord")
+		})
 	}
 }
 
