@@ -93,7 +93,7 @@ type sharing struct {
 func (s *sharing) await() (rec protocol.Record, leaseEnd time.Time, err error) {
 	o := s.order
 	var alive, changed time.Time
-	patience := max(0, o.x.cfg.Verify.Timeout) + o.x.cfg.SettleDelay + o.x.cfg.PushTimeout
+	most := max(0, o.x.cfg.Verify.Timeout) + o.x.cfg.SettleDelay + o.x.cfg.PushTimeout
 	for seen := uint64(0); ; seen = rec.Version {
 		rec, leaseEnd, err = o.load()
 		if err != nil || o.x.scheduler.single || o.x.stopping() || !s.isOthers(&rec) ||
@@ -104,7 +104,7 @@ func (s *sharing) await() (rec protocol.Record, leaseEnd time.Time, err error) {
 		switch {
 		case rec.Version != seen:
 			changed = now
-		case now.Sub(changed) > patience:
+		case now.Sub(changed) > most:
 			return rec, leaseEnd, nil
 		}
 		if !now.Before(alive) {

@@ -75,7 +75,7 @@ func (o *outageLog) save(p connect.Probe) error {
 	return durable.Replace(o.path, content, 0o600)
 }
 
-// load returns what the file has. One probe is enough to end an outage, since a command goes on after it.
+// load returns what the file has. One probe is enough to end an outage, since a command continues after it.
 func (o *outageLog) load() (*availability.Tracker, error) {
 	tracker, err := availability.NewTracker(availability.TrackerConfig{Threshold: 1, MaxGap: outageGap})
 	if err != nil {

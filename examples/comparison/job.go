@@ -26,10 +26,10 @@ type job struct {
 
 // How the scripts go on after an error.
 const (
-	tries      = 3
-	retryAfter = time.Second
-	patience   = time.Minute // for orders to be completed
-	between    = 500 * time.Millisecond
+	tries       = 3
+	retryAfter  = time.Second
+	longestWait = time.Minute // for orders to be completed
+	between     = 500 * time.Millisecond
 )
 
 // each calls f for the values, in a number of goroutines, and returns those for which it returned false.
@@ -61,7 +61,7 @@ func say(left int) { fmt.Printf("{\"left\": %d}\n", left) }
 
 // readBack reads orders until all are completed, or for a minute, and says how many are not.
 func readBack[T any](orders []T, workers int, completed func(worker int, order T) bool) {
-	end := time.Now().Add(patience)
+	end := time.Now().Add(longestWait)
 	for len(orders) > 0 && time.Now().Before(end) {
 		if orders = each(orders, workers, completed); len(orders) > 0 {
 			<-time.After(between)

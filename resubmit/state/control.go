@@ -321,7 +321,7 @@ func (s *session) wanted(ctx context.Context, run *Run, applied bool) (*protocol
 }
 
 // tell records a command for all processes that share a journal. run is the run of this directory, or nil: if it is
-// paused and the journal knows of no command, the journal is told of the pause too.
+// paused and the journal knows of no command, the pause is recorded in the journal too.
 func tell(ctx context.Context, j resubmit.Journal, c *Command, run *Run) error {
 	err := resubmit.ChangeControl(ctx, j, c.Run, func(want *protocol.Control) {
 		if want.By == "" && run != nil && run.Paused != nil {

@@ -378,7 +378,7 @@ func (f *planFlow) setControl(by control) {
 
 func (f *planFlow) tellAll(c control) {
 	for _, first := range workflow.DeterministicKeys(f.Running) {
-		if !f.Running[first].begins { // otherwise it is told when it has begun
+		if !f.Running[first].begins { // otherwise it gets it when it has begun
 			f.tell(first, c)
 		}
 	}
