@@ -339,14 +339,14 @@ func (s *shared) endRate() {
 
 // setRate sets the rate limit that operators want, if that has changed; 0 restores that of the Runner.
 func (s *shared) setRate(rate float64) {
-	x := s.run
+	pace := s.run.caller.pace
 	if rate == s.rate {
 		return
 	}
-	if now := x.caller.pace.Limit(); now != s.rate { // that of the configuration, or of SetLimits since
+	if now := pace.Limit(); now != s.rate { // that of the configuration, or of SetLimits since
 		s.own = now
 	}
-	x.caller.pace.SetLimit(cmp.Or(rate, s.own))
+	pace.SetLimit(cmp.Or(rate, s.own))
 	s.rate = rate
 }
 

@@ -87,13 +87,13 @@ type sharing struct {
 	joined uint64 // version of the record of another process with which the order began again
 }
 
-// await reads the record of the order when no other process of this run works on it, or when the run ends. An
-// order that nobody has recorded anything about for longer than its verification takes is not waited for: the other
-// process leaves it as it is, and may itself wait for an order of this one.
+// await waits while another process of this run works on the order, and returns the record. It also returns when the
+// run ends, and when the record has not changed for longer than a verification takes: then the other process has
+// given up, and may itself wait for an order of this one.
 func (s *sharing) await() (rec protocol.Record, leaseEnd time.Time, err error) {
 	o := s.order
 	var alive, changed time.Time
-	most := max(0, o.x.cfg.Verify.Timeout) + o.x.cfg.SettleDelay + o.x.cfg.PushTimeout
+	unchanged := max(0, o.x.cfg.Verify.Timeout) + o.x.cfg.SettleDelay + o.x.cfg.PushTimeout
 	for seen := uint64(0); ; seen = rec.Version {
 		rec, leaseEnd, err = o.load()
 		if err != nil || o.x.scheduler.single || o.x.stopping() || !s.isOthers(&rec) ||
@@ -104,7 +104,7 @@ func (s *sharing) await() (rec protocol.Record, leaseEnd time.Time, err error) {
 		switch {
 		case rec.Version != seen:
 			changed = now
-		case now.Sub(changed) > most:
+		case now.Sub(changed) > unchanged:
 			return rec, leaseEnd, nil
 		}
 		if !now.Before(alive) {

@@ -212,7 +212,8 @@ func (s *Session) Close() {
 	})
 }
 
-// StepOptions says what one call of [Session.Step] may do. The zero value pushes and waits for nothing.
+// StepOptions says what one call of [Session.Step] may do. A call with the zero value waits for nothing: it pushes only
+// if it has the permission at once.
 type StepOptions struct {
 	// MaxWait is how long the call may wait for permission to push, and for a poll. Once it has the permission, it reads
 	// the order and pushes it, for which it waits for the rate limit.

@@ -27,14 +27,16 @@
 // limit. A second start of a plan that is running is rejected; a plan that has ended may be started again and
 // continues.
 //
-// The canary works across workers. Each worker has a circuit breaker of its own. Pause, SetRate and Cancel
-// reach every chain: no push begins five seconds later.
+// The canary works across workers. Each worker has a circuit breaker of its own. Pause, SetRate and Cancel are signals
+// to every chain, and take effect when the server delivers them. Stop a plan with Cancel, not by terminating its
+// workflow: its chains would continue.
 //
 // # Setting up
 //
 // Register the search attributes of [SearchAttributes] before the first start, or leave them out with
-// [StartOptions].OmitSearchAttributes. Payloads have order ids and vendor ids, and no secrets. A worker must run the
-// version that began a plan, or a later one: histories of earlier versions are replayed in the tests.
+// [StartOptions].OmitSearchAttributes. Payloads have order ids, vendor ids and texts of errors, and no
+// credentials. A worker must run the version that began a plan, or a later one: histories of earlier versions are
+// replayed in the tests.
 // Programs that need less may use [resubmit.Session] in workflows of their own.
 //
 // [sqljournal]: https://pkg.go.dev/github.com/cloudblue-go/cloudblue/resubmit/sqljournal
