@@ -17,10 +17,10 @@
 // not declare in its capabilities must never be set. Promises that need faults which the system cannot inject are not
 // checked, which the test log says. [FaultDriver] injects them into adapters without HTTP, such as those of a database.
 //
-// [TestJournal] does the same for a [resubmit.Journal]. [CheckRunner] and [CheckWatcher] check the other direction:
-// what the Runner and the Watcher promise to clients, consumers of events and functions that decide. [Simulate] checks
-// rules, limits and adapters in simulated worlds, in which calls fail, the program crashes and others change the same
-// orders.
+// [TestJournal] does the same for a [resubmit.Journal], and [TestPlanStore] for a [plan.Store]. [CheckRunner] and
+// [CheckWatcher] check the other direction: what the Runner and the Watcher promise to clients, consumers of events and
+// functions that decide. [Simulate] checks rules, limits and adapters in simulated worlds, in which calls fail, the
+// program crashes and others change the same orders.
 //
 // The guide examples/OWN-SYSTEM.md leads from an ordering system to a tested adapter, and examples/embed has a whole
 // one.

@@ -52,6 +52,11 @@
 // commands of a state directory with this journal) are records. All processes read them each second. resubmit.Recall
 // reports what all processes did, at any time. The directory example has a program to try.
 //
+// # Plans
+//
+// [Journal.Plans] is a [plan.Store]: plans with their signatures, in pieces of a megabyte, for workers that share no
+// disk (package resubmit/temporal). What is read is compared with the digest.
+//
 // # Databases
 //
 // PostgreSQL 15: any isolation level, any pool; a transaction ends after 10 s without a statement, if the process that
@@ -77,7 +82,10 @@
 //	GRANT SELECT, INSERT, UPDATE, DELETE ON cloudblue_records TO resubmit;
 //	GRANT SELECT, INSERT, DELETE ON cloudblue_positions TO resubmit;
 //	GRANT SELECT, UPDATE ON cloudblue_calls TO resubmit;
+//	GRANT SELECT, INSERT, UPDATE, DELETE ON cloudblue_plans TO resubmit;
+//	GRANT SELECT, INSERT, UPDATE, DELETE ON cloudblue_plan_pieces TO resubmit;
 //
+// The last two are for [Journal.Plans] alone.
 // Whoever only reads, such as a console, needs SELECT on these tables. The migrations only add to the tables, so that
 // processes of both versions can use the journal during an update.
 //

@@ -117,7 +117,7 @@ func TestMigrate(t *testing.T) {
 			_, err := db.ExecContext(t.Context(), "DELETE FROM "+p.Prefix+"migrations WHERE version > 2")
 			require.NoError(t, err)
 			_, err = sqljournal.Open(t.Context(), db, p.Dialect, sqljournal.WithPrefix(p.Prefix))
-			require.ErrorContains(t, err, "the tables have the version 2, and this program needs 5; call Migrate")
+			require.ErrorContains(t, err, "the tables have the version 2, and this program needs 7; call Migrate")
 		})
 	})
 }

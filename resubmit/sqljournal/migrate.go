@@ -51,6 +51,19 @@ var migrations = []string{
 		reserved_at BIGINT NOT NULL
 	)`,
 	`INSERT INTO {calls} (only_one, last_at, reserved_at) SELECT 1, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM {calls})`,
+	// The row of a plan is written after its pieces.
+	`CREATE TABLE IF NOT EXISTS {plans} (
+		digest HASH PRIMARY KEY,
+		size BIGINT NOT NULL,
+		stored_at BIGINT NOT NULL,
+		signature BYTES
+	)`,
+	`CREATE TABLE IF NOT EXISTS {plan_pieces} (
+		digest HASH NOT NULL,
+		number INTEGER NOT NULL,
+		body BYTES NOT NULL,
+		PRIMARY KEY (digest, number)
+	)`,
 }
 
 // Migrate creates the tables of a journal, or adds what this version needs. It does nothing if they are up to date. The

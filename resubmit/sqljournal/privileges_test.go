@@ -26,7 +26,7 @@ func grants(t *testing.T, p place, user string) (statements []string) {
 			statements = append(statements, "GRANT "+grant)
 		}
 	}
-	require.Len(t, statements, 5)
+	require.Len(t, statements, 7)
 	return statements
 }
 
@@ -67,6 +67,11 @@ func TestPrivileges(t *testing.T) {
 			_, _, err = j.Reserve(t.Context(), 1, time.Second, time.Second, 0)
 			require.NoError(t, err)
 			put(t, j, protocol.Record{Key: protocol.OrderKey("1"), Version: seq})
+			w := newPlan(t)
+			require.NoError(t, j.Plans().Put(t.Context(), w))
+			stored, err := j.Plans().Open(t.Context(), w.Digest())
+			require.NoError(t, err)
+			require.NoError(t, stored.Close())
 
 			reader := userOf(t, p, "r", func(user string) (all []string) {
 				for _, table := range []string{"migrations", "journal", "records", "positions"} {

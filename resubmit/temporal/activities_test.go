@@ -89,9 +89,8 @@ func newActivities(t *testing.T, s *shop, change func(*resubmit.Config)) (*activ
 	require.NoError(t, os.WriteFile(file, b.Bytes(), 0o600))
 	p, err := plan.Open(file)
 	require.NoError(t, err)
+	require.NoError(t, Dir(dir).Put(t.Context(), p))
 	require.NoError(t, p.Close())
-	require.NoError(t, Dir(dir).Put(p.Digest(), file))
-	require.NoError(t, Dir(dir).Put(p.Digest(), file), "it is there already")
 	cfg := resubmit.Config{Systems: systems, Journal: j, RateLimit: -1}
 	cfg.Verify.InitialInterval = -1
 	if change != nil {
@@ -182,17 +181,20 @@ func TestActivitiesNeedThePlan(t *testing.T) {
 	require.True(t, ok)
 	require.NotEqual(t, endedType, e.Type(), "it may come")
 
-	dir := a.sessions.plans.(Dir) //nolint:forcetypeassert // see newActivities
-	from, err := dir.path(digest)
-	require.NoError(t, err)
-	require.ErrorContains(t, dir.Put(other, from), "has the digest "+digest)
-	wrong, err := dir.path(other)
-	require.NoError(t, err)
-	content, err := os.ReadFile(from)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(wrong, content, 0o600))
+	a.sessions.plans = wrongStore{a.sessions.plans, digest}
 	_, err = do[stepOutput](t, a.attempt, stepInput{Digest: other, OrderID: "id-1"})
 	require.ErrorContains(t, err, "the store has the plan "+digest)
+}
+
+// wrongStore always opens one plan.
+type wrongStore struct {
+	plan.Store
+
+	digest string
+}
+
+func (w wrongStore) Open(ctx context.Context, _ string) (*plan.Plan, error) {
+	return w.Store.Open(ctx, w.digest)
 }
 
 func TestWorkerRejects(t *testing.T) {

@@ -41,7 +41,7 @@ type StartOptions struct {
 	OmitSearchAttributes bool
 }
 
-// Start starts the workflow of a plan, which the PlanStore of the workers must have. It returns an error that matches
+// Start starts the workflow of a plan, which the plan.Store of the workers must have. It returns an error that matches
 // ErrRunning if the plan is running. A plan that has ended continues: orders that were pushed are verified.
 func Start(ctx context.Context, c client.Client, p *plan.Plan, o StartOptions) error {
 	if o.Rate != 0 {

@@ -10,7 +10,7 @@
 //
 // And in the program that has made a plan:
 //
-//	err := temporal.Dir("/srv/plans").Put(plan, path)
+//	err := temporal.Dir("/srv/plans").Put(ctx, plan)
 //	err = temporal.Start(ctx, client, plan, temporal.StartOptions{})
 //	status, err := temporal.GetStatus(ctx, client, plan.Digest())
 //

@@ -19,7 +19,7 @@ const idle = 10 * time.Minute
 // sessions are the plans that a worker has open, each with a Runner of its own.
 type sessions struct {
 	cfg   resubmit.Config
-	plans PlanStore
+	plans plan.Store
 
 	mu     sync.Mutex
 	open   map[string]*session
@@ -127,7 +127,7 @@ func (s *sessions) close() {
 }
 
 // begin opens the plan.
-func (o *session) begin(cfg resubmit.Config, plans PlanStore, digest string) (err error) {
+func (o *session) begin(cfg resubmit.Config, plans plan.Store, digest string) (err error) {
 	ctx := context.Background()
 	if o.plan, err = plans.Open(ctx, digest); err != nil {
 		return fmt.Errorf("open the plan %s: %w", digest, err)

@@ -10,12 +10,13 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // Options are the options of a Worker.
 type Options struct {
-	// Plans has the plans. Required.
-	Plans PlanStore
+	// Plans has the plans: a Dir, a BlobStore, or the Plans of a sqljournal.Journal. Required.
+	Plans plan.Store
 	// Runner configures how orders are resubmitted, as without Temporal. Its Systems and Journal are those given to
 	// Worker.
 	Runner resubmit.Config
@@ -47,7 +48,7 @@ func Worker(c client.Client, systems resubmit.Systems, journal resubmit.Journal,
 			"of all workers together")
 	}
 	if o.Plans == nil {
-		return nil, errors.New("temporal: Options.Plans is nil; give a Dir, or another PlanStore")
+		return nil, errors.New("temporal: Options.Plans is nil; give a Dir, a BlobStore or sqljournal.Plans")
 	}
 	if _, err := resubmit.NewRunner(o.Runner); err != nil {
 		return nil, err

@@ -199,7 +199,7 @@ func (w *world) plan(ctx context.Context, journal *sqljournal.Journal) (*plan.Pl
 	if err != nil {
 		return nil, err
 	}
-	return p, errors.Join(temporal.Dir(w.settings.Dir).Put(p.Digest(), path), os.Remove(path))
+	return p, errors.Join(temporal.Dir(w.settings.Dir).Put(ctx, p), os.Remove(path))
 }
 
 // left returns how many orders are not completed.
