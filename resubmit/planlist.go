@@ -115,9 +115,14 @@ const maxTwice = 10
 
 // repeats adds the next order of the list, and reports whether the list had it already.
 func (t *ties) repeats(o *commerce.Order) bool {
-	if t.ids == nil || !o.PlacedAt.Equal(t.placed) {
-		t.placed, t.ids = o.PlacedAt, make(map[string]bool, 1)
+	switch {
+	case t.ids != nil && o.PlacedAt.Equal(t.placed):
+	case len(t.ids) == 1: // nearly always, and for a million orders
+		clear(t.ids)
+	default:
+		t.ids = make(map[string]bool, 1)
 	}
+	t.placed = o.PlacedAt
 	if !t.ids[o.ID] {
 		t.ids[o.ID] = true
 		return false

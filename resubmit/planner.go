@@ -219,7 +219,7 @@ func newBatch() *orderBatch {
 func (p *planner) run(ctx context.Context, w *plan.Writer) error {
 	defer p.progress.start()()
 	g, ctx := errgroup.WithContext(ctx)
-	queue := make(chan *orderBatch, 2)
+	queue := make(chan *orderBatch, 4)
 	g.Go(func() error {
 		defer close(queue)
 		pass := func(b *orderBatch) error {

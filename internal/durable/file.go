@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -11,13 +12,16 @@ import (
 const syncEvery = 16 << 20
 
 // File is a new file that replaces another one when it is committed. Create it with [Create], and
-// end it with Commit or Abort. It is synced in the background while it is written, so that
-// Commit of a large file is fast. It is not safe for concurrent use.
+// end it with Commit or Abort. It is written and synced in the background, so that the caller need
+// not wait for the disk, and Commit of a large file is fast. It is not safe for concurrent use.
 type File struct {
 	path  string
 	mode  fs.FileMode
 	disk  disk
 	file  *os.File
+	block []byte     // what is being written
+	wrote chan error // result of that; nil if nothing is written
+	err   error      // of the first write that failed
 	fresh int        // bytes since the last sync began
 	begun chan error // result of the background sync; nil if none is running
 	ended bool
@@ -36,24 +40,47 @@ func (d disk) create(path string, mode fs.FileMode) (*File, error) {
 	return &File{path: path, mode: mode, disk: d, file: f}, nil
 }
 
-// Write appends to the file.
+// Write appends to the file. It keeps a copy of b, and returns the error of an earlier call.
 func (f *File) Write(b []byte) (int, error) {
-	n, err := f.file.Write(b)
-	if f.fresh += n; err != nil || f.fresh < syncEvery {
-		return n, err
+	if err := f.written(); err != nil {
+		return 0, err
+	}
+	f.block = append(f.block[:0], b...)
+	wrote := make(chan error, 1)
+	f.wrote = wrote
+	go func() {
+		_, err := f.file.Write(f.block)
+		wrote <- err
+	}()
+	return len(b), f.syncSometimes(len(b))
+}
+
+// written waits until the last block is written, and returns the first error.
+func (f *File) written() error {
+	if f.wrote != nil {
+		f.err = cmp.Or(f.err, <-f.wrote)
+		f.wrote = nil
+	}
+	return f.err
+}
+
+// syncSometimes begins a sync in the background after enough bytes, and returns the error of the one before.
+func (f *File) syncSometimes(n int) (err error) {
+	if f.fresh += n; f.fresh < syncEvery {
+		return nil
 	}
 	select {
 	case err = <-f.begun: // the previous sync has ended
 	default:
 		if f.begun != nil {
-			return n, nil
+			return nil
 		}
 	}
 	f.fresh = 0
 	begun := make(chan error, 1)
 	f.begun = begun
 	go func() { begun <- f.disk.sync(f.file) }()
-	return n, err
+	return err
 }
 
 // Commit syncs the content, renames the file to its path, and syncs the directory: in another
@@ -78,9 +105,9 @@ func (f *File) Commit() error {
 
 // sync first waits for a background sync, because a disk reports an error only once.
 func (f *File) sync() error {
-	var before error
+	before := f.written()
 	if f.begun != nil {
-		before = <-f.begun
+		before = errors.Join(before, <-f.begun)
 		f.begun = nil
 	}
 	return errors.Join(before, f.disk.sync(f.file))
@@ -92,8 +119,9 @@ func (f *File) Abort() {
 		return
 	}
 	f.ended = true
+	_ = f.written() // wait, because a file must not be closed meanwhile
 	if f.begun != nil {
-		<-f.begun //nolint:errcheck // wait, because a file must not be closed during a sync
+		<-f.begun //nolint:errcheck // for the same reason
 		f.begun = nil
 	}
 	_ = f.file.Close()           // perhaps a second time

@@ -42,6 +42,9 @@ func clean(s, keep string) string {
 }
 
 func isPrintableASCII(s string) bool {
+	if IsPlain(s) {
+		return true // fast
+	}
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
 			return false

@@ -223,14 +223,14 @@ func (d *decoder) fail(problem string) {
 	}
 }
 
-// raw reads a string and returns the text between its quotes, and whether it is plain, see isPlain.
+// raw reads a string and returns the text between its quotes, and whether it is plain, see text.IsPlain.
 func (d *decoder) raw() (raw string, plain bool) {
 	d.want(`"`)
 	if d.err != nil {
 		return "", false
 	}
 	rest := d.line[d.pos:]
-	if n := strings.IndexByte(rest, '"'); n >= 0 && isPlain(rest[:n]) {
+	if n := strings.IndexByte(rest, '"'); n >= 0 && text.IsPlain(rest[:n]) {
 		d.pos += n + 1
 		return rest[:n], true
 	}
@@ -249,27 +249,6 @@ func (d *decoder) raw() (raw string, plain bool) {
 	}
 	d.fail("the string does not end")
 	return "", false
-}
-
-// isPlain reports whether a string has no backslash and only printable ASCII, so that it needs no decoding. It checks
-// eight bytes at once.
-func isPlain(s string) bool {
-	const each = 0x0101010101010101
-	for ; len(s) >= 8; s = s[8:] {
-		x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-		backslash := x ^ '\\'*each
-		// The first byte that is not ASCII, below a space, or a backslash sets its highest bit in one of these.
-		if (x|(x-' '*each)|(backslash-each))&(0x80*each) != 0 {
-			return false
-		}
-	}
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == '\\' || c >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }
 
 // text reads a text. It refers to the line if it has no escapes.
