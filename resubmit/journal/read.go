@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"sync"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/ahead"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
@@ -57,6 +59,7 @@ type snapshot struct {
 	index    *index         // of the journal
 	waiting  []piece        // records that were not in the file
 	replaced map[int64]bool // offsets of records that have been replaced since then
+	free     sync.Pool      // of *liveRecords
 }
 
 // snapshot begins a snapshot. The caller holds log.mu.
@@ -91,25 +94,68 @@ func (f *File) Records(ctx context.Context) iter.Seq2[protocol.Record, error] {
 			delete(f.snapshots, s)
 			f.log.mu.Unlock()
 		}()
-		err := s.frames(func(fr frame, _ int64) error { return f.yield(ctx, s, fr.records, fr.at, yield) })
-		for _, p := range s.waiting {
-			if err == nil {
-				err = f.yield(ctx, s, p.text, p.at, yield)
+		for b := range ahead.Of(1, f.live(ctx, s)) {
+			for i := range b.records {
+				if !yield(b.records[i], nil) {
+					return
+				}
 			}
-		}
-		if err != nil && !errors.Is(err, errStop) {
-			yield(protocol.Record{}, f.log.errorf(err))
+			if b.err != nil {
+				yield(protocol.Record{}, f.log.errorf(b.err))
+			}
+			clear(b.records)
+			s.free.Put(b)
 		}
 	}
+}
+
+// liveRecords are decoded records of a snapshot that follow one another, and why there are no more.
+type liveRecords struct {
+	records []protocol.Record
+	err     error
+}
+
+// live yields the records of a snapshot, many at once.
+func (f *File) live(ctx context.Context, s *snapshot) iter.Seq[*liveRecords] {
+	const together = 256
+	return func(yield func(*liveRecords) bool) {
+		b := new(liveRecords)
+		add := func(p protocol.Record) error {
+			if b.records = append(b.records, p); len(b.records) == together {
+				if !yield(b) {
+					return errStop
+				}
+				b = s.unused()
+			}
+			return ctx.Err()
+		}
+		b.err = s.frames(func(fr frame, _ int64) error { return f.decodeLive(s, fr.records, fr.at, add) })
+		for _, p := range s.waiting {
+			if b.err == nil {
+				b.err = f.decodeLive(s, p.text, p.at, add)
+			}
+		}
+		if !errors.Is(b.err, errStop) {
+			yield(b)
+		}
+	}
+}
+
+// unused returns records that were yielded, for others.
+func (s *snapshot) unused() *liveRecords {
+	b, ok := s.free.Get().(*liveRecords)
+	if !ok {
+		return new(liveRecords)
+	}
+	b.records = b.records[:0]
+	return b
 }
 
 // errStop means that no more records are wanted.
 var errStop = errors.New("stop")
 
-// yield yields the records of b that are in the snapshot.
-func (f *File) yield(
-	ctx context.Context, s *snapshot, b []byte, at int64, yield func(protocol.Record, error) bool,
-) error {
+// decodeLive calls add with the records of b that are in the snapshot.
+func (f *File) decodeLive(s *snapshot, b []byte, at int64, add func(protocol.Record) error) error {
 	return eachRecord(b, at, func(r record, at int64) error {
 		f.log.mu.Lock()
 		live := s.replaced[at] || s.index.has(s.index.hash(r.kind, r.id), at)
@@ -118,14 +164,9 @@ func (f *File) yield(
 			return nil
 		}
 		p, err := f.decode(r, at)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case !yield(p, nil):
-			return errStop
 		}
-		return nil
+		return add(p)
 	})
 }

@@ -110,17 +110,18 @@ func numberOf[G comparable](numbers map[G]int, list *[]G, g G) int {
 	return n
 }
 
-// finish fills the table and links the chains. Until they are linked, next is an older order of the same chain.
+// finish links the chains and fills the table. Until they are linked, next is an older order of the same chain.
 func (x *indexer) finish() *Index {
-	x.fillTable()
-	for _, part := range x.lanes {
+	for n, part := range &x.lanes {
 		slices.SortFunc(part, func(a, b inLane) int { return cmp.Compare(a.lane, b.lane) })
 		for i := 1; i < len(part); i++ {
 			if part[i].lane == part[i-1].lane {
 				x.join(part[i].order, part[i-1].order)
 			}
 		}
+		x.lanes[n] = nil // its memory is used again below
 	}
+	x.fillTable()
 	ix := x.ix
 	last := make([]orderRef, ix.length) // by the oldest order of a chain: the order linked last
 	for i := ix.length - 1; i >= 0; i-- {

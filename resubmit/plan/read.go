@@ -10,8 +10,10 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/ahead"
 	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
@@ -44,6 +46,9 @@ type lineReader struct {
 	blocks int   // read so far
 	number int   // of the line returned last, from 1
 	offset int64 // after that line
+
+	trailer string    // the last line of the plan; "" if entries has not come to it
+	free    sync.Pool // of *lines
 }
 
 // next returns the next line without its end. It returns io.EOF at the end of the file and io.ErrUnexpectedEOF if the
@@ -127,7 +132,7 @@ type digester struct {
 }
 
 func newDigester(size int64) *digester {
-	d := &digester{blocks: make(chan string, 4), sum: make(chan string, 1)}
+	d := &digester{blocks: make(chan string, 1), sum: make(chan string, 1)}
 	go func() {
 		hash, buf := sha256.New(), make([]byte, blockSize)
 		for block := range d.blocks {
@@ -170,44 +175,90 @@ func (p *Plan) verifyLines(r *lineReader, each func(*Entry, int64)) error {
 	if err := p.readHeader([]byte(header)); err != nil {
 		return fail(1, err)
 	}
-	var dec decoder
-	var e Entry
 	var last time.Time // placed
 	index := newIndexer(p)
-	for {
-		start := r.offset
-		line, err := r.next()
-		if err != nil {
-			return fail(r.number+1, readError(err))
-		}
-		if strings.HasPrefix(line, trailerStart) {
-			if err := p.readTrailer([]byte(line)); err != nil {
-				return fail(r.number, err)
+	for l := range ahead.Of(1, r.entries) {
+		for i := range l.count {
+			e := &l.entries[i]
+			if err := checkEntry(e, last); err != nil {
+				return fail(l.first+i, edited(err))
 			}
-			p.index = index.finish()
-			if p.trailer = start; r.offset != p.size {
-				return fail(r.number+1, errTwoPlans)
+			if !e.Before.PlacedAt.IsZero() {
+				last = e.Before.PlacedAt
 			}
-			return nil
+			p.counts.add(e.Decision.Action)
+			if !e.Due.IsZero() && (p.due.IsZero() || e.Due.Before(p.due)) {
+				p.due = e.Due
+			}
+			if e.Decision.Action == rules.Resubmit {
+				index.add(e, l.offsets[i])
+			}
+			each(e, l.offsets[i])
 		}
-		if err = dec.decodeShared(line, &e); err == nil {
-			err = checkEntry(&e, last)
+		if l.err != nil {
+			return fail(l.first+l.count, l.err)
 		}
-		if err != nil {
-			return fail(r.number, fmt.Errorf("%w; the file was edited or damaged: make a new plan", err))
-		}
-		if !e.Before.PlacedAt.IsZero() {
-			last = e.Before.PlacedAt
-		}
-		p.counts.add(e.Decision.Action)
-		if !e.Due.IsZero() && (p.due.IsZero() || e.Due.Before(p.due)) {
-			p.due = e.Due
-		}
-		if e.Decision.Action == rules.Resubmit {
-			index.add(&e, start)
-		}
-		each(&e, start)
+		r.free.Put(l)
 	}
+	if err := p.readTrailer([]byte(r.trailer)); err != nil {
+		return fail(r.number, err)
+	}
+	p.index = index.finish()
+	if p.trailer = r.offset - int64(len(r.trailer)) - 1; r.offset != p.size {
+		return fail(r.number+1, errTwoPlans)
+	}
+	return nil
+}
+
+// lines are consecutive lines with entries, which are read and decoded together.
+type lines struct {
+	first   int // the number of the first line
+	count   int
+	entries [128]Entry
+	offsets [128]int64
+	err     error // of the line behind them
+}
+
+// entries yields all entries, up to the last line of the plan or to an error. Their texts refer to the lines.
+func (r *lineReader) entries(yield func(*lines) bool) {
+	var dec decoder
+	for r.trailer == "" {
+		l, ok := r.free.Get().(*lines)
+		if !ok {
+			l = new(lines)
+		}
+		l.first, l.count, l.err = r.number+1, 0, nil
+		for l.count < len(l.entries) && r.trailer == "" && l.err == nil {
+			l.err = r.entry(l, &dec)
+		}
+		if !yield(l) || l.err != nil {
+			return
+		}
+	}
+}
+
+// entry reads and decodes the next entry, or reads the last line of the plan.
+func (r *lineReader) entry(l *lines, dec *decoder) error {
+	start := r.offset
+	line, err := r.next()
+	if err != nil {
+		return readError(err)
+	}
+	if strings.HasPrefix(line, trailerStart) {
+		r.trailer = line
+		return nil
+	}
+	e := &l.entries[l.count]
+	if err := dec.decodeShared(line, e); err != nil {
+		return edited(err)
+	}
+	l.offsets[l.count] = start
+	l.count++
+	return nil
+}
+
+func edited(err error) error {
+	return fmt.Errorf("%w; the file was edited or damaged: make a new plan", err)
 }
 
 // readError returns an error of lineReader with what to do.
