@@ -15,6 +15,8 @@ import (
 const (
 	// batchWindow is how long a call waits for others to be made together with it.
 	batchWindow = 50 * time.Millisecond
+	// stepWindow is the same for lists of a Session, whose orders are polled by calls that a program makes one by one.
+	stepWindow = 500 * time.Millisecond
 	// rowsAtOnce is the most orders of one list, as clients can name them in one URL; keysAtOnce the most keys of one
 	// look-up in Connect.
 	rowsAtOnce = 50
@@ -35,8 +37,8 @@ type verifier struct {
 
 func newVerifier(ctx context.Context, c *caller) *verifier {
 	v := &verifier{caller: c, ctx: ctx}
-	v.rows = batcher[listed, *commerce.Order]{most: rowsAtOnce, call: v.list}
-	v.found = batcher[connect.RequestKey, []connect.LatestRequest]{most: keysAtOnce, call: v.lookUp}
+	v.rows = batcher[listed, *commerce.Order]{most: rowsAtOnce, window: batchWindow, call: v.list}
+	v.found = batcher[connect.RequestKey, []connect.LatestRequest]{most: keysAtOnce, window: batchWindow, call: v.lookUp}
 	return v
 }
 
@@ -137,8 +139,9 @@ func (v *verifier) lookUp(keys []connect.RequestKey) (map[connect.RequestKey][]c
 
 // batcher makes one call for the keys of many callers that come at about the same time.
 type batcher[K comparable, V any] struct {
-	most int
-	call func([]K) (map[K]V, error)
+	most   int
+	window time.Duration // how long a call waits for more keys
+	call   func([]K) (map[K]V, error)
 
 	mu      sync.Mutex
 	waiting *batchOf[K, V]
@@ -185,7 +188,7 @@ func (b *batcher[K, V]) get(ctx context.Context, keys ...K) (map[K]V, error) {
 // run makes the call of a batch.
 func (b *batcher[K, V]) run(batch *batchOf[K, V]) {
 	defer close(batch.done)
-	<-time.After(batchWindow)
+	<-time.After(b.window)
 	b.mu.Lock()
 	if b.waiting == batch {
 		b.waiting = nil

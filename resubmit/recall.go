@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
@@ -215,6 +216,16 @@ func (p *Places) Add(place int) {
 	(*p)[place/8] |= 1 << (place % 8)
 }
 
+// addAll adds the orders of another set.
+func (p *Places) addAll(other Places) {
+	if len(*p) < len(other) {
+		*p = append(*p, make(Places, len(other)-len(*p))...)
+	}
+	for i, b := range other {
+		(*p)[i] |= b
+	}
+}
+
 // Has reports whether an order is in the set.
 func (p Places) Has(place int) bool { return place/8 < len(p) && p[place/8]&(1<<(place%8)) != 0 }
 
@@ -236,8 +247,7 @@ type NextChain struct {
 // Ready is what may be begun now, see [Session.Ready].
 type Ready struct {
 	Chains []NextChain `json:"chains,omitempty"`
-	// Ended has the orders that are done by the journal, by outcome, as after an earlier run, and that were neither in
-	// done nor tried.
+	// Ended has the orders that an earlier run has done, by outcome, and that were neither in done nor tried.
 	Ended map[protocol.Outcome]Places `json:"ended,omitempty"`
 	// NotStarted are the orders whose group the canary has stopped.
 	NotStarted Places `json:"notStarted,omitempty"`
@@ -253,75 +263,115 @@ type Ready struct {
 const readyTogether = 20
 
 // Ready returns the orders that may be begun now, for a program that handles each with [Session.Step]. The canary of
-// the Runner decides, from the journal and from what the program knows: done has the orders that are done; tried those
-// that were begun and are not done, and those that are done with a Health, by their place. It returns at most most
-// chains. Nothing may begin when Chains is empty; when Left is 0 too, every order is done or begun.
-func (s *Session) Ready(ctx context.Context, done Places, tried map[int]Health, most int) (Ready, error) {
+// the Runner decides, from what the program knows, and from what the journal said of the orders when the run of the
+// program began, which it reads when run is another one than in the last call. done has the orders that are done, by
+// outcome; tried those that were begun and are not done, and those that are done with a Health, by their place. At most
+// most chains are returned. Nothing may begin when Chains is empty; when Left is 0 too, every order is done or begun.
+func (s *Session) Ready(
+	ctx context.Context, run string, done map[protocol.Outcome]Places, tried map[int]Health, most int,
+) (Ready, error) {
+	earlier, err := s.earlier.of(ctx, s.x, run)
+	if err != nil {
+		return Ready{}, err
+	}
 	quiet := s.x.cfg
 	quiet.OnEvent, quiet.Audit, quiet.Logger = nil, nil, Config{}.WithDefaults().Logger
 	r := ready{
+		done: done, tried: tried, index: s.x.scheduler.index, ended: make(map[protocol.Outcome]Places),
 		scheduler: newScheduler(s.x.scheduler.index, &quiet, newEvents(ctx, &quiet, func(error) {})),
-		index:     s.x.scheduler.index, begun: make(map[int]bool), ended: make(map[protocol.Outcome]Places),
-		known: func(place int) bool {
-			_, ok := tried[place]
-			return ok || done.Has(place)
-		},
 	}
-	if err := r.recall(ctx, s.x); err != nil {
-		return Ready{}, err
-	}
-	r.count(done, tried)
+	r.recall(earlier)
+	r.count()
 	r.enqueue()
 	return r.take(most)
+}
+
+// earlierOrders are the orders of the plan that the journal had when a run of the program began.
+type earlierOrders struct {
+	mu     sync.Mutex
+	run    string
+	orders []earlierOrder // nil before they are read
+}
+
+// earlierOrder is what the journal says of an order.
+type earlierOrder struct {
+	place   int32
+	phase   protocol.Phase
+	outcome protocol.Outcome
+	refused bool
+}
+
+// of returns the orders, which it reads once for each run of the program: the journal may have those of many plans.
+func (l *earlierOrders) of(ctx context.Context, x *run, name string) ([]earlierOrder, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.orders != nil && l.run == name {
+		return l.orders, nil
+	}
+	orders := []earlierOrder{}
+	for rec, err := range x.cfg.Journal.Records(ctx) {
+		if err != nil {
+			return nil, fmt.Errorf("resubmit: the journal: read its records: %w", err)
+		}
+		if o := rec.Order; o != nil && o.Run == x.digest {
+			if place, ok := x.scheduler.index.Find(rec.ID); ok {
+				orders = append(orders, earlierOrder{int32(place), o.Phase, o.Outcome, o.Refused}) //nolint:gosec // as above
+			}
+		}
+	}
+	l.run, l.orders = name, orders
+	return orders, ctx.Err()
 }
 
 // ready finds the orders that may be begun.
 type ready struct {
 	scheduler *scheduler
 	index     *plan.Index
-	begun     map[int]bool // orders that were begun and are not done
+	done      map[protocol.Outcome]Places
+	allDone   Places
+	tried     map[int]Health
 	ended     map[protocol.Outcome]Places
-	known     func(place int) bool // to the program
 }
 
-// recall reads the journal.
-func (r *ready) recall(ctx context.Context, x *run) error {
-	for rec, err := range x.cfg.Journal.Records(ctx) {
-		if err != nil {
-			return fmt.Errorf("resubmit: the journal: read its records: %w", err)
-		}
-		if rec.Order == nil || rec.Order.Run != x.digest {
-			continue
-		}
-		place, ok := r.index.Find(rec.ID)
-		if !ok || !r.scheduler.recall(int32(place), rec.Order) || r.known(place) { //nolint:gosec // a plan has fewer orders
-			continue
-		}
-		p := r.ended[rec.Order.Outcome]
-		p.Add(place)
-		r.ended[rec.Order.Outcome] = p
+// recall counts what the journal said.
+func (r *ready) recall(earlier []earlierOrder) {
+	for _, places := range r.done {
+		r.allDone.addAll(places)
 	}
-	return nil
+	for _, o := range earlier {
+		rec := protocol.Order{Phase: o.phase, Outcome: o.outcome, Refused: o.refused}
+		_, tried := r.tried[int(o.place)]
+		if !r.scheduler.recall(o.place, &rec) || tried || r.allDone.Has(int(o.place)) {
+			continue
+		}
+		p := r.ended[o.outcome]
+		p.Add(int(o.place))
+		r.ended[o.outcome] = p
+	}
 }
 
 // count adds what the program knows.
-func (r *ready) count(done Places, tried map[int]Health) {
-	s := r.scheduler
-	for i, health := range tried {
-		if i < 0 || i >= r.index.Len() {
+func (r *ready) count() {
+	for i := range r.index.Len() {
+		place := int32(i)
+		if r.scheduler.progress[place] == finished {
 			continue
 		}
-		place := int32(i) //nolint:gosec // a plan has fewer orders
-		if r.begun[i] = !done.Has(i); s.progress[place] != finished {
-			s.recount(place, health)
+		health, tried := r.tried[i]
+		switch {
+		case r.done[protocol.Completed].Has(i):
+			health, tried = good, true
+		case r.done[protocol.FailedAgain].Has(i) || r.done[protocol.FalseSuccess].Has(i):
+			health, tried = bad, true
+		}
+		if tried {
+			r.scheduler.recount(place, health)
+		}
+		if r.allDone.Has(i) {
+			r.scheduler.progress[place] = finished
 		}
 	}
-	for i := range r.index.Len() {
-		if done.Has(i) {
-			s.progress[i] = finished
-		}
-	}
-	s.recounted()
+	r.scheduler.recounted()
 }
 
 // enqueue queues the first order of each chain that is not done, unless it was begun.
@@ -334,7 +384,7 @@ func (r *ready) enqueue() {
 		for left && r.scheduler.progress[place] == finished {
 			place, left = r.index.Next(place)
 		}
-		if left && !r.begun[place] {
+		if _, begun := r.tried[place]; left && !begun {
 			r.scheduler.enqueue(int32(place))
 		}
 	}

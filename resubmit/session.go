@@ -35,6 +35,8 @@ type Session struct {
 	runner *Runner
 	before map[int32]int32 // the order before each one of a chain
 
+	earlier earlierOrders // for Ready
+
 	once    sync.Once // for Close
 	mu      sync.Mutex
 	closed  bool
@@ -53,6 +55,7 @@ func (r *Runner) Open(ctx context.Context, p *plan.Plan) (*Session, error) {
 	x.shared.follow()
 	x.tally.keep = false
 	x.scheduler.leave()
+	x.verifier.rows.window = stepWindow
 	s := &Session{runner: r, x: x, before: make(map[int32]int32), working: make(map[int32]bool)}
 	for i := range p.Index().Len() {
 		if next, ok := p.Index().Next(i); ok {

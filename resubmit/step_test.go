@@ -3,6 +3,7 @@ package resubmit_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -73,7 +74,7 @@ func (e *engine) run() {
 // begin begins what may begin, and reports whether anything is left.
 func (e *engine) begin() bool {
 	e.t.Helper()
-	ready, err := e.worker().Ready(e.t.Context(), e.done, e.tried, 3)
+	ready, err := e.worker().Ready(e.t.Context(), "", e.byOutcome(), e.tried, 3)
 	require.NoError(e.t, err)
 	e.last = ready
 	for i := range 8 * len(ready.NotStarted) {
@@ -90,6 +91,17 @@ func (e *engine) begin() bool {
 	}
 	e.most = max(e.most, len(e.running))
 	return len(e.running) > 0 || ready.Left > 0 || len(ready.NotStarted) > 0
+}
+
+// byOutcome returns the orders that are done.
+func (e *engine) byOutcome() map[protocol.Outcome]resubmit.Places {
+	done := make(map[protocol.Outcome]resubmit.Places)
+	for place, o := range e.outcomes {
+		p := done[o]
+		p.Add(place)
+		done[o] = p
+	}
+	return done
 }
 
 func (e *engine) step(place int, c *engineChain) {
@@ -270,7 +282,7 @@ func TestStepPushesAtALowRate(t *testing.T) {
 		require.Equal(t, 6, e.count(protocol.Completed))
 		require.Equal(t, 6, s.pushes())
 
-		ready, err := e.worker().Ready(t.Context(), nil, nil, 10) // as after a restart
+		ready, err := e.worker().Ready(t.Context(), "as after a restart", nil, nil, 10)
 		require.NoError(t, err)
 		require.Equal(t, 6, ready.Ended[protocol.Completed].Len())
 		require.Empty(t, ready.Chains)
@@ -393,5 +405,48 @@ func TestStepTriesOneOrderWhileTheBreakerIsHalfOpen(t *testing.T) {
 			step(i, 2*time.Second)
 		}
 		require.Len(t, s.ledger, 3)
+	})
+}
+
+// countedJournal counts how often all records are read.
+type countedJournal struct {
+	resubmit.Journal
+	reads int
+}
+
+func (j *countedJournal) Records(ctx context.Context) iter.Seq2[protocol.Record, error] {
+	j.reads++
+	return j.Journal.Records(ctx)
+}
+
+// The journal may have the orders of many plans, so Ready does not read it each time.
+func TestReadyReadsTheJournalOnceForEachRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := outageOrders(30, ownSubscription)
+		j := &countedJournal{Journal: journalOf(t)}
+		session := open(t, runnerFor(t, newShop(orders...), func(c *resubmit.Config) { c.Journal = j }),
+			planWith(t, nil, entriesFor(orders)...))
+		before := j.reads
+		for run, ended := range []int{0, 3} {
+			var done resubmit.Places
+			for range 3 {
+				ready, err := session.Ready(t.Context(), fmt.Sprint(run),
+					map[protocol.Outcome]resubmit.Places{protocol.Completed: done}, nil, 1)
+				require.NoError(t, err)
+				require.Equal(t, run+1, j.reads-before)
+				require.Equal(t, ended, ready.Ended[protocol.Completed].Len())
+				for place := range 30 {
+					if ready.Ended[protocol.Completed].Has(place) {
+						done.Add(place)
+					}
+				}
+				ended = 0
+				r, err := session.Step(t.Context(), ready.Chains[0].IDs[0], resubmit.StepOptions{MaxWait: time.Hour})
+				require.NoError(t, err)
+				require.Equal(t, protocol.Completed, r.Item.Outcome)
+				done.Add(ready.Chains[0].Places[0])
+			}
+		}
 	})
 }
