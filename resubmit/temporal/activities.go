@@ -17,6 +17,8 @@ const (
 	maxWait = 3 * time.Second
 	// maxLate is how long after the beginning of an activity its push may be sent. Its timeout is much longer.
 	maxLate = 15 * time.Second
+	// briefly is how long a look may take when the run of the plan ends.
+	briefly = 5 * time.Second
 	// heartbeatTimeout is when an activity without a heartbeat is taken to be lost.
 	heartbeatTimeout = 10 * time.Second
 	// heartbeat is how often a long activity reports, and thereby learns that it is cancelled.
@@ -24,20 +26,26 @@ const (
 )
 
 // activities make all calls.
-type activities struct{ sessions *sessions }
+type activities struct {
+	sessions *sessions
+	alive    *alive // nil: the workflow of a plan is not looked at
+}
 
 // ready finds what may begin.
 func (a *activities) ready(ctx context.Context, in readyInput) (out resubmit.Ready, err error) {
 	defer heartbeats(ctx)()
 	err = a.sessions.use(ctx, in.Digest, in.Rate, func(s *session) (err error) {
-		out, err = s.Ready(ctx, in.Done, in.Tried, in.Most)
+		out, err = s.Ready(ctx, in.Run, in.Done, in.Tried, in.Most)
 		return err
 	})
-	return out, described(err)
+	return out, described(err, "")
 }
 
 // attempt resubmits an order, unless it has to wait.
 func (a *activities) attempt(ctx context.Context, in stepInput) (stepOutput, error) {
+	if err := a.alive.check(ctx, in.Digest); err != nil {
+		return stepOutput{}, err
+	}
 	// The server's time when it gave the activity to this worker. The deadline of ctx counts from when the worker got
 	// it, which may be much later.
 	late := activity.GetInfo(ctx).StartedTime.Round(0).Add(maxLate)
@@ -46,6 +54,11 @@ func (a *activities) attempt(ctx context.Context, in stepInput) (stepOutput, err
 
 // verify looks what became of an order that may have been pushed.
 func (a *activities) verify(ctx context.Context, in stepInput) (stepOutput, error) {
+	if in.Brief {
+		brief, cancel := context.WithTimeout(ctx, briefly)
+		defer cancel()
+		ctx = brief
+	}
 	return a.step(ctx, in, resubmit.StepOptions{MaxWait: maxWait, LookOnly: true, Judge: in.Judge})
 }
 
@@ -56,8 +69,11 @@ func (a *activities) step(ctx context.Context, in stepInput, o resubmit.StepOpti
 		r, err = s.Step(ctx, in.OrderID, o)
 		return err
 	})
-	if err != nil {
-		return stepOutput{}, described(err)
+	switch {
+	case r.Item.Outcome == protocol.ClaimedElsewhere && !r.Done:
+		r.Item.Outcome = protocol.Unknown // another process may send it, for instance for an attempt that was lost
+	case err != nil && ctx.Err() == nil:
+		return stepOutput{}, described(err, r.Item.Outcome)
 	}
 	if r.Done && r.Item.Outcome != protocol.Completed {
 		r.Why = r.Item.Why // for the history
@@ -84,13 +100,13 @@ func heartbeats(ctx context.Context) (stop func()) {
 	return cancel
 }
 
-// described returns an error that the workflows understand.
-func described(err error) error {
+// described returns an error that the workflows understand, about an order that has an outcome so far.
+func described(err error, o protocol.Outcome) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
 	if final(err) {
-		return temporal.NewNonRetryableApplicationError(err.Error(), endedType, nil)
+		return temporal.NewNonRetryableApplicationError(err.Error(), endedType, nil, o)
 	}
-	return temporal.NewApplicationError(err.Error(), "")
+	return temporal.NewApplicationError(err.Error(), "", o)
 }

@@ -96,7 +96,7 @@ func newActivities(t *testing.T, s *shop, change func(*resubmit.Config)) (*activ
 	if change != nil {
 		change(&cfg)
 	}
-	a := &activities{&sessions{cfg: cfg, plans: Dir(dir), open: make(map[string]*session)}}
+	a := &activities{sessions: &sessions{cfg: cfg, plans: Dir(dir), open: make(map[string]*session)}}
 	t.Cleanup(a.sessions.close)
 	return a, p.Digest()
 }
@@ -144,7 +144,7 @@ func TestActivitiesResubmitAnOrder(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, stepOutput{Outcome: protocol.Completed, Done: true, Health: "good"}, out)
 	require.Equal(t, 1, s.pushes)
-	ready, err = do[resubmit.Ready](t, a.ready, readyInput{Digest: digest, Most: 5})
+	ready, err = do[resubmit.Ready](t, a.ready, readyInput{Digest: digest, Run: "2", Most: 5})
 	require.NoError(t, err)
 	require.Empty(t, ready.Chains)
 }

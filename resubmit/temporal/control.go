@@ -95,7 +95,8 @@ type Status struct {
 	Chains    int                     `json:"chains"`
 	Verifying int                     `json:"verifying"`
 	Canary    []resubmit.CanaryStatus `json:"canary,omitempty"`
-	// Problem is why activities failed lately, for instance that no worker can open the plan; "" if they do not.
+	// Problem is why orders are not attempted: activities that fail, for instance because no worker can open the plan, or
+	// what the orders wait for, such as the end of a maintenance. "" if nothing is known.
 	Problem string `json:"problem,omitempty"`
 	// Error is why the run has ended early.
 	Error string `json:"error,omitempty"`
@@ -153,8 +154,7 @@ func checkRate(rate float64) error {
 	return nil
 }
 
-// Drain sends no further push, verifies what was pushed, and then ends the run. An order whose push is on its way at
-// that moment may be counted as not started; Report knows it from the journal, and the next Start verifies it.
+// Drain sends no further push, verifies what was pushed, and then ends the run.
 func Drain(ctx context.Context, c client.Client, digest string) error {
 	return signal(ctx, c, digest, control{State: resubmit.StateDraining})
 }

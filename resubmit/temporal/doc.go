@@ -19,8 +19,9 @@
 // A plan is one workflow, and each chain, the orders that share subscriptions, another one: it handles a few orders one
 // after the other and then ends. An order takes an activity that does everything from the re-read to the push, and
 // others that only look. The first has one attempt, must begin within 30 s, and sends nothing 15 s after it began, by
-// the clocks of the Temporal server and of the worker. What became of an activity that was lost is found out as after a
-// crash: the journal says what may have been sent.
+// the clocks of the Temporal server and of the worker. If these differ by more, nothing is sent, and [Status].Problem
+// says so. What became of an activity that was lost is found out as after a crash: the journal says what may have been
+// sent.
 //
 // The journal is the memory, not the history of a workflow: a history ends with its retention, and a workflow may be
 // reset. So all workers need one journal that they share ([sqljournal]), and [resubmit.Systems].SharedRate for one rate
@@ -28,8 +29,9 @@
 // continues.
 //
 // The canary works across workers. Each worker has a circuit breaker of its own. Pause, SetRate and Cancel are signals
-// to every chain, and take effect when the server delivers them. Stop a plan with Cancel, not by terminating its
-// workflow: its chains would continue.
+// to every chain, and take effect when the server delivers them. A plan whose workflow is cancelled in Temporal ends as
+// after Cancel. One that is terminated cannot stop its chains, so before each push the worker looks whether it runs, at
+// most once a second: then nothing is pushed, and the chains end. What was pushed is verified first.
 //
 // # Setting up
 //

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
@@ -50,7 +53,7 @@ func (f *fake) ready(_ context.Context, in readyInput) (out resubmit.Ready, err 
 		var c resubmit.NextChain
 		begun := false
 		for place := first; place < min(first+max(f.together, 1), f.total); place++ {
-			if in.Done.Has(place) {
+			if slices.ContainsFunc(protocol.Outcomes(), func(o protocol.Outcome) bool { return in.Done[o].Has(place) }) {
 				continue
 			}
 			_, tried := in.Tried[place]
@@ -98,6 +101,9 @@ func environment(t *testing.T, f *fake) (*testsuite.TestWorkflowEnvironment, pla
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: planID(digest), TaskQueue: "q"})
 	if f.attempt == nil {
 		f.attempt = func(string, int) (stepOutput, error) { return completed, nil }
+	}
+	if f.verify == nil {
+		f.verify = mustPush
 	}
 	return env, planInput{
 		Setup: setup{Digest: digest, PushTimeout: 2 * time.Minute, SettleDelay: 4 * time.Minute, Queue: "q"}, Total: f.total,
@@ -166,7 +172,7 @@ func TestChainContinuesAfterALostActivity(t *testing.T) {
 		return stepOutput{Outcome: protocol.Unknown, Again: f.now().Add(time.Minute)}, nil
 	}
 	f.verify = func(_ string, n int) (stepOutput, error) {
-		if n == 1 {
+		if n <= 6 {
 			return stepOutput{Outcome: protocol.NotMoved, Push: true}, nil
 		}
 		return completed, nil
@@ -242,6 +248,49 @@ func TestPauseResumeAndRate(t *testing.T) {
 	require.InDelta(t, 7, f.rates[len(f.rates)-1], 0)
 }
 
+// Signals of the plan to a chain may overtake each other.
+func TestChainFollowsTheLatestControl(t *testing.T) {
+	t.Parallel()
+	f := &fake{total: 1}
+	env, in := chainEnvironment(t, f, func(report) error { return nil })
+	in.Control.State = resubmit.StatePaused
+	env.RegisterDelayedCallback(func() {
+		env.SignalWorkflow(controlSignal, control{State: resubmit.StateRunning, Version: 3})
+		env.SignalWorkflow(controlSignal, control{State: resubmit.StatePaused, Version: 2})
+	}, time.Second)
+	start := env.Now()
+	env.ExecuteWorkflow(chainWorkflow, in)
+	require.NoError(t, env.GetWorkflowError())
+	require.Less(t, env.Now().Sub(start), time.Minute)
+}
+
+func TestPlanNumbersItsControls(t *testing.T) {
+	t.Parallel()
+	f := &fake{total: 100}
+	f.attempt = func(_ string, n int) (stepOutput, error) {
+		if n == 1 {
+			return stepOutput{Outcome: protocol.NotStarted, Again: f.now().Add(time.Minute)}, nil
+		}
+		return completed, nil
+	}
+	env, in := environment(t, f)
+	var versions []int64
+	env.SetOnChildWorkflowStartedListener(func(_ *workflow.Info, _ workflow.Context, args converter.EncodedValues) {
+		var in chainInput
+		require.NoError(t, args.Get(&in))
+		if len(versions) == 0 || in.Control.Version != versions[len(versions)-1] {
+			versions = append(versions, in.Control.Version)
+		}
+	})
+	for i := range 4 {
+		env.RegisterDelayedCallback(func() { env.SignalWorkflow(controlSignal, control{Rate: float64(i + 1)}) },
+			time.Duration(i)*time.Minute+30*time.Second)
+	}
+	run(t, env, in)
+	require.Greater(t, len(versions), 2)
+	require.IsIncreasing(t, versions)
+}
+
 func TestCancelAndDrain(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -287,16 +336,214 @@ func TestCancelAndDrain(t *testing.T) {
 
 func TestPlanContinuesAsANewRun(t *testing.T) {
 	t.Parallel()
-	f := &fake{total: 40, together: 2}
-	f.attempt = func(string, int) (stepOutput, error) {
-		return stepOutput{Outcome: protocol.NotStarted, Again: f.now().Add(time.Minute)}, nil
-	}
+	f := &fake{total: 40, together: 2, judging: true}
 	env, in := environment(t, f)
-	env.SetContinueAsNewSuggested(true)
+	f.attempt = func(string, int) (stepOutput, error) {
+		return stepOutput{Outcome: protocol.Progressing, Again: f.now().Add(time.Minute)}, nil
+	}
+	f.verify = func(string, int) (stepOutput, error) { return completed, nil } // the environment waits for that
+	env.RegisterDelayedCallback(func() {
+		env.SetCurrentHistoryLength(mostEvents + 1)
+		env.SignalWorkflow(reportSignal, report{Place: 1})
+	}, 20*time.Second)
 	env.ExecuteWorkflow(planWorkflow, in)
 	again, ok := errors.AsType[*workflow.ContinueAsNewError](env.GetWorkflowError())
 	require.True(t, ok, env.GetWorkflowError())
 	require.Equal(t, planWorkflow, again.WorkflowType.Name)
+	var next planInput
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
+	require.True(t, next.Recalled)
+	require.True(t, next.Judging)
+	require.Len(t, next.Running, 20)
+}
+
+// An attempt whose worker is lost just when the plan ends may have pushed the order, so somebody looks.
+func TestOrdersOfLostAttemptsAreCounted(t *testing.T) {
+	t.Parallel()
+	sent := func(string, int) (stepOutput, error) { return stepOutput{Outcome: protocol.Progressing}, nil }
+	lost := func(string, int) (stepOutput, error) { return stepOutput{}, errors.New("the worker is gone") }
+	tests := map[string]struct {
+		state  resubmit.RunState
+		verify func(string, int) (stepOutput, error)
+		want   protocol.Outcome
+	}{
+		"cancel, sent":         {resubmit.StateCancelled, sent, protocol.Progressing},
+		"cancel, not sent":     {resubmit.StateCancelled, mustPush, protocol.NotStarted},
+		"cancel, not known":    {resubmit.StateCancelled, lost, protocol.Unknown},
+		"cancel, interrupted":  {resubmit.StateCancelled, func(string, int) (stepOutput, error) { return stepOutput{}, nil }, protocol.Unknown},
+		"drain, sent":          {resubmit.StateDraining, func(string, int) (stepOutput, error) { return completed, nil }, protocol.Completed},
+		"drain, not sent":      {resubmit.StateDraining, mustPush, protocol.NotStarted},
+		"drain, no look works": {resubmit.StateDraining, lost, protocol.Unknown},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &fake{total: 1, verify: tt.verify}
+			env, in := environment(t, f)
+			f.attempt = func(string, int) (stepOutput, error) {
+				env.SignalWorkflow(controlSignal, control{State: tt.state})
+				return stepOutput{}, errors.New("the worker is gone")
+			}
+			require.Equal(t, map[protocol.Outcome]int{tt.want: 1}, run(t, env, in).Counts)
+			require.Equal(t, 1, f.attempts["id-0"])
+		})
+	}
+}
+
+func mustPush(string, int) (stepOutput, error) {
+	return stepOutput{Outcome: protocol.NotStarted, Push: true}, nil
+}
+
+// An activity that fails says what it has done.
+func TestOrdersOfFailedAttemptsAreCounted(t *testing.T) {
+	t.Parallel()
+	f := &fake{total: 1}
+	env, in := environment(t, f)
+	f.attempt = func(string, int) (stepOutput, error) {
+		return stepOutput{}, temporal.NewApplicationError("the session was closed", "", protocol.Progressing)
+	}
+	f.verify = func(string, int) (stepOutput, error) {
+		return stepOutput{}, temporal.NewNonRetryableApplicationError("refused", endedType, nil, protocol.Unknown)
+	}
+	require.Equal(t, result{Counts: map[protocol.Outcome]int{protocol.Unknown: 1}, Error: "refused"}, run(t, env, in))
+	require.Equal(t, 1, f.attempts["id-0"])
+}
+
+// What an order waits for, such as clocks that differ too much, is seen in the status.
+func TestStatusSaysWhatOrdersWaitFor(t *testing.T) {
+	t.Parallel()
+	f := &fake{total: 1}
+	f.attempt = func(_ string, n int) (stepOutput, error) {
+		if n > 20 {
+			return stepOutput{Outcome: protocol.Progressing, Again: f.now().Add(time.Minute)}, nil
+		}
+		return stepOutput{Outcome: protocol.NotStarted, Why: "this call began too long ago"}, nil
+	}
+	f.verify = func(_ string, n int) (stepOutput, error) {
+		if n > 3 {
+			return completed, nil
+		}
+		return stepOutput{Outcome: protocol.Progressing, Again: f.now().Add(time.Minute)}, nil
+	}
+	env, in := environment(t, f)
+	problems := make(map[time.Duration]string)
+	for _, after := range []time.Duration{time.Second, time.Minute, 6 * time.Minute} {
+		env.RegisterDelayedCallback(func() {
+			v, err := env.QueryWorkflow(statusQuery)
+			require.NoError(t, err)
+			var s Status
+			require.NoError(t, v.Get(&s))
+			problems[after] = s.Problem
+		}, after)
+	}
+	require.Equal(t, map[protocol.Outcome]int{protocol.Completed: 1}, run(t, env, in).Counts)
+	require.Equal(t, map[time.Duration]string{
+		time.Second: "", time.Minute: "orders wait: this call began too long ago", 6 * time.Minute: "",
+	}, problems)
+}
+
+// chainEnvironment returns an environment with a chain whose plan answers its reports as answer says.
+func chainEnvironment(t *testing.T, f *fake, answer func(report) error) (
+	*testsuite.TestWorkflowEnvironment, chainInput,
+) {
+	t.Helper()
+	env, plan := environment(t, f)
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: plan.Setup.chainID(0), TaskQueue: "q"})
+	env.OnSignalExternalWorkflow(mock.Anything, planID(digest), mock.Anything, reportSignal, mock.Anything).Return(
+		func(_, _, _, _ string, r any) error { return answer(r.(report)) }) //nolint:forcetypeassert // see tell
+	in := chainInput{Setup: plan.Setup, Control: plan.Control}
+	for i := range f.total {
+		in.Chain.Places, in.Chain.IDs = append(in.Chain.Places, i), append(in.Chain.IDs, fmt.Sprint("id-", i))
+	}
+	return env, in
+}
+
+// The chains of a plan whose workflow was terminated end, as after a cancellation.
+func TestChainsOfATerminatedPlanEnd(t *testing.T) {
+	t.Parallel()
+	gone := errors.New("unknown external workflow execution")
+	looks := func(string, int) (stepOutput, error) { return completed, nil }
+	tests := map[string]struct {
+		attempt func(string, int) (stepOutput, error)
+		state   resubmit.RunState
+		sent    int
+	}{
+		"at the next report": {func(string, int) (stepOutput, error) { return completed, nil }, resubmit.StateRunning, 1},
+		"at the next attempt": {func(string, int) (stepOutput, error) {
+			return stepOutput{}, temporal.NewNonRetryableApplicationError("ended", stoppedType, nil)
+		}, resubmit.StateRunning, 1},
+		"during a pause": {nil, resubmit.StatePaused, 0},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &fake{total: 5, attempt: tt.attempt, verify: looks}
+			env, in := chainEnvironment(t, f, func(report) error { return gone })
+			in.Control.State = tt.state
+			env.ExecuteWorkflow(chainWorkflow, in)
+			require.True(t, env.IsWorkflowCompleted())
+			require.NoError(t, env.GetWorkflowError())
+			require.Equal(t, tt.sent, f.attempts["id-0"])
+			require.Zero(t, f.attempts["id-1"])
+		})
+	}
+}
+
+// A plan that is started while a chain of an earlier run ends hears that it has ended, and begins it again.
+func TestChainAnswersAPlanThatAsksWhileItEnds(t *testing.T) {
+	t.Parallel()
+	f := &fake{total: 1}
+	var env *testsuite.TestWorkflowEnvironment
+	var reports []report
+	env, in := chainEnvironment(t, f, func(r report) error {
+		if reports = append(reports, r); len(reports) == 1 {
+			env.SignalWorkflow(controlSignal, control{State: resubmit.StateRunning})
+		}
+		return nil
+	})
+	env.ExecuteWorkflow(chainWorkflow, in)
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, []report{{Outcome: protocol.Completed, Ended: true}, {Ended: true}}, reports)
+}
+
+// A chain of an earlier run that was stopped is begun again by the run that does not stop.
+func TestPlanBeginsChainsAgainThatAnEarlierRunHasStopped(t *testing.T) {
+	t.Parallel()
+	f := &fake{total: 1}
+	f.attempt = func(_ string, n int) (stepOutput, error) {
+		if n > 3 {
+			return completed, nil
+		}
+		return stepOutput{Outcome: protocol.NotStarted, Again: f.now().Add(time.Minute)}, nil
+	}
+	env, in := environment(t, f)
+	env.RegisterDelayedCallback(func() {
+		err := env.SignalWorkflowByID(in.Setup.chainID(0), controlSignal, control{State: resubmit.StateCancelled})
+		require.NoError(t, err)
+	}, 10*time.Second)
+	require.Equal(t, map[protocol.Outcome]int{protocol.Completed: 1}, run(t, env, in).Counts)
+	require.Greater(t, f.readies, 1)
+}
+
+func TestChainContinuesAsANewRun(t *testing.T) {
+	t.Parallel()
+	f := &fake{total: 2}
+	f.attempt = func(string, int) (stepOutput, error) {
+		return stepOutput{Outcome: protocol.Progressing, Again: f.now().Add(time.Second), Health: "good"}, nil
+	}
+	f.verify = f.attempt
+	env, in := chainEnvironment(t, f, func(report) error { return nil })
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(controlSignal, control{Rate: 3}) }, 5*time.Second)
+	env.ExecuteWorkflow(chainWorkflow, in)
+	again, ok := errors.AsType[*workflow.ContinueAsNewError](env.GetWorkflowError())
+	require.True(t, ok, env.GetWorkflowError())
+	var next chainInput
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
+	in.Control.Rate = 3
+	in.Order = progress{Look: true, Sent: true, Health: "good", Last: protocol.Progressing}
+	require.Equal(t, in, next)
+	require.Equal(t, 1, f.attempts["id-0"])
+	require.Equal(t, mostSteps-1, f.looks["id-0"])
 }
 
 func TestControl(t *testing.T) {
@@ -313,5 +560,7 @@ func TestControl(t *testing.T) {
 			require.Equal(t, want, control{State: s}.change(control{State: by}).State, "%s after %s", by, s)
 		}
 		require.Equal(t, control{State: s, Rate: 2}, control{State: s, Rate: 1}.change(control{Rate: 2}))
+		old := control{State: resubmit.StatePaused, Rate: 3, Version: 1}
+		require.Equal(t, control{State: s, Rate: 2, Version: 2}, control{State: s, Rate: 2, Version: 2}.change(old))
 	}
 }

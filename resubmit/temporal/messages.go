@@ -22,7 +22,8 @@ const (
 	reportSignal    = "report"
 	statusQuery     = "status"
 	outcomesQuery   = "outcomes"
-	endedType       = "ended" // of an error that ends the plan
+	endedType       = "ended"   // of an error that ends the plan
+	stoppedType     = "stopped" // of an error that ends a chain whose plan has ended
 )
 
 // The search attributes.
@@ -45,11 +46,18 @@ func SearchAttributes() []string {
 type control struct {
 	State resubmit.RunState `json:"state,omitempty"`
 	Rate  float64           `json:"rate,omitempty"` // calls per second; 0 is that of the workers
+	// Version orders the controls that a plan sends to its chains: signals of one workflow to another may overtake each
+	// other. It is the time, so that it also grows from one run of a plan to the next. Zero: of an operator.
+	Version int64 `json:"version,omitempty"`
 }
 
 // change returns the control after a signal, whose zero fields change nothing. A cancelled plan stays cancelled, and
 // one that is drained is not resumed.
 func (c control) change(by control) control {
+	if by.Version != 0 && by.Version < c.Version {
+		return c
+	}
+	c.Version = max(c.Version, by.Version)
 	if by.Rate != 0 {
 		c.Rate = by.Rate
 	}
@@ -93,12 +101,23 @@ func (s *setup) chainID(place int) string {
 
 func pushQueue(queue string) string { return queue + "-push" }
 
-// chainInput is the input of the workflow of a chain.
+// chainInput is the input of the workflow of a chain, and what it hands to its next run.
 type chainInput struct {
 	Setup   setup              `json:"setup"`
 	Chain   resubmit.NextChain `json:"chain"`
 	Judge   bool               `json:"judge,omitempty"`
 	Control control            `json:"control"`
+	At      int                `json:"at,omitempty"` // which order is next
+	Order   progress           `json:"order"`        // of that one
+}
+
+// progress is what a chain knows of the order that it handles.
+type progress struct {
+	Look   bool             `json:"look,omitempty"` // it was or may have been pushed, so it is only looked at
+	Lost   int              `json:"lost,omitempty"` // how often to look what an attempt without a result has done
+	Sent   bool             `json:"sent,omitempty"` // that it does not wait for its push was reported
+	Health resubmit.Health  `json:"health,omitempty"`
+	Last   protocol.Outcome `json:"last,omitempty"`
 }
 
 // report is what a chain reports to its plan.
@@ -106,11 +125,12 @@ type report struct {
 	Chain   int              `json:"chain"` // its first place
 	Place   int              `json:"place"`
 	Outcome protocol.Outcome `json:"outcome,omitempty"` // if the order is done
+	Stopped bool             `json:"stopped,omitempty"` // it is done because the plan ends
 	Health  resubmit.Health  `json:"health,omitempty"`
 	Sent    bool             `json:"sent,omitempty"`    // it does not wait for its push any more
 	Ended   bool             `json:"ended,omitempty"`   // the chain has ended
 	Fatal   string           `json:"fatal,omitempty"`   // why the plan must end
-	Problem string           `json:"problem,omitempty"` // why activities fail
+	Problem string           `json:"problem,omitempty"` // why orders are not attempted
 }
 
 // stepInput is the input of an activity about an order.
@@ -118,6 +138,7 @@ type stepInput struct {
 	Digest  string  `json:"digest"`
 	OrderID string  `json:"id"`
 	Judge   bool    `json:"judge,omitempty"`
+	Brief   bool    `json:"brief,omitempty"` // a look that must not take long
 	Rate    float64 `json:"rate,omitempty"`
 }
 
@@ -133,9 +154,10 @@ type stepOutput struct {
 
 // readyInput is the input of the activity that finds what may begin.
 type readyInput struct {
-	Digest string                  `json:"digest"`
-	Done   resubmit.Places         `json:"done,omitempty"`
-	Tried  map[int]resubmit.Health `json:"tried,omitempty"`
-	Most   int                     `json:"most"`
-	Rate   float64                 `json:"rate,omitempty"`
+	Digest string                               `json:"digest"`
+	Run    string                               `json:"run"` // of the workflow, of which the journal is read once
+	Done   map[protocol.Outcome]resubmit.Places `json:"done,omitempty"`
+	Tried  map[int]resubmit.Health              `json:"tried,omitempty"`
+	Most   int                                  `json:"most"`
+	Rate   float64                              `json:"rate,omitempty"`
 }

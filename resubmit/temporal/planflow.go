@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -23,8 +24,10 @@ const (
 	gather = 300 * time.Millisecond
 	// lookAgain is how often the plan looks whether its chains are still there.
 	lookAgain = 10 * time.Minute
+	// tryAgain is how long the plan waits after it could not find what may begin.
+	tryAgain = 10 * time.Second
 	// mostEvents is from which length of its history on a plan continues as a new run.
-	mostEvents = 4000
+	mostEvents = 1000
 )
 
 // planInput is the input of the workflow of a plan, and what it hands to its next run.
@@ -36,7 +39,10 @@ type planInput struct {
 	Tried    map[int]resubmit.Health              `json:"tried,omitempty"`
 	Running  map[int]*running                     `json:"running,omitempty"` // by the first place
 	Canary   []resubmit.CanaryStatus              `json:"canary,omitempty"`
+	Judging  bool                                 `json:"judging,omitempty"` // by the canary
 	Left     int                                  `json:"left,omitempty"`
+	Recalled bool                                 `json:"recalled,omitempty"` // orders of earlier runs are in Outcomes
+	Lost     int                                  `json:"lost,omitempty"`     // chains that left orders undone
 	Problem  string                               `json:"problem,omitempty"`
 	Fatal    string                               `json:"fatal,omitempty"`
 }
@@ -48,15 +54,16 @@ type running struct {
 	begins bool  // the server has not confirmed that it runs
 }
 
-// planFlow is the workflow of a plan.
+// planFlow is the workflow of a plan. Everything happens in its one loop, so that no signal is lost when it continues
+// as a new run.
 type planFlow struct {
 	planInput
 	ctx     workflow.Context // is not cancelled with the workflow, which then cancels its chains first
+	own     workflow.Context // of the workflow
 	dirty   bool             // something may begin
-	judging bool             // by the canary
+	looking bool             // for what may begin
 	asked   int              // chains and signals that the server has not confirmed yet
 	news    workflow.Selector
-	wake    workflow.Channel // the control has changed
 }
 
 // result is the result of the workflow of a plan.
@@ -66,25 +73,24 @@ type result struct {
 }
 
 func runPlan(ctx workflow.Context, in planInput) (result, error) {
-	f := &planFlow{planInput: in, dirty: true}
+	f := &planFlow{planInput: in, own: ctx, dirty: true}
 	f.ctx, _ = workflow.NewDisconnectedContext(ctx)
 	if f.Outcomes == nil {
 		f.Outcomes = make(map[protocol.Outcome]resubmit.Places)
 		f.Tried, f.Running = make(map[int]resubmit.Health), make(map[int]*running)
 	}
-	if err := f.handle(ctx.Done()); err != nil {
+	if err := f.handle(); err != nil {
 		return result{}, err
 	}
-	for !f.done() {
-		if f.drain(); f.asked == 0 && f.long() && ctx.Err() == nil {
+	for f.drain(); !f.done(); f.drain() {
+		switch {
+		case f.asked == 0 && !f.looking && f.long() && ctx.Err() == nil:
 			return result{}, workflow.NewContinueAsNewError(ctx, planWorkflow, f.planInput)
-		}
-		if f.mayBegin() {
+		case f.mayBegin():
 			f.begin()
-			continue
+		default:
+			f.news.Select(f.ctx)
 		}
-		f.news.Select(f.ctx)
-		f.drain()
 	}
 	return f.result(), nil
 }
@@ -96,7 +102,7 @@ func (f *planFlow) long() bool {
 }
 
 // handle registers what the workflow answers.
-func (f *planFlow) handle(cancelled workflow.ReceiveChannel) error {
+func (f *planFlow) handle() error {
 	err := errors.Join(
 		workflow.SetQueryHandler(f.ctx, statusQuery, func() (Status, error) { return f.status(), nil }),
 		workflow.SetQueryHandler(f.ctx, outcomesQuery, func() (map[protocol.Outcome]resubmit.Places, error) {
@@ -108,40 +114,39 @@ func (f *planFlow) handle(cancelled workflow.ReceiveChannel) error {
 		ch.Receive(f.ctx, &r)
 		f.reported(r)
 	})
-	f.wake = workflow.NewBufferedChannel(f.ctx, 1)
-	f.news.AddReceive(f.wake, func(ch workflow.ReceiveChannel, _ bool) { ch.Receive(f.ctx, nil) })
-	workflow.Go(f.ctx, func(ctx workflow.Context) { // also while the plan waits for something else
-		for {
-			var by control
-			workflow.GetSignalChannel(ctx, controlSignal).Receive(ctx, &by)
-			f.setControl(by)
-		}
+	f.news.AddReceive(workflow.GetSignalChannel(f.ctx, controlSignal), func(ch workflow.ReceiveChannel, _ bool) {
+		var by control
+		ch.Receive(f.ctx, &by)
+		f.setControl(by)
 	})
+	cancelled := workflow.NewBufferedChannel(f.ctx, 1)
+	f.news.AddReceive(cancelled, func(ch workflow.ReceiveChannel, _ bool) { ch.Receive(f.ctx, nil) })
 	workflow.Go(f.ctx, func(ctx workflow.Context) {
-		cancelled.Receive(ctx, nil)
-		f.setControl(control{State: resubmit.StateCancelled})
+		f.own.Done().Receive(ctx, nil)
+		cancelled.SendAsync(true)
 	})
 	f.watch()
 	return err
 }
 
-// drain handles the signals that are there.
+// drain handles what is there.
 func (f *planFlow) drain() {
 	for f.news.HasPending() {
 		f.news.Select(f.ctx)
 	}
-	for {
-		var by control
-		if !workflow.GetSignalChannel(f.ctx, controlSignal).ReceiveAsync(&by) {
-			return
-		}
-		f.setControl(by)
+	if f.own.Err() != nil {
+		f.setControl(control{State: resubmit.StateCancelled})
 	}
+}
+
+// after does something later.
+func (f *planFlow) after(d time.Duration, do func()) {
+	f.news.AddFuture(workflow.NewTimer(f.ctx, d), func(workflow.Future) { do() })
 }
 
 // watch looks from time to time whether the chains are still there.
 func (f *planFlow) watch() {
-	f.news.AddFuture(workflow.NewTimer(f.ctx, lookAgain), func(workflow.Future) {
+	f.after(lookAgain, func() {
 		f.dirty = true
 		f.tellAll(control{})
 		f.watch()
@@ -150,13 +155,16 @@ func (f *planFlow) watch() {
 
 // done reports whether nothing is left to do.
 func (f *planFlow) done() bool {
-	return len(f.Running) == 0 && (f.stops() || !f.dirty && f.Left == 0)
+	return len(f.Running) == 0 && !f.looking && (f.stops() && f.Recalled || !f.dirty && f.Left == 0)
 }
 
 func (f *planFlow) stops() bool { return rank(f.Control.State) > rank(resubmit.StatePaused) }
 
-// mayBegin reports whether it is worth looking for what may begin.
+// mayBegin reports whether it is worth looking for what may begin, or which orders earlier runs have done.
 func (f *planFlow) mayBegin() bool {
+	if f.looking || f.stops() {
+		return !f.looking && !f.Recalled
+	}
 	waiting := 0
 	for _, first := range workflow.DeterministicKeys(f.Running) {
 		if !f.Running[first].Sent {
@@ -168,24 +176,33 @@ func (f *planFlow) mayBegin() bool {
 
 // begin begins the chains that the canary allows.
 func (f *planFlow) begin() {
-	f.rest(gather)
-	f.drain()
-	if f.Control.State != resubmit.StateRunning {
-		return
-	}
-	var ready resubmit.Ready
-	ctx := workflow.WithActivityOptions(f.ctx, workflow.ActivityOptions{
-		TaskQueue: f.Setup.Queue, StartToCloseTimeout: 10 * time.Minute, HeartbeatTimeout: heartbeatTimeout,
-		RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 3, MaximumInterval: time.Second},
+	f.looking = true
+	f.after(gather, func() {
+		ctx := workflow.WithActivityOptions(f.ctx, workflow.ActivityOptions{
+			TaskQueue: f.Setup.Queue, StartToCloseTimeout: 10 * time.Minute, HeartbeatTimeout: heartbeatTimeout,
+			RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 3, MaximumInterval: time.Second},
+		})
+		in := readyInput{
+			Digest: f.Setup.Digest, Run: workflow.GetInfo(f.ctx).FirstRunID + "-" + strconv.Itoa(f.Lost),
+			Done: f.Outcomes, Tried: f.Tried, Most: ahead, Rate: f.Control.Rate,
+		}
+		f.dirty = false
+		f.news.AddFuture(workflow.ExecuteActivity(ctx, readyActivity, in), func(found workflow.Future) {
+			f.looking = false
+			var ready resubmit.Ready
+			if err := found.Get(f.ctx, &ready); err != nil {
+				f.failed(err)
+				return
+			}
+			f.found(ready)
+		})
 	})
-	f.dirty = false
-	in := readyInput{Digest: f.Setup.Digest, Done: f.finished(), Tried: f.Tried, Most: ahead, Rate: f.Control.Rate}
-	if err := workflow.ExecuteActivity(ctx, readyActivity, in).Get(ctx, &ready); err != nil {
-		f.failed(err)
-		return
-	}
-	f.Problem, f.Canary, f.Left = "", ready.Canary, ready.Left
-	if f.judging = ready.Judging; !f.judging {
+}
+
+// found begins what may begin.
+func (f *planFlow) found(ready resubmit.Ready) {
+	f.Problem, f.Canary, f.Left, f.Recalled = "", ready.Canary, ready.Left, true
+	if f.Judging = ready.Judging; !f.Judging {
 		f.forget()
 	}
 	for place := range f.Total {
@@ -207,8 +224,7 @@ func (f *planFlow) begin() {
 		f.start(c)
 	}
 	if f.Left > 0 && len(f.Running) == 0 && !f.dirty {
-		f.dirty = true
-		f.rest(10 * time.Second)
+		f.again()
 	}
 }
 
@@ -216,14 +232,18 @@ func (f *planFlow) begin() {
 func (f *planFlow) failed(err error) {
 	if fatal, ok := errors.AsType[*temporal.ApplicationError](err); ok && fatal.Type() == endedType {
 		f.end(fatal.Message())
-		return
+	} else {
+		f.Problem = err.Error()
+		f.again()
 	}
-	f.Problem, f.dirty = err.Error(), true
-	f.rest(10 * time.Second)
+	f.Recalled = f.Recalled || f.stops() // a run that ends does not wait for that
 }
 
-// rest waits. The context is never cancelled.
-func (f *planFlow) rest(d time.Duration) { _ = workflow.Sleep(f.ctx, d) }
+// again looks again later for what may begin.
+func (f *planFlow) again() {
+	f.dirty, f.looking = true, true
+	f.after(tryAgain, func() { f.looking = false })
+}
 
 // end ends the run of the plan because of an error.
 func (f *planFlow) end(why string) {
@@ -246,7 +266,7 @@ func (f *planFlow) start(next resubmit.NextChain) {
 		options.TypedSearchAttributes = f.Setup.attributes(vendorAttribute.ValueSet(next.Vendor))
 	}
 	child := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(f.ctx, options), chainWorkflow, chainInput{
-		Setup: f.Setup, Chain: next, Judge: f.judging, Control: f.Control,
+		Setup: f.Setup, Chain: next, Judge: f.Judging, Control: f.Control,
 	})
 	begun := child.GetChildWorkflowExecution()
 	f.asked++
@@ -254,22 +274,24 @@ func (f *planFlow) start(next resubmit.NextChain) {
 		f.asked--
 		err := begun.Get(f.ctx, nil)
 		c.begins = false
-		_, already := errors.AsType[*temporal.ChildWorkflowExecutionAlreadyStartedError](err)
 		switch {
-		case err != nil && !already:
-			f.lost(first)
-		case already || f.Control != told:
-			f.tell(first, f.Control)
+		case err != nil && !isRunning(err):
+			f.left(first, c)
+		case err != nil || f.Control != told:
+			f.tell(first, f.Control) // if it is about to end, it reports that again
 		}
 	})
 	f.news.AddFuture(child, func(child workflow.Future) {
-		if begun.IsReady() && child.Get(f.ctx, nil) == nil {
-			return // it has reported
-		}
-		if _, already := errors.AsType[*temporal.ChildWorkflowExecutionAlreadyStartedError](child.Get(f.ctx, nil)); !already {
-			f.lost(first)
+		if !isRunning(child.Get(f.ctx, nil)) {
+			f.left(first, c)
 		}
 	})
+}
+
+// isRunning reports whether a chain was not started because it runs already.
+func isRunning(err error) bool {
+	_, running := errors.AsType[*temporal.ChildWorkflowExecutionAlreadyStartedError](err)
+	return running
 }
 
 // attributes returns the search attributes of all workflows of a plan, and more.
@@ -278,42 +300,44 @@ func (s *setup) attributes(more ...temporal.SearchAttributeUpdate) temporal.Sear
 	return temporal.NewSearchAttributes(more...)
 }
 
-// lost forgets a chain that does not run any more and has not said so, so that it is begun again.
-func (f *planFlow) lost(first int) {
-	c := f.Running[first]
-	if c == nil {
+// left forgets a chain that does not run any more. Orders that it has not done are begun again.
+func (f *planFlow) left(first int, c *running) {
+	if c == nil || f.Running[first] != c {
 		return
 	}
 	delete(f.Running, first)
+	f.dirty = true
+	undone := false
 	for _, place := range c.Places {
 		if !f.isFinished(place) {
 			delete(f.Tried, place)
+			undone = true
 		}
 	}
-	f.dirty = true
+	if undone {
+		f.Lost++
+	}
 }
 
 // reported handles what a chain reports.
 func (f *planFlow) reported(r report) {
-	f.Problem = cmp.Or(r.Problem, f.Problem)
 	if r.Fatal != "" {
 		f.end(r.Fatal)
 	}
-	if health, ok := f.Tried[r.Place]; (ok || r.Health != "") && health != r.Health {
-		f.Tried[r.Place] = r.Health
-		f.dirty = true
+	if r.Problem != "" || r.Sent {
+		f.Problem = r.Problem
 	}
-	if r.Outcome != "" {
-		f.finish(r.Place, r.Outcome)
-		if r.Health == "" || !f.judging {
-			delete(f.Tried, r.Place)
-		}
+	if r.Stopped && !f.stops() { // as an earlier run of the plan wanted
+		r.Outcome, r.Health = "", ""
+	}
+	if !r.Ended || r.Outcome != "" {
+		f.judged(r)
 	}
 	c := f.Running[r.Chain]
 	switch {
 	case c == nil:
 	case r.Ended:
-		f.lost(r.Chain)
+		f.left(r.Chain, c)
 	case r.Outcome != "":
 		c.Sent = false
 		if at := slices.Index(c.Places, r.Place) + 1; at > 0 && at < len(c.Places) {
@@ -322,6 +346,21 @@ func (f *planFlow) reported(r report) {
 	default:
 		c.Sent = c.Sent || r.Sent
 		f.dirty = f.dirty || f.Left > 0
+	}
+}
+
+// judged notes the health and the outcome of an order.
+func (f *planFlow) judged(r report) {
+	if health, ok := f.Tried[r.Place]; (ok || r.Health != "") && health != r.Health {
+		f.Tried[r.Place] = r.Health
+		f.dirty = true
+	}
+	if r.Outcome == "" {
+		return
+	}
+	f.finish(r.Place, r.Outcome)
+	if r.Health == "" || !f.Judging {
+		delete(f.Tried, r.Place)
 	}
 }
 
@@ -344,19 +383,6 @@ func (f *planFlow) isFinished(place int) bool {
 	return false
 }
 
-// finished returns the orders that are done.
-func (f *planFlow) finished() (done resubmit.Places) {
-	for _, o := range protocol.Outcomes() {
-		for i, b := range f.Outcomes[o] {
-			if i == len(done) {
-				done = append(done, 0)
-			}
-			done[i] |= b
-		}
-	}
-	return done
-}
-
 // forget forgets the judgments of orders that are done. No canary needs them.
 func (f *planFlow) forget() {
 	for _, place := range workflow.DeterministicKeys(f.Tried) {
@@ -370,9 +396,9 @@ func (f *planFlow) forget() {
 func (f *planFlow) setControl(by control) {
 	was := f.Control
 	if f.Control = f.Control.change(by); f.Control != was {
+		f.Control.Version = max(was.Version+1, workflow.Now(f.ctx).UnixMicro())
 		f.dirty = true
 		f.tellAll(f.Control)
-		f.wake.SendAsync(true)
 	}
 }
 
@@ -385,13 +411,14 @@ func (f *planFlow) tellAll(c control) {
 }
 
 // tell signals a chain. An empty control changes nothing, but shows whether the chain is still there.
-func (f *planFlow) tell(first int, c control) {
-	sent := workflow.SignalExternalWorkflow(f.ctx, f.Setup.chainID(first), "", controlSignal, c)
+func (f *planFlow) tell(first int, by control) {
+	c := f.Running[first]
+	sent := workflow.SignalExternalWorkflow(f.ctx, f.Setup.chainID(first), "", controlSignal, by)
 	f.asked++
 	f.news.AddFuture(sent, func(sent workflow.Future) {
 		f.asked--
 		if sent.Get(f.ctx, nil) != nil {
-			f.lost(first)
+			f.left(first, c)
 		}
 	})
 }
@@ -409,7 +436,11 @@ func (f *planFlow) counts() map[protocol.Outcome]int {
 
 func (f *planFlow) result() result {
 	r := result{Counts: f.counts(), Error: f.Fatal}
-	if rest := f.Total - f.finished().Len(); rest > 0 {
+	rest := f.Total
+	for _, o := range workflow.DeterministicKeys(r.Counts) {
+		rest -= r.Counts[o]
+	}
+	if rest > 0 {
 		r.Counts[protocol.NotStarted] += rest
 	}
 	return r

@@ -1,6 +1,7 @@
 package temporal
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -19,6 +20,12 @@ func TestReplay(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "*", "*.json"))
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(files), 4)
+	for _, continued := range []string{"plan", "chain-long"} {
+		b, err := os.ReadFile(filepath.Join("testdata", "v1", continued+"-1.json"))
+		require.NoError(t, err)
+		require.Contains(t, string(b), "EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW")
+		require.FileExists(t, filepath.Join("testdata", "v1", continued+"-2.json"))
+	}
 	for _, file := range files {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()

@@ -3,6 +3,8 @@ package temporal
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
@@ -33,6 +35,7 @@ type Options struct {
 type Workers struct {
 	workers  []worker.Worker
 	sessions *sessions
+	failed   chan error // why a worker cannot continue
 }
 
 // Worker returns the workers of a process, which resubmit orders when they run. All workers must share the journal and
@@ -59,17 +62,20 @@ func Worker(c client.Client, systems resubmit.Systems, journal resubmit.Journal,
 	if o.Attempts == 0 {
 		o.Attempts = 2 * o.Runner.WithDefaults().Concurrency
 	}
-	w := &Workers{sessions: &sessions{cfg: o.Runner, plans: o.Plans, open: make(map[string]*session)}}
+	w := &Workers{
+		sessions: &sessions{cfg: o.Runner, plans: o.Plans, open: make(map[string]*session)}, failed: make(chan error, 2),
+	}
 	o.Worker.MaxHeartbeatThrottleInterval = heartbeat
+	o.Worker.OnFatalError = w.fatal(o.Worker.OnFatalError)
 	all := worker.New(c, o.TaskQueue, o.Worker)
 	register(all)
-	a := &activities{w.sessions}
+	a := &activities{w.sessions, &alive{describe: c.DescribeWorkflow, seen: make(map[string]time.Time)}}
 	all.RegisterActivityWithOptions(a.ready, activity.RegisterOptions{Name: readyActivity})
 	all.RegisterActivityWithOptions(a.verify, activity.RegisterOptions{Name: verifyActivity})
 	pushes := worker.New(c, pushQueue(o.TaskQueue), worker.Options{
 		MaxConcurrentActivityExecutionSize: o.Attempts, DisableWorkflowWorker: true, Identity: o.Worker.Identity,
-		MaxHeartbeatThrottleInterval: heartbeat,
-		Interceptors:                 o.Worker.Interceptors, WorkerStopTimeout: o.Worker.WorkerStopTimeout,
+		MaxHeartbeatThrottleInterval: heartbeat, OnFatalError: o.Worker.OnFatalError,
+		Interceptors: o.Worker.Interceptors, WorkerStopTimeout: o.Worker.WorkerStopTimeout,
 	})
 	pushes.RegisterActivityWithOptions(a.attempt, activity.RegisterOptions{Name: attemptActivity})
 	w.workers = []worker.Worker{pushes, all}
@@ -82,21 +88,31 @@ func register(w worker.WorkflowRegistry) {
 	w.RegisterWorkflowWithOptions(runChain, workflow.RegisterOptions{Name: chainWorkflow})
 }
 
-// Run runs the workers until ctx ends. Then pushes in flight finish, as far as Options.Worker.WorkerStopTimeout allows;
-// what becomes of others is found out by other workers.
-func (w *Workers) Run(ctx context.Context) error {
-	defer w.sessions.close()
-	for i, x := range w.workers {
-		if err := x.Start(); err != nil {
-			for _, started := range w.workers[:i] {
-				started.Stop()
-			}
-			return err
+// fatal returns what a worker calls when it cannot continue.
+func (w *Workers) fatal(also func(error)) func(error) {
+	return func(err error) {
+		w.failed <- err // each of the two workers calls it once
+		if also != nil {
+			also(err)
 		}
 	}
-	<-ctx.Done()
+}
+
+// Run runs the workers until ctx ends. Then pushes in flight finish, as far as Options.Worker.WorkerStopTimeout allows;
+// what becomes of others is found out by other workers. The error is why a worker could not start or continue, for
+// instance that the namespace is gone; then all have stopped.
+func (w *Workers) Run(ctx context.Context) error {
+	defer w.sessions.close()
 	for _, x := range w.workers {
-		x.Stop()
+		if err := x.Start(); err != nil {
+			return err
+		}
+		defer x.Stop()
 	}
-	return nil
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-w.failed:
+		return fmt.Errorf("temporal: a worker cannot continue: %w", err)
+	}
 }

@@ -45,7 +45,7 @@ func run(ctx context.Context, program string, count int) (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // only the system's temporary directory
-	w, err := newWorld(ctx, dir, count)
+	w, err := newWorld(ctx, dir, count, 1)
 	if err != nil {
 		return err
 	}

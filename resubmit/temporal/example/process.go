@@ -58,17 +58,23 @@ func (s *settings) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	runner := resubmit.Config{
-		Policy: policy(), RateLimit: s.Rate, MinRateFraction: -1, Concurrency: 4, Logger: slog.Default(),
-		Calendar: func() *maintenance.Calendar { return calendar },
-		Verify:   resubmit.VerifyConfig{InitialInterval: 500 * time.Millisecond},
-		Canary:   resubmit.CanaryConfig{Steps: s.Canary},
-	}
-	w, err := temporal.Worker(c, systems, journal, temporal.Options{Plans: temporal.Dir(s.Dir), Runner: runner})
+	w, err := temporal.Worker(c, systems, journal, temporal.Options{
+		Plans: temporal.Dir(s.Dir), Runner: s.runner(calendar),
+	})
 	if err != nil {
 		return err
 	}
 	return w.Run(ctx)
+}
+
+// runner returns the configuration of the Runner, with and without Temporal.
+func (s *settings) runner(calendar *maintenance.Calendar) resubmit.Config {
+	return resubmit.Config{
+		Policy: policy(), RateLimit: s.Rate, MinRateFraction: -1, Concurrency: 4, Logger: slog.Default(),
+		Calendar: func() *maintenance.Calendar { return calendar },
+		Verify:   resubmit.VerifyConfig{InitialInterval: settle/4 + time.Second},
+		Canary:   resubmit.CanaryConfig{Steps: s.Canary},
+	}
 }
 
 // process is a program that is killed when this one ends.

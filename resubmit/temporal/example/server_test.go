@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,7 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -55,9 +57,15 @@ type stage struct {
 
 func newStage(t *testing.T, count, workers int, rate float64) *stage {
 	t.Helper()
+	return newStageWith(t, count, 1, workers, rate)
+}
+
+// newStageWith is newStage with some orders that share a subscription.
+func newStageWith(t *testing.T, count, long, workers int, rate float64) *stage {
+	t.Helper()
 	require.NotEmpty(t, *program, "give -server; .ci/nightly temporal does")
 	dir := t.TempDir()
-	w, err := newWorld(t.Context(), dir, count)
+	w, err := newWorld(t.Context(), dir, count, long)
 	require.NoError(t, err)
 	t.Cleanup(w.close)
 	s := &stage{world: w, t: t, server: &server{program: *program, file: filepath.Join(dir, "temporal.db")}}
@@ -203,8 +211,8 @@ func (s *stage) requireSafe() {
 		}
 	}
 	for i, number := range s.numbers {
-		if i%3 == 2 && accepted[number] > 0 {
-			before := accepted[s.numbers[i-1]]
+		if place, ok := s.before(i); ok && accepted[number] > 0 {
+			before := accepted[s.numbers[place]]
 			require.Positive(s.t, before, number)
 			require.Less(s.t, before, accepted[number], number)
 		}
@@ -229,20 +237,34 @@ func (s *stage) longest() (events int64, workflows int) {
 	}
 }
 
-// keep keeps the history of a workflow for the replay test.
-func (s *stage) keep(name, workflow string) {
+// keep keeps the history of a workflow for the replay test, with all runs as which it continued. It returns how many
+// there were.
+func (s *stage) keep(name, workflow string) (runs int) {
 	s.t.Helper()
-	if *record == "" {
-		return
+	run := s.events(workflow, "")[0].GetWorkflowExecutionStartedEventAttributes().GetFirstExecutionRunId()
+	for ; run != ""; runs++ {
+		events := s.events(workflow, run)
+		if *record != "" {
+			file := fmt.Sprintf("%s-%d.json", name, runs+1)
+			b, err := protojson.Marshal(&history.History{Events: events})
+			require.NoError(s.t, err)
+			require.NoError(s.t, os.WriteFile(filepath.Join(*record, file), b, 0o600))
+		}
+		run = events[len(events)-1].GetWorkflowExecutionContinuedAsNewEventAttributes().GetNewExecutionRunId()
 	}
-	h, err := s.client.WorkflowService().GetWorkflowExecutionHistory(s.t.Context(), historyOf(workflow))
-	if err != nil {
-		s.t.Log(err)
-		return
+	return runs
+}
+
+// events returns the history of a run; "" is the last one.
+func (s *stage) events(workflow, run string) (events []*history.HistoryEvent) {
+	s.t.Helper()
+	all := s.client.GetWorkflowHistory(s.t.Context(), workflow, run, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for all.HasNext() {
+		e, err := all.Next()
+		require.NoError(s.t, err)
+		events = append(events, e)
 	}
-	b, err := protojson.Marshal(h.History)
-	require.NoError(s.t, err)
-	require.NoError(s.t, os.WriteFile(filepath.Join(*record, name+".json"), b, 0o600))
+	return events
 }
 
 func planWorkflow(digest string) string {
@@ -254,9 +276,9 @@ func chainWorkflow(digest, place string) string {
 }
 
 // TestHistories makes the histories that the replay test has: a plan that was cancelled, and one with a pause, another
-// rate and the kill of a worker.
+// rate, the kill of a worker, and a chain of many orders. The plan and that chain continue as new runs.
 func TestHistories(t *testing.T) {
-	s := newStage(t, 60, 2, 20)
+	s := newStageWith(t, 150, 20, 2, 40)
 	digest := s.plan.Digest()
 	s.until("pushes begin", time.Minute, func() bool { return pushes(s.since(time.Time{})) > 5 })
 	require.NoError(t, temporal.Cancel(t.Context(), s.client, digest))
@@ -267,25 +289,26 @@ func TestHistories(t *testing.T) {
 	require.NoError(t, temporal.Start(t.Context(), s.client, s.plan, temporal.StartOptions{}))
 	time.Sleep(3 * time.Second)
 	require.NoError(t, temporal.Pause(t.Context(), s.client, digest))
-	require.NoError(t, temporal.SetRate(t.Context(), s.client, digest, 15))
+	require.NoError(t, temporal.SetRate(t.Context(), s.client, digest, 30))
 	s.replace(0)
 	time.Sleep(3 * time.Second)
 	require.NoError(t, temporal.Resume(t.Context(), s.client, digest))
 	counts = s.wait(5 * time.Minute)
-	require.Equal(t, map[protocol.Outcome]int{protocol.Completed: 60}, counts)
+	require.Equal(t, map[protocol.Outcome]int{protocol.Completed: 150}, counts)
 	s.requireSafe()
-	s.keep("plan", planWorkflow(digest))
-	for _, place := range []string{"0", "9", "30", "45"} {
+	require.Greater(t, s.keep("plan", planWorkflow(digest)), 1)
+	require.Greater(t, s.keep("chain-long", chainWorkflow(digest, "0")), 1)
+	for _, place := range []string{"24", "30", "45"} {
 		s.keep("chain-"+place, chainWorkflow(digest, place))
 	}
 }
 
 // TestKills kills workers and the server until the orders are completed.
 func TestKills(t *testing.T) {
-	s := newStage(t, *orders, 3, 200)
+	s := newStage(t, *orders, 3, 20)
 	began := time.Now()
 	killed, restarted := 0, 0
-	for tick := time.NewTicker(time.Second); killed < *kills && s.left() > 0; killed++ {
+	for tick := time.NewTicker(4 * time.Second); killed < *kills && s.left() > 0; killed++ {
 		<-tick.C
 		s.replace(rand.N(len(s.workers)))
 		if restarted < *restarts && killed == *kills/2 {
@@ -301,19 +324,90 @@ func TestKills(t *testing.T) {
 		}
 	}
 	counts := s.wait(20 * time.Minute)
-	took := time.Since(began)
 	events, workflows := s.longest()
-	t.Logf("%d orders, %d kills, %d restarts: %.0f s, %.1f orders/s, %.2f calls to Commerce per order, %d workflows, "+
-		"the longest history has %d events, outcomes %v", *orders, killed, restarted, took.Seconds(),
-		float64(*orders)/took.Seconds(), float64(len(s.since(time.Time{})))/float64(*orders), workflows, events, counts)
+	t.Logf("%d orders, %d kills, %d restarts: %s, %d workflows, the longest history has %d events, outcomes %v", *orders,
+		killed, restarted, s.speed(began), workflows, events, counts)
 	s.requireSafe()
 	require.Less(t, events, int64(10_000))
+	require.LessOrEqual(t, fullest(s.since(time.Time{})), 22)
 	report, err := temporal.Report(t.Context(), s.client, s.journal, s.plan)
 	require.NoError(t, err)
 	for o, n := range counts {
 		require.Equal(t, n, report.Result.Of(o), "%v: %v", o, report.Result)
 	}
 	require.Equal(t, map[protocol.Outcome]int{protocol.Completed: *orders}, counts, "%d are not completed", s.left())
+}
+
+// speed returns how fast the orders were completed.
+func (w *world) speed(began time.Time) string {
+	calls, n, took := w.since(time.Time{}), float64(len(w.numbers)), time.Since(began).Seconds()
+	return fmt.Sprintf("%.0f s, %.1f orders/s, %.2f calls to Commerce per order, at most %d in a second", took, n/took,
+		float64(len(calls))/n, fullest(calls))
+}
+
+// TestSpeed compares the workflows with the Runner, without faults.
+func TestSpeed(t *testing.T) {
+	const count = 300
+	for _, rate := range []float64{20, 1000} {
+		s := newStage(t, count, 3, rate)
+		began := time.Now()
+		require.Equal(t, map[protocol.Outcome]int{protocol.Completed: count}, s.wait(5*time.Minute))
+		t.Logf("%d orders at %.0f/s, workflows: %s", count, rate, s.speed(began))
+		s.requireSafe()
+		for _, p := range s.workers {
+			p.kill()
+		}
+		s.server.process.kill()
+
+		w, err := newWorld(t.Context(), t.TempDir(), count, 1)
+		require.NoError(t, err)
+		t.Cleanup(w.close)
+		w.settings.Rate, w.settings.Canary = rate, []int{}
+		journal, closeJournal, err := w.settings.journal(t.Context())
+		require.NoError(t, err)
+		t.Cleanup(closeJournal)
+		p, err := w.plan(t.Context(), journal)
+		require.NoError(t, err)
+		calendar, err := w.settings.calendar()
+		require.NoError(t, err)
+		cfg := w.settings.runner(calendar)
+		cfg.Systems, err = w.settings.systems(journal)
+		require.NoError(t, err)
+		cfg.Journal, cfg.Logger = journal, nil
+		r, err := resubmit.NewRunner(cfg)
+		require.NoError(t, err)
+		w.mu.Lock()
+		w.calls = nil // those of the planner
+		w.mu.Unlock()
+		began = time.Now()
+		report, err := r.Apply(t.Context(), p)
+		require.NoError(t, err)
+		require.Equal(t, count, report.Result.Of(protocol.Completed))
+		t.Logf("%d orders at %.0f/s, Runner: %s", count, rate, w.speed(began))
+		require.NoError(t, p.Close())
+	}
+}
+
+// TestTerminatedPlan terminates the workflow of a plan, which cannot stop its chains.
+func TestTerminatedPlan(t *testing.T) {
+	s := newStage(t, 150, 2, 20)
+	digest := s.plan.Digest()
+	s.until("pushes begin", time.Minute, func() bool { return pushes(s.since(time.Time{})) > 20 })
+	require.NoError(t, s.client.TerminateWorkflow(t.Context(), planWorkflow(digest), "", "test"))
+	asked := time.Now()
+	time.Sleep(15 * time.Second)
+	t.Logf("the last push was %v after the end of the plan", last(s.since(asked)).Sub(asked))
+	require.Zero(t, pushes(s.since(asked.Add(5*time.Second))), "a push after the end of the plan")
+	s.until("the chains end", time.Minute, func() bool {
+		running, err := s.client.CountWorkflow(t.Context(), &workflowservice.CountWorkflowExecutionsRequest{
+			Query: "ResubmitPlan = '" + digest + "' AND ExecutionStatus = 'Running'",
+		})
+		return err == nil && running.Count == 0
+	})
+	require.Positive(t, s.left())
+	require.NoError(t, temporal.Start(t.Context(), s.client, s.plan, temporal.StartOptions{}))
+	require.Equal(t, map[protocol.Outcome]int{protocol.Completed: 150}, s.wait(5*time.Minute))
+	s.requireSafe()
 }
 
 // TestRateAndControl changes the rate, pauses, resumes and cancels.
@@ -401,10 +495,4 @@ func TestSuspendedWorker(t *testing.T) {
 	counts := s.wait(5 * time.Minute)
 	require.Equal(t, map[protocol.Outcome]int{protocol.Completed: 200}, counts)
 	s.requireSafe()
-}
-
-func historyOf(workflow string) *workflowservice.GetWorkflowExecutionHistoryRequest {
-	return &workflowservice.GetWorkflowExecutionHistoryRequest{
-		Namespace: "default", Execution: &common.WorkflowExecution{WorkflowId: workflow},
-	}
 }

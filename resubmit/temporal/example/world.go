@@ -96,6 +96,7 @@ type world struct {
 	server   *httptest.Server
 	stop     context.CancelFunc
 	numbers  []string // of the orders, as they were placed
+	long     int      // how many of the first orders share a subscription
 
 	mu    sync.Mutex
 	calls []call
@@ -108,9 +109,9 @@ type call struct {
 	push  bool
 }
 
-func newWorld(ctx context.Context, dir string, count int) (*world, error) {
+func newWorld(ctx context.Context, dir string, count, long int) (*world, error) {
 	end := time.Now().Add(-2 * time.Hour).UTC().Truncate(time.Second)
-	w := &world{settings: settings{
+	w := &world{long: long, settings: settings{
 		Dir: dir, Window: maintenance.Window{ID: "W", Start: end.Add(-2 * time.Hour), End: end}, Rate: 20,
 		Canary: []int{2, 10},
 	}}
@@ -156,13 +157,17 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 	w.commerce.ServeHTTP(rw, r)
 }
 
-// place makes an order fail. Every third one changes the subscription of the order before.
+// before returns the order before another one of the same subscription: every third one changes the subscription of
+// the order before, and the first ones share one.
+func (w *world) before(i int) (before int, ok bool) { return i - 1, i%3 == 2 || i > 0 && i < w.long }
+
+// place makes an order fail.
 func (w *world) place(ctx context.Context, i int) error {
-	spec := commercetest.OrderSpec{Subscription: strconv.Itoa(2_000_000 + i), Customer: strconv.Itoa(3_000_000 + i)}
-	if i%3 == 2 {
-		spec.Type = commerce.TypeChange
-		spec.Subscription, spec.Customer = strconv.Itoa(2_000_000+i-1), strconv.Itoa(3_000_000+i-1)
+	first, spec := i, commercetest.OrderSpec{}
+	for before, ok := w.before(i); ok; before, ok = w.before(first) {
+		first, spec.Type = before, commerce.TypeChange
 	}
+	spec.Subscription, spec.Customer = strconv.Itoa(2_000_000+first), strconv.Itoa(3_000_000+first)
 	o := w.commerce.Place(spec)
 	if err := w.commerce.Step(ctx); err != nil {
 		return err
