@@ -139,6 +139,7 @@ func (s *server) start(ctx context.Context) (err error) {
 	}
 	port := strconv.Itoa(s.port)
 	c := exec.CommandContext(ctx, s.program, "-db", s.file, "-port", port) //nolint:gosec // a flag names it
+	c.Stderr = os.Stderr
 	s.process, err = begin(c)
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -250,13 +251,26 @@ func (w *world) checkPushes() error {
 	return nil
 }
 
-// freePort returns the first of four ports that are free, as far as that can be known.
+// freePort returns the first of four ports that are free. They are not of those that the system gives to connections, so
+// that a server can be started again.
 func freePort(ctx context.Context) (int, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	for range 100 {
+		port := 20_000 + rand.N(10_000) //nolint:gosec // it is no secret
+		if areFree(ctx, port, port+1, port+2, port+3) {
+			return port, nil
+		}
 	}
-	defer l.Close()                          //nolint:errcheck // nothing was accepted
-	return l.Addr().(*net.TCPAddr).Port, nil //nolint:forcetypeassert,errcheck // a TCP listener has one
+	return 0, errors.New("no four free ports were found")
+}
+
+func areFree(ctx context.Context, ports ...int) bool {
+	for _, port := range ports {
+		var lc net.ListenConfig
+		l, err := lc.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			return false
+		}
+		_ = l.Close() // nothing was accepted
+	}
+	return true
 }
