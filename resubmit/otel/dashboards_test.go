@@ -16,7 +16,7 @@ import (
 )
 
 // mayNotOccur are values of labels that the demo does not show.
-var mayNotOccur = map[string]bool{"refused": true, "open": true, "stopped": true, "failed": true}
+var mayNotOccur = map[string]bool{"refused": true, "notSent": true, "open": true, "stopped": true, "failed": true}
 
 // checkDashboards checks the queries of the dashboard and of the alerts against the metrics of a run.
 func checkDashboards(t *testing.T, families []*dto.MetricFamily) {

@@ -37,7 +37,7 @@
 //
 //	cloudblue.resubmit.orders             {order}   orders that are done, by order.outcome and failure.class
 //	cloudblue.resubmit.plan.orders        {order}   orders of the last applied plan, by plan.action
-//	cloudblue.resubmit.pushes             {push}    by push.answer: accepted, refused, unanswered
+//	cloudblue.resubmit.pushes             {push}    by push.answer: accepted, refused, unanswered, notSent
 //	cloudblue.resubmit.call.duration      s         calls, by system, operation and error.type
 //	cloudblue.resubmit.rate               {call}/s  rate limit in force; -1 is no limit
 //	cloudblue.resubmit.waiting            {run}     runs whose pushes wait

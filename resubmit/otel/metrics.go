@@ -2,12 +2,14 @@ package otelresubmit
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
@@ -38,11 +40,12 @@ type metrics struct {
 	calls, waits, durations, recovery metric.Float64Histogram
 }
 
-// The values of cloudblue.push.answer.
+// The values of cloudblue.push.answer. Pushes that are not sent, such as those that would be too late, are no attempts.
 const (
 	accepted   = "accepted"
 	refused    = "refused"
 	unanswered = "unanswered"
+	notSent    = "notSent"
 )
 
 // zero lets each series of the counters begin at zero. Prometheus sees no increase in the first value of a series, so
@@ -54,7 +57,7 @@ func (m *metrics) zero(ctx context.Context) {
 		}
 		m.order(ctx, 0, o, "") // other
 	}
-	for _, answer := range []string{accepted, refused, unanswered} {
+	for _, answer := range []string{accepted, refused, unanswered, notSent} {
 		m.push(ctx, 0, answer)
 	}
 	for _, result := range []string{runCompleted, runIncomplete, runStopped, runFailed} {
@@ -68,6 +71,14 @@ func (m *metrics) order(ctx context.Context, n int64, o protocol.Outcome, c fail
 
 func (m *metrics) push(ctx context.Context, n int64, answer string) {
 	m.pushes.Add(ctx, n, metric.WithAttributes(answerKey.String(answer)))
+}
+
+// refusal returns the answer to a push that was refused or not sent.
+func refusal(err error) string {
+	if e, ok := errors.AsType[*commerce.Error](err); ok && e.Delivery == commerce.DeliveryNotSent {
+		return notSent
+	}
+	return refused
 }
 
 func (m *metrics) run(ctx context.Context, n int64, result string) {
@@ -117,7 +128,7 @@ func (s *runState) note(e resubmit.Event) {
 	case resubmit.PushUnanswered:
 		s.push(ctx, 1, unanswered)
 	case resubmit.PushRefused:
-		s.push(ctx, 1, refused)
+		s.push(ctx, 1, refusal(e.Err))
 	case resubmit.OrderDone:
 		if !e.Earlier {
 			s.order(ctx, 1, e.Outcome, e.Class)

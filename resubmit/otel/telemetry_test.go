@@ -111,6 +111,19 @@ func TestOnEvent(t *testing.T) {
 		value("canary.groups", "cloudblue.canary.state"))
 }
 
+// TestPushesAreCountedByAnswer checks that a push that was not sent does not count as refused: Commerce did not see it.
+func TestPushesAreCountedByAnswer(t *testing.T) {
+	t.Parallel()
+	tel, value := measured(t)
+	on := tel.OnEvent(nil)
+	on(resubmit.PushRefused{Err: &commerce.Error{Delivery: commerce.DeliveryNotSent}})
+	on(resubmit.PushRefused{Err: fmt.Errorf("held back: %w", &commerce.Error{Delivery: commerce.DeliveryNotSent})})
+	on(resubmit.PushRefused{Err: &commerce.Error{Delivery: commerce.DeliveryRefused}})
+	on(resubmit.PushUnanswered{})
+	require.Equal(t, map[string]int64{"accepted": 0, "refused": 1, "unanswered": 1, "notSent": 2},
+		value("pushes", "cloudblue.push.answer"))
+}
+
 // TestCountersBeginAtZero checks that each series of a counter is there before it counts anything. Otherwise it begins
 // with its first value, and Prometheus sees no increase.
 func TestCountersBeginAtZero(t *testing.T) {
@@ -123,8 +136,9 @@ func TestCountersBeginAtZero(t *testing.T) {
 		}
 		return all
 	}
-	outcomes, classes, answers, results := []string{}, []string{"other"}, []string{"accepted", "refused", "unanswered"},
-		[]string{"completed", "incomplete", "stopped", "failed"}
+	outcomes, classes := []string{}, []string{"other"}
+	answers := []string{"accepted", "refused", "unanswered", "notSent"}
+	results := []string{"completed", "incomplete", "stopped", "failed"}
 	for _, o := range protocol.Outcomes() {
 		outcomes = append(outcomes, string(o))
 	}

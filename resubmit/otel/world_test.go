@@ -2,6 +2,7 @@ package otelresubmit_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
 	"github.com/cloudblue-go/cloudblue/connect"
@@ -142,8 +144,9 @@ func (p *providers) flush(t testing.TB) {
 // demo is what was planned, done and reported.
 type demo struct {
 	*world
-	plan   *plan.Plan
-	report *resubmit.Report
+	plan    *plan.Plan
+	report  *resubmit.Report
+	notSent map[string]int // pushes that were not sent, by the number of the order
 }
 
 // play plans and applies, observed by a Telemetry.
@@ -158,16 +161,28 @@ func play(t testing.TB, w *world, p *providers) *demo {
 		Tracer: tel,
 	})
 	require.NoError(t, err)
+	d := &demo{world: w, plan: made, notSent: map[string]int{}}
 	runner, err := resubmit.NewRunner(resubmit.Config{
 		Systems: systems, Policy: policy, Journal: journal, RateLimit: -1, Concurrency: 8,
 		Verify: resubmit.VerifyConfig{InitialInterval: 50 * time.Millisecond, MaxInterval: time.Second},
-		Tracer: tel, OnEvent: tel.OnEvent(nil),
+		Tracer: tel, OnEvent: tel.OnEvent(d.note),
 		Logger: slog.New(otelslog.NewHandler("billing", otelslog.WithLoggerProvider(p.logs))),
 	})
 	require.NoError(t, err)
 	runner.Pause()
 	time.AfterFunc(100*time.Millisecond, runner.Resume)
-	report, err := runner.Apply(ctx, made)
+	d.report, err = runner.Apply(ctx, made)
 	require.NoError(t, err)
-	return &demo{world: w, plan: made, report: report}
+	return d
+}
+
+// note counts the pushes that were not sent. With the short settle delay of the demo, a slow machine is often too late.
+func (d *demo) note(e resubmit.Event) {
+	refused, ok := e.(resubmit.PushRefused)
+	if !ok {
+		return
+	}
+	if err, ok := errors.AsType[*commerce.Error](refused.Err); ok && err.Delivery == commerce.DeliveryNotSent {
+		d.notSent[refused.Number]++
+	}
 }
