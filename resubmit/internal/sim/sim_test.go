@@ -11,21 +11,18 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/internal/sim"
 )
 
-var (
-	seeds = flag.Int("seeds", 0, "number of worlds to simulate (default 250, 50 with -short, 1 with -seed)")
-	seed  = flag.Uint64("seed", 0, "seed of the first world")
-)
+var seed = flag.Uint64("seed", 0, "seed of the first world")
 
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	cfg := sim.Config{
-		Seeds: testkit.Scale(250, 50), First: *seed,
+		Seeds: testkit.Scale(100, 20), First: *seed,
 		Command: "go test ./resubmit/internal/sim -run '^TestSimulation$' -seed ",
 	}
 	if *seed > 0 {
 		cfg.Seeds = 1
 	}
-	cfg.Seeds = cmp.Or(*seeds, cfg.Seeds)
+	cfg.Seeds = cmp.Or(*sim.Seeds, cfg.Seeds)
 	failure, counts := sim.Run(t, cfg)
 	if failure != nil {
 		t.Error(failure)
