@@ -14,6 +14,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
@@ -438,7 +439,7 @@ func TestPlanOfABlockedSubscriptionContinuesWhenAPersonCompletesTheOrder(t *test
 func TestPlannerNeverWritesAFailedBatch(t *testing.T) {
 	t.Parallel()
 	errDisk := errors.New("input/output error")
-	for range 1500 {
+	for range testkit.Scale(1500, 100) {
 		_, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 			Systems: systemsOf(resubmit.Systems{Lister: failedOrders(10)}), Filter: filter.Everything(), IgnoreConnect: true,
 			Journal: faultyJournal{new(resubmit.MemoryJournal), protocol.KindOrder, func() error { return errDisk }},

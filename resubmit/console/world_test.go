@@ -296,11 +296,11 @@ func (s *site) plan() *state.Run {
 // wait waits until the run has ended.
 func (s *site) wait() {
 	s.t.Helper()
-	for range 10_000 {
+	for range 1000 {
 		if s.run().Ended() {
 			return
 		}
-		time.Sleep(100 * time.Millisecond) // in a bubble
+		time.Sleep(time.Second) // in a bubble
 	}
 	require.Fail(s.t, "the run does not end", "%s", s.run())
 }
