@@ -225,7 +225,7 @@ func TestPlanOfAnotherProcessWaitsForAPerson(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, _ := announced(5)
 		s.breaks(time.Now(), outage)
-		p, o := s.shared(t, func(*watch.Config) {})
+		p, o := s.shared(t, func(c *watch.Config) { c.Refresh = 10 * time.Minute })
 		pass(5 * time.Minute)
 		_, err := o.Once(t.Context(), state.OnceOptions{})
 		require.ErrorIs(t, err, state.ErrApprovalRequired)
@@ -304,6 +304,7 @@ func TestRevokedPlanWaitsForAPerson(t *testing.T) {
 	in(t, func(t *testing.T) {
 		var decided atomic.Bool
 		s, p, o := shared(t, func(c *watch.Config) {
+			c.Refresh = 10 * time.Minute
 			c.Approve = func(context.Context, watch.Episode, *plan.Plan) (watch.Approval, error) {
 				if decided.Load() {
 					return watch.Approval{State: watch.Approved}, nil
