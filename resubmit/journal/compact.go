@@ -69,7 +69,7 @@ func (f *File) compact() error {
 // before a limit that may be removed.
 func (f *File) rewrite(h header, limit time.Time) error {
 	c := f.log.contents
-	if err := f.log.unchanged(c.end); err != nil {
+	if err := f.log.unchanged(); err != nil {
 		return err
 	}
 	if h.Sequence = c.sequence; c.file != nil {

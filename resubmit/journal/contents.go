@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 )
 
 // piece is a part of the file in memory: text[0] is at the offset at.
@@ -27,8 +28,9 @@ type contents struct {
 	hash     digest
 	chain    digest
 
-	writing, pending piece  // records that are not in the file yet
-	scratch          []byte // for read
+	writing, pending piece   // records that are not in the file yet
+	kept             []piece // the last frames, whose records are often needed soon
+	scratch          []byte  // for read
 }
 
 // newContents returns the contents of a file before its first frame, behind the hash of the header.
@@ -43,14 +45,11 @@ func newContents(f *os.File, h header, start int64, first digest) *contents {
 	return c
 }
 
-// load reads all frames. It returns the size of an incomplete frame at the end.
-func (c *contents) load() (torn int64, err error) {
-	info, err := c.file.Stat()
-	if err != nil {
-		return 0, err
-	}
-	c.end = info.Size()
+// load reads all frames of a file of a size. It returns the size of an incomplete frame at its end, which zeros are
+// not.
+func (c *contents) load(size int64) (torn int64, err error) {
 	end := c.start
+	c.end = size
 	err = c.frames(func(fr frame, next int64) error {
 		end = next
 		if err := c.addFrame(fr); err != nil {
@@ -58,9 +57,28 @@ func (c *contents) load() (torn int64, err error) {
 		}
 		return nil
 	})
-	torn, c.end = c.end-end, end
+	if err == nil {
+		torn, err = c.used(end, size)
+	}
+	c.end = end
+	c.skipped = max(0, c.skipped-(size-end-torn))
 	c.pending = piece{c.end - hashSize, make([]byte, framePrefix, 64<<10)}
 	return torn, err
+}
+
+// used returns how many bytes of a part of the file there are up to the last one that is not zero.
+func (c *contents) used(from, to int64) (used int64, err error) {
+	block := make([]byte, 64<<10)
+	for at := from; at < to; at += int64(len(block)) {
+		n, err := c.file.ReadAt(block[:min(int64(len(block)), to-at)], at)
+		if err != nil && !errors.Is(err, io.EOF) { // another process may have cut them off
+			return 0, err
+		}
+		if n = len(bytes.TrimRight(block[:n], "\x00")); n > 0 {
+			used = at + int64(n) - from
+		}
+	}
+	return used, nil
 }
 
 var errInconsistent = errors.New("its records contradict those before")
@@ -174,13 +192,47 @@ func (c *contents) find(hash uint64, match func(record) bool) (record, int64, er
 	return record{}, 0, nil
 }
 
+// The last keptFrames frames are kept in memory, unless they take more than maxKept bytes.
+const keptFrames, maxKept = 16, 64 << 10
+
+// keep keeps a frame that was written, and returns a buffer that is not needed any more.
+func (c *contents) keep(p piece) []byte {
+	if cap(p.text) > maxKept {
+		return p.text
+	}
+	c.kept = append(c.kept, p)
+	if len(c.kept) <= keptFrames {
+		return nil
+	}
+	oldest := c.kept[0].text
+	c.kept = slices.Delete(c.kept, 0, 1)
+	return oldest
+}
+
+// has reports whether an offset is in the piece.
+func (p piece) has(at int64) bool { return at >= p.at && at < p.at+int64(len(p.text)) }
+
+// inMemory returns the piece that has an offset; one without text if there is none.
+func (c *contents) inMemory(at int64) piece {
+	if c.pending.has(at) {
+		return c.pending
+	}
+	if c.writing.has(at) {
+		return c.writing
+	}
+	for _, p := range slices.Backward(c.kept) {
+		if p.has(at) {
+			return p
+		}
+	}
+	return piece{}
+}
+
 // read returns the record at an offset. It is valid until the next read.
 func (c *contents) read(at int64) (record, error) {
-	for _, p := range []piece{c.pending, c.writing} {
-		if p.text != nil && at >= p.at {
-			r, _ := cutRecord(p.text[at-p.at:])
-			return r, nil
-		}
+	if p := c.inMemory(at); p.text != nil {
+		r, _ := cutRecord(p.text[at-p.at:])
+		return r, nil
 	}
 	for size := 512; size <= 2*maxRecord; size *= 16 {
 		if len(c.scratch) < size {

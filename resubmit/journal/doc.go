@@ -29,7 +29,8 @@
 // A hash is the beginning of the SHA-256 of its line, or of the hash before the frame and the frame, so that it covers
 // all that precedes it. Sequence and hash of the last frame are the position of the journal. A frame is written when
 // the one before it is on disk. Therefore a frame that is incomplete or has the wrong hash is a write that a crash cut
-// off if no valid frame follows, and corruption otherwise. A record is
+// off if no valid frame follows, and corruption otherwise. Zeros may follow the last frame, which are written ahead
+// and cut off by Close. A record is
 //
 //	checksum  uint32   CRC-32C of what follows
 //	size      uvarint  of what follows, in bytes

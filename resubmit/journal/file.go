@@ -160,7 +160,12 @@ func (f *File) load() (torn int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	torn, err = f.log.contents.load()
+	info, err := file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	f.log.size = info.Size()
+	torn, err = f.log.contents.load(f.log.size)
 	f.log.sequence = f.log.contents.sequence
 	f.log.remember(true) // a process that was killed may have returned it
 	return torn, err
@@ -171,7 +176,8 @@ func (f *File) load() (torn int64, err error) {
 func (f *File) settle() error {
 	file := f.log.contents.file
 	if f.recovered > 0 {
-		if err := file.Truncate(f.log.contents.end); err != nil {
+		f.log.size = f.log.contents.end
+		if err := file.Truncate(f.log.size); err != nil {
 			return err
 		}
 	}
@@ -219,6 +225,9 @@ func (f *File) Close() error {
 		if err = f.compact(); err != nil {
 			err = f.log.errorf(fmt.Errorf("compact: %w", err))
 		}
+	}
+	if err == nil && !f.options.readOnly && f.log.contents.file != nil {
+		err = f.log.trim()
 	}
 	f.log.err = f.log.errorf(os.ErrClosed)
 	return cmp.Or(err, f.release())

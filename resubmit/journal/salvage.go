@@ -72,7 +72,11 @@ func salvageFile(file *os.File, to, kept string, h header) (skipped int64, err e
 	h.System, h.BaseURL, h.IDSpace = old.System, old.BaseURL, old.IDSpace
 	c := newContents(file, old, start, first)
 	c.loose = true
-	if _, err := c.load(); err != nil {
+	info, err := file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if _, err := c.load(info.Size()); err != nil {
 		return 0, err
 	}
 	if kept != "" {
