@@ -127,6 +127,37 @@ func TestCommit(t *testing.T) {
 			requireAlone(t, path)
 		})
 	}
+	t.Run("reports a write that failed in the background", func(t *testing.T) {
+		t.Parallel()
+		path := filepath.Join(t.TempDir(), "plan")
+		f, err := Create(path, 0o600)
+		require.NoError(t, err)
+		require.NoError(t, f.file.Close())
+		_, err = f.Write([]byte("lost"))
+		require.NoError(t, err)
+		for range 2 {
+			_, err = f.Write([]byte("not written"))
+			require.ErrorIs(t, err, fs.ErrClosed)
+		}
+		require.ErrorIs(t, f.Commit(), fs.ErrClosed)
+		left, err := os.ReadDir(filepath.Dir(path))
+		require.NoError(t, err)
+		require.Empty(t, left)
+	})
+	t.Run("writes what it was given, even if that changes later", func(t *testing.T) {
+		t.Parallel()
+		path := filepath.Join(t.TempDir(), "plan")
+		f, err := Create(path, 0o600)
+		require.NoError(t, err)
+		for _, block := range []string{"one ", "two ", "three"} {
+			b := []byte(block)
+			_, err = f.Write(b)
+			require.NoError(t, err)
+			clear(b)
+		}
+		require.NoError(t, f.Commit())
+		requireFile(t, path, "one two three")
+	})
 	t.Run("reports a sync that failed while the file was written", func(t *testing.T) {
 		t.Parallel()
 		path := filepath.Join(t.TempDir(), "plan")

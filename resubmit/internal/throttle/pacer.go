@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/wait"
@@ -80,12 +79,24 @@ const (
 
 // LastCall is when the last call was allowed by any of the Pacers that share it, one after the other. The zero value is
 // ready to use.
-type LastCall struct{ at atomic.Pointer[time.Time] }
+type LastCall struct {
+	mu sync.Mutex
+	at time.Time
+}
 
 func (l *LastCall) store(at time.Time) {
-	if l != nil {
-		l.at.Store(&at)
+	if l == nil {
+		return
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.at = at
+}
+
+func (l *LastCall) load() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.at
 }
 
 // NewPacer returns a Pacer with a limit in calls per second, -1 for none, which is lowered to the fraction floor of it
@@ -106,11 +117,11 @@ func (p *Pacer) Follow() {
 	if p.shared == nil || p.limit < 0 {
 		return
 	}
-	if last := p.shared.at.Load(); last != nil && last.After(p.recent.last()) {
+	if last := p.shared.load(); last.After(p.recent.last()) {
 		_, most := p.recent.span(p.limit)
-		p.recent.calls = append(p.recent.calls, bunch{*last, *last, most})
+		p.recent.calls = append(p.recent.calls, bunch{last, last, most})
 		p.recent.n += most
-		p.due = *last
+		p.due = last
 	}
 }
 
