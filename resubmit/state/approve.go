@@ -35,7 +35,7 @@ func (e *ApprovalError) Unwrap() []error { return []error{ErrApprovalRequired, e
 // called whenever the plan is about to be applied, so that no word in the directory can stand for an approval beyond
 // the limits. Within them, Run.Review is not protected: whoever can write to run.json can remove it.
 func (s *session) admit(run *Run, p *plan.Plan) error {
-	reasons, err := s.cfg.Limits.exceeded(p)
+	reasons, err := s.cfg.Limits.Exceeded(p)
 	if err != nil {
 		return err
 	}

@@ -173,8 +173,11 @@ func (l *Limits) setDefaults(rate float64) error {
 	return nil
 }
 
-// exceeded returns in which respects a plan is beyond the limits.
-func (l *Limits) exceeded(p *plan.Plan) (reasons []string, err error) {
+// Exceeded returns in which respects a plan is beyond the limits.
+func (l Limits) Exceeded(p *plan.Plan) (reasons []string, err error) {
+	if err := l.setDefaults(0); err != nil {
+		return nil, err
+	}
 	count := p.Counts()
 	if l.MaxOrders != -1 && count.Resubmit > l.MaxOrders {
 		reasons = append(reasons, fmt.Sprintf("it resubmits %s, more than %d", text.Orders(count.Resubmit), l.MaxOrders))

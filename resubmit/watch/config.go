@@ -133,11 +133,18 @@ func (c *Config) runner() resubmit.Config {
 
 func (c Config) validate() error {
 	var errs []error
+	if c.Dir == "" {
+		errs = append(errs, errors.New("watch: Config.Dir is empty; set a directory for the state"))
+	}
+	return errors.Join(append(errs, c.check()...)...)
+}
+
+// check returns what is wrong with the configuration but for Dir.
+func (c Config) check() (errs []error) {
 	for _, f := range []struct {
 		invalid bool
 		problem string
 	}{
-		{c.Dir == "", "Dir is empty; set a directory for the state"},
 		{c.Windows == nil, "Windows is nil; set the source of the maintenance windows"},
 		{c.Ready == nil, "Ready is nil; set a function that checks whether Connect is ready"},
 		{c.ApprovalKey != nil && len(c.ApprovalKey) != ed25519.PrivateKeySize,
@@ -163,5 +170,5 @@ func (c Config) validate() error {
 	if _, err := resubmit.NewRunner(c.runner()); err != nil {
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	return errs
 }

@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
-	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
 
@@ -81,34 +79,6 @@ func (l *loop) plan(ctx context.Context, e Episode) (time.Duration, error) {
 		return 0, err
 	}
 	return l.once(ctx, e, state.OnceOptions{Plan: &cfg, For: e.ID})
-}
-
-// planConfig returns the configuration of the plan for an episode.
-func (l *loop) planConfig(ctx context.Context, e Episode) (cfg resubmit.PlanConfig, err error) {
-	cfg = l.cfg.State.Plan
-	if l.cfg.Plan != nil {
-		if cfg, err = l.cfg.Plan(ctx, e); err != nil {
-			return cfg, fmt.Errorf("configure the plan: %w", err)
-		}
-	}
-	if name := l.cfg.State.Systems.Name; cfg.Name != "" && cfg.Name != name {
-		return cfg, fmt.Errorf("watch.Config.Plan returned Systems of %q, but those of State are of %q; use one system",
-			text.Short(cfg.Name), name)
-	}
-	if cfg.Filter == nil {
-		cfg.Filter = filter.FailedDuring(e.Windows...)
-	}
-	cfg.RateLimit = cmp.Or(cfg.RateLimit, l.cfg.State.Runner.RateLimit)
-	cfg.Logger = cmp.Or(cfg.Logger, l.cfg.State.Logger)
-	progress := cfg.Progress
-	cfg.Progress = func(now resubmit.PlanProgress) {
-		l.board.set(update{phase: PhasePlanning, silent: true, episode: e,
-			text: fmt.Sprintf("Planning for %s: %s.", e.name(), now)})
-		if progress != nil {
-			progress(now)
-		}
-	}
-	return cfg, nil
 }
 
 // review applies the plan of an episode if it may be applied by now. A plan that was edited is made again.
@@ -190,23 +160,6 @@ func (l *loop) expire(e Episode, run *state.Run) error {
 	}
 	e.Run = run.ID
 	return l.finish(e, run)
-}
-
-// finish saves a closed episode. run is nil if there was no plan.
-func (l *loop) finish(e Episode, run *state.Run) error {
-	now := time.Now()
-	e.ClosedAt = now.Round(0).UTC()
-	l.cfg.OnClosed(e, run)
-	if err := l.store.save(l.store.state.with(e).without(now.Add(-keepEpisodes))); err != nil {
-		return err
-	}
-	level := slog.LevelInfo
-	if e.State == EpisodeExpired || run != nil && run.Result.Completed+run.Result.Progressing < run.Result.Total() {
-		level = slog.LevelWarn
-	}
-	l.board.log(level, "episode closed", "step", string(e.State), "episode", e.ID,
-		"detail", text.Sentence(e.String()+": "+e.Note+"."))
-	return nil
 }
 
 // shortDigest abbreviates a digest for display.

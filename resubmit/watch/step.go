@@ -16,14 +16,10 @@ import (
 
 // loop does the steps of a watcher, one after the other, on one goroutine.
 type loop struct {
-	cfg      Config
+	timing
+
 	dir      *state.Dir
-	windows  *windowStore
-	store    *store
-	board    *board
 	approver approver
-	planAt   time.Time  // when a plan whose orders must all wait is made again
-	unready  int        // unready checks in a row
 	last     *state.Run // the last run that this process worked on, with its report
 	blocked  bool       // the episode waits for another process, or for a run of one
 }
@@ -77,12 +73,16 @@ func (l *loop) step(ctx context.Context) (time.Duration, error) {
 		l.discard(slog.LevelInfo, "plan discarded: the next maintenance began before a decision", e,
 			"window", text.Short(windowText(due[len(due)-1])))
 	}
-	return l.process(ctx, calendar, now)
+	pause, ready, err := l.process(ctx, calendar, now)
+	if ready == nil {
+		return pause, err
+	}
+	return l.plan(ctx, *ready)
 }
 
 // due returns the windows that have begun and are not handled yet. It closes what is
 // older than MaxAge.
-func (l *loop) due(calendar *maintenance.Calendar, now time.Time) ([]maintenance.Window, error) {
+func (l *timing) due(calendar *maintenance.Calendar, now time.Time) ([]maintenance.Window, error) {
 	due, done := outstanding(calendar, l.store.state.Episodes, l.store.state.From, now)
 	if err := l.addCorrections(done); err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func (l *loop) due(calendar *maintenance.Calendar, now time.Time) ([]maintenance
 }
 
 // addCorrections records windows that are handled and now have another ID or time.
-func (l *loop) addCorrections(done []maintenance.Window) error {
+func (l *timing) addCorrections(done []maintenance.Window) error {
 	for _, win := range done {
 		for _, e := range slices.Backward(l.store.state.Episodes) {
 			if !e.addCorrection(win) {
@@ -131,7 +131,7 @@ func (l *loop) addCorrections(done []maintenance.Window) error {
 }
 
 // idle waits for the next window.
-func (l *loop) idle(calendar *maintenance.Calendar, now time.Time) time.Duration {
+func (l *timing) idle(calendar *maintenance.Calendar, now time.Time) time.Duration {
 	next, ok := calendar.Next(now)
 	if !ok {
 		l.board.set(update{phase: PhaseIdle, text: "No maintenance is announced."})
@@ -142,13 +142,16 @@ func (l *loop) idle(calendar *maintenance.Calendar, now time.Time) time.Duration
 	return min(l.cfg.Refresh, start.Sub(now))
 }
 
-// process takes unhandled maintenance through its phases: end, settle delay, readiness, plan.
-func (l *loop) process(ctx context.Context, calendar *maintenance.Calendar, now time.Time) (time.Duration, error) {
+// process takes unhandled maintenance through its phases: end, settle delay, readiness. Then it returns the episode to
+// plan for.
+func (l *timing) process(
+	ctx context.Context, calendar *maintenance.Calendar, now time.Time,
+) (pause time.Duration, ready *Episode, err error) {
 	due, _ := outstanding(calendar, l.store.state.Episodes, l.store.state.From, now)
-	pause := min(shortPause, l.cfg.Refresh)
+	pause = min(shortPause, l.cfg.Refresh)
 	if win, ok := calendar.At(now); ok {
 		l.unready = 0
-		return min(pause, l.inside(win, due, now)), nil
+		return min(pause, l.inside(win, due, now)), nil, nil
 	}
 	e := l.store.episode(due)
 	end := e.End()
@@ -158,23 +161,23 @@ func (l *loop) process(ctx context.Context, calendar *maintenance.Calendar, now 
 		start := next.Span().Start
 		l.board.set(update{phase: PhaseSettling, episode: e, until: start, text: fmt.Sprintf(
 			"Ended: %s. It is handled together with %s, which is about to begin.", e, windowText(next))})
-		return min(pause, start.Sub(now)), nil
+		return min(pause, start.Sub(now)), nil, nil
 	}
 	if settled := end.Add(settle); now.Before(settled) {
 		l.unready = 0
 		l.board.set(update{phase: PhaseSettling, episode: e, until: settled, text: fmt.Sprintf(
 			"Ended: %s. Waiting until %s for Commerce to update its pending orders.", e, timeText(settled))})
-		return min(pause, settled.Sub(now)), nil
+		return min(pause, settled.Sub(now)), nil, nil
 	}
 	if now.Before(l.planAt) {
 		l.board.set(update{phase: PhaseSettling, episode: e, until: l.planAt, key: "wait", text: fmt.Sprintf(
 			"Ended: %s. All its failed orders must wait, and are planned again at %s.", e, timeText(l.planAt))})
-		return min(pause, l.planAt.Sub(now)), nil
+		return min(pause, l.planAt.Sub(now)), nil, nil
 	}
 	if pause := l.notReady(ctx, e, end, now); pause > 0 || ctx.Err() != nil {
-		return pause, ctx.Err()
+		return pause, nil, ctx.Err()
 	}
-	return l.plan(ctx, e)
+	return 0, &e, nil
 }
 
 // overrunMargin is how late a maintenance may end before the status says so: the tracker
@@ -182,7 +185,7 @@ func (l *loop) process(ctx context.Context, calendar *maintenance.Calendar, now 
 const overrunMargin = 5 * time.Minute
 
 // inside reports the window that is in progress, and returns the time until its known end.
-func (l *loop) inside(win maintenance.Window, due []maintenance.Window, now time.Time) time.Duration {
+func (l *timing) inside(win maintenance.Window, due []maintenance.Window, now time.Time) time.Duration {
 	span, planned := win.Span(), announced(win, due)
 	u := update{phase: PhaseMaintenance, episode: l.store.episode(due), until: span.End}
 	end := plannedEnd(planned)
@@ -232,7 +235,7 @@ func plannedEnd(w maintenance.Window) time.Time {
 
 // notReady checks whether Connect is ready, and returns the pause before the next check
 // if it is not.
-func (l *loop) notReady(ctx context.Context, e Episode, end, now time.Time) time.Duration {
+func (l *timing) notReady(ctx context.Context, e Episode, end, now time.Time) time.Duration {
 	ready := l.cfg.Ready(ctx, end)
 	if ctx.Err() != nil || ready.Ready() {
 		l.unready = 0

@@ -63,8 +63,10 @@ func (s *store) save(next memory) error {
 	if next.Episodes == nil {
 		next.Episodes = []Episode{}
 	}
-	if err := stateFormat.WriteFile(filepath.Join(s.dir, stateFile), next, 0o600); err != nil {
-		return err
+	if s.dir != "" { // otherwise its user keeps the state
+		if err := stateFormat.WriteFile(filepath.Join(s.dir, stateFile), next, 0o600); err != nil {
+			return err
+		}
 	}
 	s.saved = true
 	s.change(func(now *memory) { *now = next })

@@ -3,7 +3,6 @@ package watch
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"sync"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/durable"
-	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/internal/wait"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
@@ -64,7 +62,7 @@ func New(ctx context.Context, cfg Config) (*Watcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watch: %w", err)
 	}
-	w.loop = &loop{cfg: cfg, dir: w.dir, windows: &w.windows, store: s, board: w.board}
+	w.loop = &loop{timing: timing{cfg: cfg, windows: &w.windows, store: s, board: w.board}, dir: w.dir}
 	w.loop.approver.loop = w.loop
 	return w, nil
 }
@@ -84,7 +82,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	defer cancel()
 
 	w.loop.logStart(time.Now())
-	refresher.Go(func() { w.refreshWindows(ctx) })
+	refresher.Go(func() { w.windows.keep(ctx, &w.cfg, w.store.from, w.signal) })
 	for ctx.Err() == nil {
 		pause, err := callback.Call(func() (time.Duration, error) { return w.loop.step(ctx) })
 		callback.Log(w.cfg.Logger, err)
@@ -129,28 +127,6 @@ func (w *Watcher) Calendar() *maintenance.Calendar {
 	now := time.Now()
 	c, _ := w.windows.calendar(w.store.from(now), now) // the loop reports the error
 	return c
-}
-
-// refreshWindows reads the windows again and again until ctx is done.
-func (w *Watcher) refreshWindows(ctx context.Context) {
-	logged := ""
-	for ctx.Err() == nil {
-		now := time.Now()
-		err := w.windows.refresh(ctx, w.cfg.Windows, w.store.from(now), now.Add(windowsAhead))
-		if ctx.Err() != nil {
-			return
-		}
-		detail := ""
-		if err != nil {
-			detail = text.Short(err.Error())
-		}
-		if detail != logged && detail != "" {
-			w.board.log(slog.LevelWarn, "maintenance windows could not be read completely", "step", "windows", "detail", detail)
-		}
-		logged = detail
-		w.signal()
-		_ = wait.For(ctx, w.cfg.Refresh, nil) // the loop checks ctx
-	}
 }
 
 // Status returns what the watcher is doing.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/internal/wait"
 )
 
 // OutageSource returns the observed outages; *availability.Tracker implements it. It
@@ -60,6 +62,28 @@ func (s *windowStore) refresh(ctx context.Context, source maintenance.WindowSour
 		s.announced = calendar
 	}
 	return err
+}
+
+// keep reads the source every Config.Refresh until ctx is done. from returns since when windows are needed.
+func (s *windowStore) keep(ctx context.Context, cfg *Config, from func(time.Time) time.Time, refreshed func()) {
+	logged := ""
+	for ctx.Err() == nil {
+		now := time.Now()
+		err := s.refresh(ctx, cfg.Windows, from(now), now.Add(windowsAhead))
+		if ctx.Err() != nil {
+			return
+		}
+		detail := ""
+		if err != nil {
+			detail = text.Short(err.Error())
+		}
+		if detail != logged && detail != "" {
+			cfg.Logger.Warn("maintenance windows could not be read completely", "step", "windows", "detail", detail)
+		}
+		logged = detail
+		refreshed()
+		_ = wait.For(ctx, cfg.Refresh, nil) // the loop checks ctx
+	}
 }
 
 // allMissing returns the warning that windows of any time may be missing, or nil.
