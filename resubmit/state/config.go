@@ -173,11 +173,14 @@ func (l *Limits) setDefaults(rate float64) error {
 	return nil
 }
 
-// Exceeded returns in which respects a plan is beyond the limits.
+// WithDefaults returns the limits with their defaults, or an error for invalid ones. rate is Config.Runner.RateLimit.
+func (l Limits) WithDefaults(rate float64) (Limits, error) {
+	err := l.setDefaults(rate)
+	return l, err
+}
+
+// Exceeded returns in which respects a plan is beyond the limits, which must have their defaults.
 func (l Limits) Exceeded(p *plan.Plan) (reasons []string, err error) {
-	if err := l.setDefaults(0); err != nil {
-		return nil, err
-	}
 	count := p.Counts()
 	if l.MaxOrders != -1 && count.Resubmit > l.MaxOrders {
 		reasons = append(reasons, fmt.Sprintf("it resubmits %s, more than %d", text.Orders(count.Resubmit), l.MaxOrders))

@@ -44,28 +44,12 @@ type StartOptions struct {
 // Start starts the workflow of a plan, which the plan.Store of the workers must have. It returns an error that matches
 // ErrRunning if the plan is running. A plan that has ended continues: orders that were pushed are verified.
 func Start(ctx context.Context, c client.Client, p *plan.Plan, o StartOptions) error {
-	if o.Rate != 0 {
-		if err := checkRate(o.Rate); err != nil {
-			return err
-		}
-	}
-	var policy protocol.Policy
-	if err := json.Unmarshal(p.Header().Policy, &policy); p.Header().Policy != nil && err != nil {
-		return fmt.Errorf("temporal: the policy of the plan: %w", err)
-	}
-	policy = policy.WithDefaults()
-	if o.TaskQueue == "" {
-		o.TaskQueue = DefaultQueue
-	}
-	in := planInput{
-		Setup: setup{
-			Digest: p.Digest(), System: p.Header().System, PushTimeout: policy.PushTimeout, SettleDelay: policy.SettleDelay,
-			Attributes: !o.OmitSearchAttributes, Queue: o.TaskQueue,
-		},
-		Total: p.Index().Len(), Control: control{State: resubmit.StateRunning, Rate: o.Rate},
+	in, err := newPlanInput(p, o)
+	if err != nil {
+		return err
 	}
 	options := client.StartWorkflowOptions{
-		ID: planID(p.Digest()), TaskQueue: o.TaskQueue, WorkflowTaskTimeout: 5 * time.Second,
+		ID: planID(p.Digest()), TaskQueue: in.Setup.Queue, WorkflowTaskTimeout: 5 * time.Second,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
@@ -73,7 +57,7 @@ func Start(ctx context.Context, c client.Client, p *plan.Plan, o StartOptions) e
 	if in.Setup.Attributes {
 		options.TypedSearchAttributes = in.Setup.attributes()
 	}
-	_, err := c.ExecuteWorkflow(ctx, options, planWorkflow, in)
+	_, err = c.ExecuteWorkflow(ctx, options, planWorkflow, in)
 	if _, ok := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); ok {
 		return fmt.Errorf("%w: %s", ErrRunning, p.Digest())
 	}
@@ -81,6 +65,30 @@ func Start(ctx context.Context, c client.Client, p *plan.Plan, o StartOptions) e
 		return fmt.Errorf("temporal: start the plan %s: %w", p.Digest(), err)
 	}
 	return nil
+}
+
+// newPlanInput returns the input of the workflow of a plan.
+func newPlanInput(p *plan.Plan, o StartOptions) (in planInput, err error) {
+	if o.Rate != 0 {
+		if err := checkRate(o.Rate); err != nil {
+			return in, err
+		}
+	}
+	var policy protocol.Policy
+	if err := json.Unmarshal(p.Header().Policy, &policy); p.Header().Policy != nil && err != nil {
+		return in, fmt.Errorf("temporal: the policy of the plan: %w", err)
+	}
+	policy = policy.WithDefaults()
+	if o.TaskQueue == "" {
+		o.TaskQueue = DefaultQueue
+	}
+	return planInput{
+		Setup: setup{
+			Digest: p.Digest(), System: p.Header().System, PushTimeout: policy.PushTimeout, SettleDelay: policy.SettleDelay,
+			Attributes: !o.OmitSearchAttributes, Queue: o.TaskQueue,
+		},
+		Total: p.Index().Len(), Control: control{State: resubmit.StateRunning, Rate: o.Rate},
+	}, nil
 }
 
 // Status is how far a plan is.

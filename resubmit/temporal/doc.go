@@ -33,6 +33,24 @@
 // after Cancel. One that is terminated cannot stop its chains, so before each push the worker looks whether it runs, at
 // most once a second: then nothing is pushed, and the chains end. What was pushed is verified first.
 //
+// # After each maintenance
+//
+// With Options.Watch, the configuration of a [watch.Watcher], the workers also decide when to plan. [StartWatch] starts
+// one workflow for an installation of Commerce: it waits for the end of a maintenance, for Commerce to settle and for
+// Connect, makes a plan and stores it, and applies it if it is within the limits. Otherwise the plan waits for
+// [ApprovePlan] or [RejectPlan], for its digest alone, or for what Options.Watch.Approve says:
+//
+//	err := temporal.StartWatch(ctx, client, temporal.WatchOptions{System: systems.Name})
+//	status, err := temporal.GetWatchStatus(ctx, client, systems.Name)
+//	err = temporal.ApprovePlan(ctx, client, temporal.Approval{System: systems.Name, Digest: status.Digest, By: "ana"})
+//
+// Whoever may signal the workflow may approve. To require a person's key, set Approvers, or Runner.Require, and send
+// the signature of the plan with the approval. [WatchOnce] does the same by a schedule of Temporal, for one night after
+// the other.
+//
+// What is waited for, a plan and its approval outlive all workers. A plan that is being applied also outlives the
+// workflow that watches, see [StopWatch].
+//
 // # Setting up
 //
 // Register the search attributes of [SearchAttributes] before the first start, or leave them out with

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
 // Options are the options of a Worker.
@@ -27,6 +29,10 @@ type Options struct {
 	// Attempts is how many orders this worker attempts at the same time. Default: twice Runner.Concurrency, so that the
 	// next ones are ready.
 	Attempts int
+	// Watch has the workers decide when to plan, see StartWatch. It is the configuration of a [watch.Watcher] without Dir
+	// and OnClosed; of State, only Plan, Limits and Approvers are used. Each worker reads the windows and observes the
+	// outages. The default of Runner.Calendar is what they know, and that of Runner.MaxPlanAge is -1. Optional.
+	Watch *watch.Config
 	// Worker are options of the SDK for the worker of workflows and verifications.
 	Worker worker.Options
 }
@@ -35,7 +41,8 @@ type Options struct {
 type Workers struct {
 	workers  []worker.Worker
 	sessions *sessions
-	failed   chan error // why a worker cannot continue
+	failed   chan error       // why a worker cannot continue
+	watches  *watchActivities // nil if they do not watch
 }
 
 // Worker returns the workers of a process, which resubmit orders when they run. All workers must share the journal and
@@ -53,6 +60,10 @@ func Worker(c client.Client, systems resubmit.Systems, journal resubmit.Journal,
 	if o.Plans == nil {
 		return nil, errors.New("temporal: Options.Plans is nil; give a Dir, a BlobStore or sqljournal.Plans")
 	}
+	watches, err := newWatchActivities(&o)
+	if err != nil {
+		return nil, err
+	}
 	if _, err := resubmit.NewRunner(o.Runner); err != nil {
 		return nil, err
 	}
@@ -63,7 +74,8 @@ func Worker(c client.Client, systems resubmit.Systems, journal resubmit.Journal,
 		o.Attempts = 2 * o.Runner.WithDefaults().Concurrency
 	}
 	w := &Workers{
-		sessions: &sessions{cfg: o.Runner, plans: o.Plans, open: make(map[string]*session)}, failed: make(chan error, 2),
+		sessions: &sessions{cfg: o.Runner, plans: o.Plans, open: make(map[string]*session)}, watches: watches,
+		failed: make(chan error, 2),
 	}
 	o.Worker.MaxHeartbeatThrottleInterval = heartbeat
 	o.Worker.OnFatalError = w.fatal(o.Worker.OnFatalError)
@@ -72,6 +84,9 @@ func Worker(c client.Client, systems resubmit.Systems, journal resubmit.Journal,
 	a := &activities{w.sessions, &alive{describe: c.DescribeWorkflow, seen: make(map[string]time.Time)}}
 	all.RegisterActivityWithOptions(a.ready, activity.RegisterOptions{Name: readyActivity})
 	all.RegisterActivityWithOptions(a.verify, activity.RegisterOptions{Name: verifyActivity})
+	if watches != nil {
+		watches.register(all)
+	}
 	pushes := worker.New(c, pushQueue(o.TaskQueue), worker.Options{
 		MaxConcurrentActivityExecutionSize: o.Attempts, DisableWorkflowWorker: true, Identity: o.Worker.Identity,
 		MaxHeartbeatThrottleInterval: heartbeat, OnFatalError: o.Worker.OnFatalError,
@@ -86,6 +101,8 @@ func Worker(c client.Client, systems resubmit.Systems, journal resubmit.Journal,
 func register(w worker.WorkflowRegistry) {
 	w.RegisterWorkflowWithOptions(runPlan, workflow.RegisterOptions{Name: planWorkflow})
 	w.RegisterWorkflowWithOptions(runChain, workflow.RegisterOptions{Name: chainWorkflow})
+	w.RegisterWorkflowWithOptions(runWatch, workflow.RegisterOptions{Name: watchWorkflow})
+	w.RegisterWorkflowWithOptions(runOnce, workflow.RegisterOptions{Name: onceWorkflow})
 }
 
 // fatal returns what a worker calls when it cannot continue.
@@ -103,6 +120,13 @@ func (w *Workers) fatal(also func(error)) func(error) {
 // instance that the namespace is gone; then all have stopped.
 func (w *Workers) Run(ctx context.Context) error {
 	defer w.sessions.close()
+	if w.watches != nil {
+		watching, stop := context.WithCancel(ctx)
+		var refresher sync.WaitGroup
+		refresher.Go(func() { w.watches.timing.Run(watching) })
+		defer refresher.Wait()
+		defer stop()
+	}
 	for _, x := range w.workers {
 		if err := x.Start(); err != nil {
 			return err

@@ -115,6 +115,11 @@ func NewTiming(cfg Config) (*Timing, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
+	limits, err := cfg.State.Limits.WithDefaults(cfg.State.Runner.RateLimit)
+	if err != nil {
+		return nil, fmt.Errorf("watch: Config.State.%w", err)
+	}
+	cfg.State.Limits = limits
 	return &Timing{
 		cfg: cfg, windows: windowStore{outages: cfg.Outages}, board: board{logger: cfg.Logger},
 	}, nil
@@ -176,7 +181,9 @@ func (t *Timing) next(ctx context.Context, h *History) (n Next, err error) {
 		return Next{}, err
 	}
 	if ready != nil {
-		l.board.set(update{phase: PhasePlanning, episode: *ready, text: "Connect is ready. Planning for " + ready.name() + "."})
+		l.board.set(update{
+			phase: PhasePlanning, episode: *ready, text: "Connect is ready. Planning for " + ready.name() + ".",
+		})
 	}
 	if n.Phase == "" {
 		s := l.board.get()

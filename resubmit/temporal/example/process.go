@@ -16,9 +16,15 @@ import (
 	sdklog "go.temporal.io/sdk/log"
 	"log/slog"
 
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/availability"
+	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
 	"github.com/cloudblue-go/cloudblue/resubmit/temporal"
+	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
 // programVariable has the settings of a worker, which is this program again.
@@ -58,9 +64,11 @@ func (s *settings) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w, err := temporal.Worker(c, systems, journal, temporal.Options{
-		Plans: temporal.Dir(s.Dir), Runner: s.runner(calendar),
-	})
+	o := temporal.Options{Plans: temporal.Dir(s.Dir), Runner: s.runner(calendar)}
+	if s.Watch {
+		o.Plans, o.Runner.Calendar, o.Watch = journal.Plans(), nil, s.watch()
+	}
+	w, err := temporal.Worker(c, systems, journal, o)
 	if err != nil {
 		return err
 	}
@@ -74,6 +82,20 @@ func (s *settings) runner(calendar *maintenance.Calendar) resubmit.Config {
 		Calendar: func() *maintenance.Calendar { return calendar },
 		Verify:   resubmit.VerifyConfig{InitialInterval: settle/4 + time.Second},
 		Canary:   resubmit.CanaryConfig{Steps: s.Canary},
+	}
+}
+
+// watch is the configuration of workers that watch. Few orders are resubmitted without an approval.
+func (s *settings) watch() *watch.Config {
+	requests, _ := connect.New(s.Connect, connect.APIKey(connecttest.DefaultKey)) // has worked before
+	return &watch.Config{
+		State: state.Config{
+			Plan: resubmit.PlanConfig{Filter: filter.Everything(), RateLimit: -1}, Limits: state.Limits{MaxOrders: 5},
+		},
+		Windows: maintenance.NewFileSource(s.windowsFile()), Refresh: 2 * time.Second, Logger: slog.Default(),
+		Ready: func(ctx context.Context, since time.Time) availability.Readiness {
+			return availability.CheckReadiness(ctx, requests, availability.ReadinessConfig{Since: since})
+		},
 	}
 }
 

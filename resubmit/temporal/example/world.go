@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
@@ -25,6 +26,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
@@ -44,6 +46,25 @@ type settings struct {
 	Window            maintenance.Window
 	Rate              float64
 	Canary            []int // the steps
+	Watch             bool  // for maintenance, which the file windows.json in Dir announces
+}
+
+// windowsFile is where maintenance is announced.
+func (s *settings) windowsFile() string { return filepath.Join(s.Dir, "windows.json") }
+
+// announce announces that the maintenance ends at a time.
+func (s *settings) announce(end time.Time) error {
+	w := s.Window
+	w.End = end
+	c, err := maintenance.NewCalendar([]maintenance.Window{w})
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := maintenance.SaveCalendar(&b, c); err != nil {
+		return err
+	}
+	return durable.Replace(s.windowsFile(), b.Bytes(), 0o600)
 }
 
 // journal opens the journal, a file that all processes of this machine share.
@@ -110,8 +131,14 @@ type call struct {
 	push  bool
 }
 
+// newWorld returns a world after a maintenance that ended two hours ago.
 func newWorld(ctx context.Context, dir string, count, long int) (*world, error) {
-	end := time.Now().Add(-2 * time.Hour).UTC().Truncate(time.Second)
+	return newOutage(ctx, dir, count, long, time.Now().Add(-2*time.Hour).UTC().Truncate(time.Second))
+}
+
+// newOutage returns a world with a maintenance that is to end at a time. Connect is down until then, or if that is to
+// come, until it is told otherwise.
+func newOutage(ctx context.Context, dir string, count, long int, end time.Time) (*world, error) {
 	w := &world{long: long, settings: settings{
 		Dir: dir, Window: maintenance.Window{ID: "W", Start: end.Add(-2 * time.Hour), End: end}, Rate: 20,
 		Canary: []int{2, 10},
@@ -140,8 +167,10 @@ func newWorld(ctx context.Context, dir string, count, long int) (*world, error) 
 			return nil, err
 		}
 	}
-	clock.Set(w.settings.Window.End)
-	w.connect.SetMaintenance(false)
+	if end.Before(time.Now()) {
+		clock.Set(end)
+		w.connect.SetMaintenance(false)
+	}
 	clock.Set(time.Time{})
 	live, stop := context.WithCancel(context.WithoutCancel(ctx))
 	w.stop = stop
