@@ -251,8 +251,7 @@ func TestClockSetBackDoesNotDelayTheRun(t *testing.T) {
 	unknown := decode(t, stdout).Outcomes.Unknown
 	require.Positive(t, unknown, "nobody knows when they were pushed: %s", stderr)
 	require.Contains(t, errorLine(t, stderr), countOf(unknown, "order was", "orders were")+" perhaps resubmitted, "+
-		"without "+
-		"proof")
+		"without proof")
 	require.Empty(t, w.Violations())
 }
 

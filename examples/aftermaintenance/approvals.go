@@ -104,8 +104,6 @@ func (p *program) recover(ctx context.Context) error {
 		return err
 	}
 	s.notes().Paragraph("", "The journal was recovered. Orders that were placed before are held until they are named "+
-		"with "+
-		""+
-		"-order.")
+		"with -order.")
 	return s.showStatus()
 }

@@ -72,9 +72,7 @@ func (p *program) control(ctx context.Context, action state.Action, rate string)
 		return err
 	}
 	s.notes().Paragraph("", "The command is given. The process that applies the run obeys within about a second; if "+
-		"there "+
-		""+
-		"is none, the next apply or run does.")
+		"there is none, the next apply or run does.")
 	return s.showStatus()
 }
 
@@ -97,8 +95,7 @@ func (s *site) confirmCancel(ctx context.Context) error {
 	}
 	out := s.notesAlways()
 	out.Paragraph("", fmt.Sprintf("Cancel the run %s? %s verified. %s sent and will not be verified by this run. %s "+
-		"failed; a "+
-		"later plan can send them. Sent orders cannot be called back.", short(now.Run.Digest),
+		"failed; a later plan can send them. Sent orders cannot be called back.", short(now.Run.Digest),
 		countOf(verified, "order is", "orders are"), countOf(open, "was", "were"), countOf(rest, "stays", "stay")))
 	fmt.Fprint(s.stderr, "Type yes to cancel the run: ")
 	answer, err := s.readLine(ctx)

@@ -83,8 +83,7 @@ func (p *program) journalSalvage() error {
 	}
 	fmt.Fprintln(p.page().Out, summary)
 	p.notes().Paragraph("", "To continue with it, put it in the place of "+path+" and run recover: orders that were "+
-		"placed "+
-		"before are held until they are named with -order.")
+		"placed before are held until they are named with -order.")
 	p.next = p.command("recover", "-reason", "TEXT")
 	return nil
 }

@@ -127,8 +127,7 @@ func (s *site) showRecord(out page.Page, h *state.OrderHistory) {
 	case o.Outcome == protocol.Completed, o.DoneByHand():
 	case o.InFlight() || o.Outcome == protocol.Unknown:
 		out.Paragraph("", "Nobody knows yet what became of it. A run that is continued looks; if none can find out, "+
-			"settle it "+
-			"by hand.")
+			"settle it by hand.")
 		s.next = s.command("resolve", shellWord(h.Number), "-outcome", "completed|notMoved", "-reason", "TEXT")
 	default:
 		s.next = s.command("plan", "-order", shellWord(cmp.Or(h.Number, h.ID)))

@@ -190,8 +190,7 @@ func (v *progressView) plainLine(run *state.Run, now time.Time) string {
 		limit = rateText(live.Rate)
 	}
 	return fmt.Sprintf("%s run=%s state=%s done=%d total=%d verified=%d failed_again=%d in_flight=%d rate=%.1f "+
-		"limit=%s eta=%s "+
-		"waiting=%s",
+		"limit=%s eta=%s waiting=%s",
 		now.In(v.location).Format(time.RFC3339), short(run.Digest), cmp.Or(string(live.State), "idle"), live.Done, live.Total,
 		live.Result.Completed, live.Result.FailedAgain, live.Open, live.CallRate, limit, eta, rest)
 }

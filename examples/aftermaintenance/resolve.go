@@ -13,9 +13,8 @@ import (
 func resolveCommand(p *program) *cli.Command {
 	return &cli.Command{
 		Name: "resolve", Usage: "settle by hand an order of which nobody can prove what its push did", ArgsUsage: "ORDER",
-		Description: "ORDER is its number or id. An order that is completed is not sent again; one that did not move may " +
-			"be " +
-			"sent by a later plan.",
+		Description: "ORDER is its number or id. An order that is completed is not sent again; one that did not move " +
+			"may be sent by a later plan.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "outcome", Destination: &p.options.outcome,
 				Usage: "`what` is certain: completed, the customer has the service; or notMoved, the push changed nothing"},

@@ -16,13 +16,9 @@ func runCommand(p *program) *cli.Command {
 	o := &p.options
 	return &cli.Command{
 		Name: "run", Usage: "the nightly job: continue, or plan and apply within limits, and report",
-		Description: "It continues the unfinished run. Otherwise it waits until Connect is up and the orders are due, " +
-			"makes " +
-			"a " +
-			"plan and applies it if it is within the limits; a plan beyond them is kept, and needs apply. It can be started " +
-			"at " +
-			"" +
-			"any time, and again after any error or crash.",
+		Description: "It continues the unfinished run. Otherwise it waits until Connect is up and the orders are " +
+			"due, makes a plan and applies it if it is within the limits; a plan beyond them is kept, and needs " +
+			"apply. It can be started at any time, and again after any error or crash.",
 		Flags: joined([]cli.Flag{
 			&cli.IntFlag{Name: "max-orders", Destination: &o.maxOrders, Validator: checkMaxOrders,
 				Usage: "most orders that are resubmitted without approval, -1 for any `number` (default 500)"},

@@ -142,9 +142,7 @@ func (p *program) refs(via string) ([]billing.OrderRef, error) {
 	switch {
 	case path == "" && via == viaBilling:
 		return nil, usagef("-via billing needs -ids: Billing cannot list orders, so export the failed ones from the " +
-			"panel or " +
-			"" +
-			"by SQL")
+			"panel or by SQL")
 	case path == "":
 		return nil, nil
 	case via == viaOrderManager:

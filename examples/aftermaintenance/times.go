@@ -63,9 +63,7 @@ func (r timeReader) read(s string, end bool) (time.Time, error) {
 		}
 	}
 	return time.Time{}, fmt.Errorf("%q is not a time: give a date as 2026-11-21, a time as \"2026-11-21 02:00\", "+
-		"02:00 or "+
-		""+
-		"2026-11-21T02:00:00Z, \"2h ago\", or window:ID", text.Short(s))
+		"02:00 or 2026-11-21T02:00:00Z, \"2h ago\", or window:ID", text.Short(s))
 }
 
 // local returns the instant at which clocks of the zone show a time, and rejects a time that they skip or show twice.
