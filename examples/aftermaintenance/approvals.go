@@ -71,39 +71,3 @@ func (p *program) onRun(ctx context.Context, name string, do func(*site, *state.
 	s.notes().Paragraph("", fmt.Sprintf(done, short(run.Digest)))
 	return s.showStatus()
 }
-
-func recoverCommand(p *program) *cli.Command {
-	return &cli.Command{
-		Name: "recover", Usage: "continue after a loss of the journal",
-		Description: "Orders that were placed before are held until they are named with -order, because they may have been " +
-			"sent.",
-		Flags:  []cli.Flag{reasonFlag(p)},
-		Action: func(ctx context.Context, _ *cli.Command) error { return p.recover(ctx) },
-	}
-}
-
-func (p *program) recover(ctx context.Context) error {
-	if p.options.why == "" {
-		return usagef("recover needs -reason: how the journal was lost")
-	}
-	s, err := p.begin()
-	if err != nil {
-		return err
-	}
-	if s.systems, err = s.installation(); err != nil {
-		return err
-	}
-	cfg, err := s.stateConfig()
-	if err == nil {
-		err = state.Recover(ctx, p.options.state, cfg, p.options.why)
-	}
-	if err == nil {
-		s.dir, err = state.Open(ctx, p.options.state, cfg)
-	}
-	if err != nil {
-		return err
-	}
-	s.notes().Paragraph("", "The journal was recovered. Orders that were placed before are held until they are named "+
-		"with -order.")
-	return s.showStatus()
-}

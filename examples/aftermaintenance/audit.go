@@ -39,7 +39,7 @@ func (p *program) verifyAudit(ctx context.Context) error {
 		return err
 	}
 	if p.options.format == formatJSON {
-		return json.NewEncoder(p.stdout).Encode(head)
+		return json.NewEncoder(p.Stdout).Encode(head)
 	}
 	out := s.page()
 	if head.Lines == 0 {

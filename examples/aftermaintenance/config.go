@@ -15,6 +15,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/examples/aftermaintenance/internal/input"
 	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
@@ -128,7 +129,7 @@ type duration time.Duration
 
 // UnmarshalText reads a duration.
 func (d *duration) UnmarshalText(text []byte) error {
-	value, err := parseDuration(string(text))
+	value, err := input.Duration(string(text))
 	if err != nil {
 		return fmt.Errorf("%q is not a duration: write it like 4m, 2h30m or 30d", text)
 	}
@@ -165,7 +166,7 @@ func (p *program) loadConfig() (*config, error) {
 func (p *program) overrideRun(c *config) error {
 	o := &p.options
 	if o.rate != "" {
-		rate, err := parseRate(o.rate)
+		rate, err := input.Rate(o.rate)
 		if err != nil {
 			return usagef("-rate: %w", err)
 		}
@@ -175,7 +176,7 @@ func (p *program) overrideRun(c *config) error {
 		return usagef("the rate %v is not possible: give calls per second, from 0.01/s to 10000/s", r)
 	}
 	if o.canary != "" {
-		steps, err := parseSteps(o.canary)
+		steps, err := input.Steps(o.canary)
 		if err != nil {
 			return usagef("-canary: %w", err)
 		}
@@ -185,7 +186,7 @@ func (p *program) overrideRun(c *config) error {
 		c.Limits.MaxOrders = &o.maxOrders
 	}
 	if len(o.maxMoney) > 0 {
-		c.Limits.MaxMoney = commaSeparated(o.maxMoney)
+		c.Limits.MaxMoney = input.List(o.maxMoney)
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func (p *program) console(ctx context.Context) error {
 		return err
 	}
 	go s.windows.refresh(ctx)
-	fmt.Fprintf(p.stderr, "Open this address within five minutes; it works once. Ctrl-C ends the console.\n\n  %s\n\n",
+	fmt.Fprintf(p.Stderr, "Open this address within five minutes; it works once. Ctrl-C ends the console.\n\n  %s\n\n",
 		server.URL())
 	err = server.Serve(ctx)
 	p.next = p.command("status")

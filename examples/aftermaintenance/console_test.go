@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/examples/aftermaintenance/internal/terminal"
 )
 
 func TestConsoleServesThisUser(t *testing.T) {
@@ -18,8 +20,8 @@ func TestConsoleServesThisUser(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var out lockedText
-	p := &program{stdin: nil, stdout: io.Discard, stderr: newScreen(&out),
-		getenv: func(name string) string { return env[name] }}
+	p := &program{Terminal: terminal.Terminal{Stdout: io.Discard, Stderr: terminal.NewScreen(&out),
+		Getenv: func(name string) string { return env[name] }}}
 	ended := make(chan int, 1)
 	go func() { ended <- p.run(ctx, with(flags, "console")) }()
 	link := regexp.MustCompile(`http://127\.0\.0\.1:\d+/login\?token=\S+`)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/cloudblue-go/cloudblue/examples/aftermaintenance/internal/input"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
 
@@ -54,7 +55,7 @@ func (p *program) control(ctx context.Context, action state.Action, rate string)
 	c := state.Command{Action: action, Why: p.options.why}
 	if action == state.ActionRate {
 		var err error
-		if c.Rate, err = parseRate(rate); err != nil {
+		if c.Rate, err = input.Rate(rate); err != nil {
 			return usageError{err}
 		}
 	}
@@ -85,7 +86,7 @@ func (s *site) confirmCancel(ctx context.Context) error {
 	if now.Run == nil || now.Run.Ended() {
 		return nil // the error of the command says so
 	}
-	if !s.asksPeople() {
+	if !s.AsksPeople() {
 		s.next = s.command("cancel", "-yes")
 		return usagef("cancel asks first, and here is no terminal: pass -yes")
 	}
@@ -97,16 +98,16 @@ func (s *site) confirmCancel(ctx context.Context) error {
 	out.Paragraph("", fmt.Sprintf("Cancel the run %s? %s verified. %s sent and will not be verified by this run. %s "+
 		"failed; a later plan can send them. Sent orders cannot be called back.", short(now.Run.Digest),
 		countOf(verified, "order is", "orders are"), countOf(open, "was", "were"), countOf(rest, "stays", "stay")))
-	fmt.Fprint(s.stderr, "Type yes to cancel the run: ")
+	fmt.Fprint(s.Stderr, "Type yes to cancel the run: ")
 	answer, err := s.readLine(ctx)
 	if err != nil {
-		fmt.Fprintln(s.stderr)
+		fmt.Fprintln(s.Stderr)
 		return err
 	}
 	if answer == "yes" {
 		return nil
 	}
 	s.said, s.next = true, s.command("status")
-	fmt.Fprintln(s.stderr, "The run was not cancelled.")
+	fmt.Fprintln(s.Stderr, "The run was not cancelled.")
 	return stoppedError{fmt.Errorf("the answer was %q", answer)}
 }

@@ -270,7 +270,7 @@ func (s *site) endDemo(ctx context.Context, world *sandbox.World, dir string, ru
 	}
 	if s.options.format == formatJSON {
 		doc := demoDocument{Plan: d.Planned, Result: d.Outcomes, Violations: violations, Report: path}
-		if err := json.NewEncoder(s.stdout).Encode(doc); err != nil {
+		if err := json.NewEncoder(s.Stdout).Encode(doc); err != nil {
 			return err
 		}
 	} else {

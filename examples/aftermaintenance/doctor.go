@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/examples/aftermaintenance/internal/terminal"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/doctor"
 )
@@ -92,14 +93,14 @@ func (s *site) openDoctor(cfg *doctor.Config) error {
 // showFindings prints findings, the bad ones last.
 func (s *site) showFindings(findings []doctor.Finding) error {
 	if s.options.format == formatJSON {
-		return json.NewEncoder(s.stdout).Encode(struct {
+		return json.NewEncoder(s.Stdout).Encode(struct {
 			Findings []doctor.Finding `json:"findings"`
 		}{findings})
 	}
 	out := s.page()
 	for _, state := range []doctor.State{doctor.OK, doctor.Note, doctor.Differs, doctor.Broken} {
 		for _, f := range slices.DeleteFunc(slices.Clone(findings), func(f doctor.Finding) bool { return f.State != state }) {
-			fmt.Fprintf(out.Out, "%-8s %s\n", state, s.paint(s.stdout, bold, f.System+", "+f.Check))
+			fmt.Fprintf(out.Out, "%-8s %s\n", state, s.Paint(s.Stdout, terminal.Bold, f.System+", "+f.Check))
 			out.Paragraph("         ", f.Text)
 			if f.Do != "" {
 				out.Paragraph("         ", "Do: "+f.Do+".")

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/cloudblue-go/cloudblue/examples/aftermaintenance/internal/terminal"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
@@ -118,23 +119,23 @@ func (p *program) exitStatus(ctx context.Context, err error) int {
 
 // printError prints an error.
 func (p *program) printError(err error) {
-	p.stderr.clear()
-	fmt.Fprintln(p.stderr, p.paint(p.stderr.out, red, "aftermaintenance:")+" "+text.Lines(err.Error()))
+	p.Stderr.Clear()
+	fmt.Fprintln(p.Stderr, p.Paint(p.Stderr.Out, terminal.Red, "aftermaintenance:")+" "+text.Lines(err.Error()))
 }
 
 // finish prints what ended the program and the next command, and returns the exit status.
 func (p *program) finish(ctx context.Context, err error) int {
 	status := p.exitStatus(ctx, err)
-	p.stderr.clear()
+	p.Stderr.Clear()
 	switch {
 	case err == nil, p.said:
 	case status >= exitSignal:
-		fmt.Fprintln(p.stderr, "Interrupted before anything was sent: "+context.Cause(ctx).Error()+".")
+		fmt.Fprintln(p.Stderr, "Interrupted before anything was sent: "+context.Cause(ctx).Error()+".")
 	default:
 		p.printError(err)
 	}
 	if p.next != "" && !p.options.quiet {
-		fmt.Fprintln(p.stderr, p.paint(p.stderr.out, bold, "Next:")+" "+text.Clean(p.next))
+		fmt.Fprintln(p.Stderr, p.Paint(p.Stderr.Out, terminal.Bold, "Next:")+" "+text.Clean(p.next))
 	}
 	return status
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudblue-go/cloudblue/examples/aftermaintenance/internal/terminal"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
@@ -50,7 +51,7 @@ func TestExitStatuses(t *testing.T) {
 	for _, s := range []int{exitDone, exitError, exitUsage, exitLeft, exitWait, exitStopped, exitWork} {
 		require.Contains(t, statusesHelp, fmt.Sprintf("\n  %d  ", s))
 	}
-	p := &program{stderr: newScreen(io.Discard)}
+	p := &program{Terminal: terminal.Terminal{Stderr: terminal.NewScreen(io.Discard)}}
 	require.Equal(t, exitError, p.finish(t.Context(), wrap(syscall.EPIPE)))
 	require.Contains(t, statusesHelp, "130, 143")
 	require.True(t, strings.HasPrefix(statusesHelp, "Exit status:"))
@@ -63,7 +64,7 @@ func TestResultsThatNobodyReads(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, r.Close())
 	defer w.Close()
-	unread := func(p *program) { p.stdout = output{w} }
+	unread := func(p *program) { p.Stdout = terminal.Output{File: w} }
 	for _, args := range [][]string{{"plan", "-json"}, {"list", "-o", "name"}, {"show", "-o", "csv"}} {
 		status, _, stderr := call{env: env, client: unread}.run(t.Context(), with(flags, args...)...)
 		require.Equal(t, exitDone, status, stderr)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
+	"github.com/cloudblue-go/cloudblue/examples/aftermaintenance/internal/terminal"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/resubmit/report"
 )
@@ -30,8 +31,8 @@ type call struct {
 // run runs the program with arguments.
 func (c call) run(ctx context.Context, args ...string) (status int, stdout, stderr string) {
 	var out, errs strings.Builder
-	p := &program{stdin: strings.NewReader(c.stdin), stdout: &out, stderr: newScreen(&errs),
-		getenv: func(name string) string { return c.env[name] }}
+	p := &program{Terminal: terminal.Terminal{Stdin: strings.NewReader(c.stdin), Stdout: &out,
+		Stderr: terminal.NewScreen(&errs), Getenv: func(name string) string { return c.env[name] }}}
 	if c.client != nil {
 		c.client(p)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
 
 func journalCommand(p *program) *cli.Command {
@@ -63,7 +64,7 @@ func (p *program) journalCheck() error {
 		return err
 	}
 	if p.options.format == formatJSON {
-		return json.NewEncoder(p.stdout).Encode(summary)
+		return json.NewEncoder(p.Stdout).Encode(summary)
 	}
 	fmt.Fprintln(p.page().Out, summary)
 	return nil
@@ -104,7 +105,7 @@ func (p *program) journalExport(ctx context.Context) (err error) {
 // toFile writes to the file of -file or -out, which must not exist, or to standard output.
 func (p *program) toFile(write func(io.Writer) error) (err error) {
 	if p.options.file == "" || p.options.file == "-" {
-		return write(p.stdout)
+		return write(p.Stdout)
 	}
 	f, err := os.OpenFile(p.options.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -112,4 +113,40 @@ func (p *program) toFile(write func(io.Writer) error) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	return write(f)
+}
+
+func recoverCommand(p *program) *cli.Command {
+	return &cli.Command{
+		Name: "recover", Usage: "continue after a loss of the journal",
+		Description: "Orders that were placed before are held until they are named with -order, because they may have been " +
+			"sent.",
+		Flags:  []cli.Flag{reasonFlag(p)},
+		Action: func(ctx context.Context, _ *cli.Command) error { return p.recover(ctx) },
+	}
+}
+
+func (p *program) recover(ctx context.Context) error {
+	if p.options.why == "" {
+		return usagef("recover needs -reason: how the journal was lost")
+	}
+	s, err := p.begin()
+	if err != nil {
+		return err
+	}
+	if s.systems, err = s.installation(); err != nil {
+		return err
+	}
+	cfg, err := s.stateConfig()
+	if err == nil {
+		err = state.Recover(ctx, p.options.state, cfg, p.options.why)
+	}
+	if err == nil {
+		s.dir, err = state.Open(ctx, p.options.state, cfg)
+	}
+	if err != nil {
+		return err
+	}
+	s.notes().Paragraph("", "The journal was recovered. Orders that were placed before are held until they are named "+
+		"with -order.")
+	return s.showStatus()
 }

@@ -40,7 +40,7 @@ func (p *program) list(ctx context.Context) error {
 		return err
 	}
 	snapshot, err := s.snapshot(ctx)
-	s.stderr.clear()
+	s.Stderr.Clear()
 	if err != nil {
 		return s.planningFailed(err)
 	}
@@ -145,22 +145,22 @@ func inGroup(d *report.Document, g report.Group) (items []report.Item) {
 func (s *site) writeDocument(d *report.Document) error {
 	switch s.options.format {
 	case formatCSV:
-		return d.WriteCSV(s.stdout)
+		return d.WriteCSV(s.Stdout)
 	case formatName:
 		for _, i := range d.Items {
-			if _, err := fmt.Fprintln(s.stdout, text.Clean(i.Number)); err != nil {
+			if _, err := fmt.Fprintln(s.Stdout, text.Clean(i.Number)); err != nil {
 				return err
 			}
 		}
 		return nil
 	default:
-		return d.WriteJSON(s.stdout)
+		return d.WriteJSON(s.Stdout)
 	}
 }
 
 // showChart prints the failures over time on one line.
 func (s *site) showChart(out page.Page, d *report.Document) {
-	if line := d.Chart().Line(min(out.Width, 120), !s.unicode()); line != "" {
+	if line := d.Chart().Line(min(out.Width, 120), !s.Unicode()); line != "" {
 		fmt.Fprintf(out.Out, "\n%s\n", line)
 	}
 }

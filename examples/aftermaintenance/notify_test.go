@@ -19,6 +19,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/examples/aftermaintenance/internal/terminal"
 )
 
 // receiver records the messages of -notify.
@@ -156,7 +158,9 @@ func TestHealth(t *testing.T) {
 	t.Parallel()
 	_, env, flags := live(t)
 	var out lockedText
-	p := &program{stdout: io.Discard, stderr: newScreen(&out), getenv: func(name string) string { return env[name] }}
+	p := &program{Terminal: terminal.Terminal{
+		Stdout: io.Discard, Stderr: terminal.NewScreen(&out), Getenv: func(name string) string { return env[name] },
+	}}
 	p.options.state, p.options.commerceURL, p.options.connect = stateOf(flags), flags[1], flags[3]
 	opened, err := p.openDir(t.Context())
 	require.NoError(t, err)
@@ -179,7 +183,9 @@ func TestHealthWhileConnectIsDown(t *testing.T) {
 	w, env, flags := live(t)
 	w.Connect.SetMaintenance(true)
 	var out lockedText
-	p := &program{stdout: io.Discard, stderr: newScreen(&out), getenv: func(name string) string { return env[name] }}
+	p := &program{Terminal: terminal.Terminal{
+		Stdout: io.Discard, Stderr: terminal.NewScreen(&out), Getenv: func(name string) string { return env[name] },
+	}}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan int)
 	go func() { ended <- p.run(ctx, with(flags, "run", "-health", "127.0.0.1:0")) }()

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v3"
+
+	"github.com/cloudblue-go/cloudblue/examples/aftermaintenance/internal/input"
 )
 
 // options are the values of all flags. Those of a command that was not called are zero.
@@ -12,7 +14,7 @@ type options struct {
 	state, config               string
 	via, commerceURL, connect   string
 	windows                     []string
-	output, color, zone         string
+	output, zone                string
 	json, quiet, verbose, plain bool
 	detailed                    bool
 	format                      format // of output and json
@@ -61,7 +63,8 @@ const (
 )
 
 // rootFlags are the flags of every command, and those of the demo.
-func rootFlags(o *options) []cli.Flag {
+func rootFlags(p *program) []cli.Flag {
+	o := &p.options
 	return []cli.Flag{
 		&cli.StringFlag{Name: "state", Destination: &o.state,
 			Usage: "`directory` with everything about this Commerce: journal, plans, audit logs and reports"},
@@ -78,7 +81,7 @@ func rootFlags(o *options) []cli.Flag {
 		&cli.StringFlag{Name: "o", Destination: &o.output,
 			Usage: "`form` of the results: wide, csv, json, or name: only the numbers of orders, one per line"},
 		&cli.BoolFlag{Name: "json", Destination: &o.json, Usage: "the same as -o json"},
-		&cli.StringFlag{Name: "color", Destination: &o.color,
+		&cli.StringFlag{Name: "color", Destination: &p.Color,
 			Usage: "`when` to use color: auto (the default; not with NO_COLOR), always or never"},
 		&cli.StringFlag{Name: "tz", Destination: &o.zone,
 			Usage: "`time zone` of times, such as Europe/Berlin (default: that of this machine)"},
@@ -156,13 +159,13 @@ func (p *program) setUp() error {
 	default:
 		return usagef("-o %q: give wide, csv, json or name", o.output)
 	}
-	switch o.color {
+	switch p.Color {
 	case "", "auto", "always", "never":
 	default:
-		return usagef("-color %q: give auto, always or never", o.color)
+		return usagef("-color %q: give auto, always or never", p.Color)
 	}
 	var err error
-	if p.location, err = locationOf(o.zone, p.getenv); err != nil {
+	if p.location, err = input.Location(o.zone, p.Getenv); err != nil {
 		return usageError{err}
 	}
 	return nil

@@ -39,7 +39,7 @@ func (s *site) showOrder(ctx context.Context, name string) error {
 		return err
 	}
 	if s.options.format == formatJSON {
-		return json.NewEncoder(s.stdout).Encode(h)
+		return json.NewEncoder(s.Stdout).Encode(h)
 	}
 	entry, events := history(h)
 	out := s.page()

@@ -39,7 +39,7 @@ func (p *program) plan(ctx context.Context) error {
 		return err
 	}
 	run, err := s.dir.Plan(ctx, nil, state.PlanOptions{})
-	s.stderr.clear()
+	s.Stderr.Clear()
 	if err != nil {
 		if errors.Is(err, state.ErrUnfinished) {
 			p.next = p.command("apply")

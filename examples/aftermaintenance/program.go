@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"slices"
@@ -14,16 +15,14 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/cloudblue-go/cloudblue/examples/aftermaintenance/internal/terminal"
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // program is one call of the program. Its environment is passed to it.
 type program struct {
-	stdin   io.Reader
-	stdout  io.Writer
-	stderr  *screen
-	getenv  func(string) string
+	terminal.Terminal
 	options options
 
 	location *time.Location // of the times that people read
@@ -40,8 +39,8 @@ type program struct {
 func (p *program) run(ctx context.Context, args []string) int {
 	root := &cli.Command{
 		Name: "aftermaintenance", Usage: "resubmit the orders that failed during a maintenance of Connect",
-		ArgsUsage: "[command]", Flags: rootFlags(&p.options), Commands: commands(p),
-		Writer: p.stdout, ErrWriter: io.Discard, HideVersion: true, HideHelpCommand: true, EnableShellCompletion: true,
+		ArgsUsage: "[command]", Flags: rootFlags(p), Commands: commands(p),
+		Writer: p.Stdout, ErrWriter: io.Discard, HideVersion: true, HideHelpCommand: true, EnableShellCompletion: true,
 		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // by finish
 		Action:         func(ctx context.Context, cmd *cli.Command) error { return p.demo(ctx, cmd) },
 		ConfigureShellCompletionCommand: func(c *cli.Command) {
@@ -56,7 +55,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	}
 	status := p.finish(ctx, err)
 	if status == exitUsage {
-		fmt.Fprintf(p.stderr, "Run %s -help to see what can be given.\n", strings.TrimSpace(wrongCall))
+		fmt.Fprintf(p.Stderr, "Run %s -help to see what can be given.\n", strings.TrimSpace(wrongCall))
 	}
 	return status
 }
@@ -204,14 +203,16 @@ func countOf(n int, one, many string) string {
 func number(n int, noun string) string { return countOf(n, noun, noun+"s") }
 
 // page returns the page that results are printed on.
-func (p *program) page() page.Page { return page.Page{Out: plainWriter{p.stdout}, Width: p.width()} }
+func (p *program) page() page.Page {
+	return page.Page{Out: terminal.Plain{To: p.Stdout}, Width: p.Width()}
+}
 
 // notes returns the page for everything that is no result.
 func (p *program) notes() page.Page {
 	if p.options.quiet {
-		return page.Page{Out: io.Discard, Width: p.width()}
+		return page.Page{Out: io.Discard, Width: p.Width()}
 	}
-	return page.Page{Out: p.stderr, Width: p.width()}
+	return page.Page{Out: p.Stderr, Width: p.Width()}
 }
 
 // out returns where tables go: to standard output, unless that is for a machine.
@@ -251,4 +252,20 @@ var errNoState = errors.New("give -state DIR: the directory with everything abou
 	"without -state only the demo runs, which takes no command")
 
 // notesAlways returns the page for what a person must read.
-func (p *program) notesAlways() page.Page { return page.Page{Out: p.stderr, Width: p.width()} }
+func (p *program) notesAlways() page.Page { return page.Page{Out: p.Stderr, Width: p.Width()} }
+
+// logger returns the logger of the library, to standard error: lines for people on a terminal, and for machines
+// otherwise.
+func (p *program) logger() *slog.Logger {
+	level := slog.LevelWarn
+	switch {
+	case p.options.verbose:
+		level = slog.LevelInfo
+	case p.options.quiet:
+		level = slog.LevelError
+	}
+	if p.Stderr.Terminal {
+		return slog.New(&terminal.Handler{To: p.notesAlways(), Level: level})
+	}
+	return slog.New(slog.NewTextHandler(p.Stderr, &slog.HandlerOptions{Level: level}))
+}

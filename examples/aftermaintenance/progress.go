@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/internal/wait"
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -38,7 +39,7 @@ func (s *site) follow(ctx context.Context, o *state.OnceOptions) (stop func()) {
 	return func() {
 		cancel()
 		<-done
-		s.stderr.clear()
+		s.Stderr.Clear()
 	}
 }
 
@@ -75,8 +76,8 @@ func (v *progressView) show(run *state.Run, now time.Time) {
 		return
 	}
 	live := run.Live
-	if v.stderr.terminal {
-		v.stderr.show(progressLine(live, cmp.Or(v.waits(live), v.ends(live, now)), v.width()-1))
+	if v.Stderr.Terminal {
+		v.Stderr.Show(progressLine(live, cmp.Or(v.waits(live), v.ends(live, now)), v.Width()-1))
 		return
 	}
 	key := string(live.State) + live.Gate
@@ -84,7 +85,7 @@ func (v *progressView) show(run *state.Run, now time.Time) {
 		return
 	}
 	v.state, v.shown = key, now
-	fmt.Fprintln(v.stderr, v.plainLine(run, now))
+	fmt.Fprintln(v.Stderr, v.plainLine(run, now))
 }
 
 // ends says what a run that does not wait does before its end.
@@ -193,4 +194,40 @@ func (v *progressView) plainLine(run *state.Run, now time.Time) string {
 		"limit=%s eta=%s waiting=%s",
 		now.In(v.location).Format(time.RFC3339), short(run.Digest), cmp.Or(string(live.State), "idle"), live.Done, live.Total,
 		live.Result.Completed, live.Result.FailedAgain, live.Open, live.CallRate, limit, eta, rest)
+}
+
+// progressInterval is the least time between two lines of progress without a terminal.
+const progressInterval = 10 * time.Second
+
+// planProgress shows the progress of planning: on a terminal by redrawing one line, otherwise by a line every 10 s.
+type planProgress struct{ shown time.Time }
+
+// to returns the function that shows the progress.
+func (s *planProgress) to(p *program) func(resubmit.PlanProgress) {
+	s.shown = time.Now()
+	return func(now resubmit.PlanProgress) {
+		switch {
+		case p.options.quiet:
+		case p.Stderr.Terminal:
+			p.Stderr.Show("Planning: " + now.String())
+		case time.Since(s.shown) >= progressInterval:
+			s.shown = time.Now()
+			fmt.Fprintf(p.Stderr, "Planning: %s\n", now)
+		}
+	}
+}
+
+// connectProgress returns a function that shows that Connect is awaited.
+func (p *program) connectProgress() func(availability.WaitResult) {
+	began, shown := time.Now(), time.Now()
+	return func(availability.WaitResult) {
+		switch {
+		case p.options.quiet, time.Since(began) < time.Second: // it usually answers at once
+		case p.Stderr.Terminal:
+			p.Stderr.Show("Waiting for Connect since " + p.clock(began))
+		case time.Since(shown) >= progressInterval:
+			shown = time.Now()
+			fmt.Fprintf(p.Stderr, "Waiting for Connect since %s\n", p.clock(began))
+		}
+	}
 }

@@ -4,10 +4,13 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudblue-go/cloudblue/examples/aftermaintenance/internal/terminal"
+	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
@@ -37,7 +40,8 @@ func TestProgressLineFits(t *testing.T) {
 func TestProgressWithoutTerminal(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	v := &progressView{site: &site{program: &program{stderr: newScreen(&out), location: time.UTC}}}
+	p := &program{Terminal: terminal.Terminal{Stderr: terminal.NewScreen(&out)}, location: time.UTC}
+	v := &progressView{site: &site{program: p}}
 	run := &state.Run{Digest: "sha256:7f3a00112233445566"}
 	at := time.Date(2026, 11, 21, 4, 21, 7, 0, time.UTC)
 	for i := range 25 { // a line every ten seconds
@@ -88,12 +92,61 @@ func TestEstimate(t *testing.T) {
 func TestScreenRedrawsOnlyWhatHasChanged(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	s := newScreen(&out)
-	s.show("one")
-	s.show("one")
-	s.show("two")
-	s.clear()
-	s.clear()
+	s := terminal.NewScreen(&out)
+	s.Show("one")
+	s.Show("one")
+	s.Show("two")
+	s.Clear()
+	s.Clear()
 	require.Equal(t, "one\r\x1b[Ktwo\r\x1b[K", out.String())
-	require.False(t, newScreen(io.Discard).terminal)
+	require.False(t, terminal.NewScreen(io.Discard).Terminal)
+}
+
+func TestPlanProgressWithoutTerminal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		show := new(planProgress).to(&program{Terminal: terminal.Terminal{Stderr: terminal.NewScreen(&out)}})
+		for i := range 35 {
+			<-time.After(time.Second)
+			show(resubmit.PlanProgress{Listed: i + 1})
+		}
+		require.Equal(t, "Planning: 10 listed, 0 read, 0 looked up, 0 decided\n"+
+			"Planning: 20 listed, 0 read, 0 looked up, 0 decided\n"+
+			"Planning: 30 listed, 0 read, 0 looked up, 0 decided\n", out.String())
+	})
+}
+
+func TestPlanProgressOnTerminal(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	s := terminal.NewScreen(&out)
+	s.Terminal = true
+	show := new(planProgress).to(&program{Terminal: terminal.Terminal{Stderr: s}})
+	show(resubmit.PlanProgress{Listed: 1})
+	show(resubmit.PlanProgress{Listed: 2})
+	_, err := s.Write([]byte("a warning\n"))
+	require.NoError(t, err)
+	s.Clear()
+	const line = "Planning: 2 listed, 0 read, 0 looked up, 0 decided"
+	require.Equal(t, "Planning: 1 listed, 0 read, 0 looked up, 0 decided\r\x1b[K"+line+"\r\x1b[Ka "+
+		"warning\n"+line+"\r\x1b[K",
+		out.String())
+}
+
+func TestRateLimitsPlanning(t *testing.T) {
+	t.Parallel()
+	w, env, flags := through(t, viaSimpleAPI)
+	args := with(flags, "plan", "-rate", "20/s")
+	orders := 0
+	for _, o := range w.Commerce.Orders() {
+		if sandbox.Cause(o) == sandbox.Transient && orders < 20 {
+			orders++
+			args = append(args, "-order", o.Number)
+		}
+	}
+	start := time.Now()
+	done(t, env, args...)
+	calls := orders + 1 // a read each, and the list
+	require.GreaterOrEqual(t, time.Since(start), time.Duration(calls-1)*time.Second/20)
 }

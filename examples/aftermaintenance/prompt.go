@@ -97,7 +97,7 @@ func (s *site) confirm(ctx context.Context, run *state.Run, p *plan.Plan) error 
 		return err
 	}
 	orders := number(n.Orders, "order")
-	if !s.asksPeople() {
+	if !s.AsksPeople() {
 		s.next = s.command("apply", short(run.Digest), "-yes")
 		return usagef("apply asks whether to resubmit %s, and here is no terminal: pass -yes", orders)
 	}
@@ -109,10 +109,10 @@ func (s *site) confirm(ctx context.Context, run *state.Run, p *plan.Plan) error 
 	if n.Orders > s.options.confirm || n.Orders > 1 && n.vendors > 2 {
 		accepted, ask = []string{count}, fmt.Sprintf("Resubmit %s? Type %s to confirm: ", orders, count)
 	}
-	fmt.Fprint(s.stderr, ask)
+	fmt.Fprint(s.Stderr, ask)
 	answer, err := s.readLine(ctx)
 	if err != nil {
-		fmt.Fprintln(s.stderr)
+		fmt.Fprintln(s.Stderr)
 		s.next = s.command("apply", short(run.Digest))
 		return err
 	}
@@ -122,7 +122,7 @@ func (s *site) confirm(ctx context.Context, run *state.Run, p *plan.Plan) error 
 		}
 	}
 	s.said, s.next = true, s.command("apply", short(run.Digest))
-	fmt.Fprintln(s.stderr, "Nothing was sent.")
+	fmt.Fprintln(s.Stderr, "Nothing was sent.")
 	return stoppedError{fmt.Errorf("the answer was %q", answer)}
 }
 
@@ -130,7 +130,7 @@ func (s *site) confirm(ctx context.Context, run *state.Run, p *plan.Plan) error 
 func (s *site) readLine(ctx context.Context) (string, error) {
 	answer := make(chan string, 1)
 	go func() {
-		line, _ := bufio.NewReader(s.stdin).ReadString('\n') // an incomplete line is no answer
+		line, _ := bufio.NewReader(s.Stdin).ReadString('\n') // an incomplete line is no answer
 		answer <- strings.TrimSpace(line)
 	}()
 	select {

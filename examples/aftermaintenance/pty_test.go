@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal is a pseudo-terminal on which a process of the program runs.
-type terminal struct {
+// ptyProcess is a pseudo-terminal on which a process of the program runs.
+type ptyProcess struct {
 	master *os.File
 	cmd    *exec.Cmd
 	ended  chan struct{}
@@ -44,10 +44,10 @@ func openPTY(t *testing.T, columns int) (master, slave *os.File) {
 }
 
 // onTerminal starts the program on a terminal.
-func (h *outage) onTerminal(t *testing.T, columns int, args ...string) *terminal {
+func (h *outage) onTerminal(t *testing.T, columns int, args ...string) *ptyProcess {
 	t.Helper()
 	master, slave := openPTY(t, columns)
-	term := &terminal{master: master, ended: make(chan struct{})}
+	term := &ptyProcess{master: master, ended: make(chan struct{})}
 	term.cmd = exec.CommandContext(t.Context(), os.Args[0], append(h.flags(), args...)...)
 	term.cmd.Env = append(h.env, "TERM=xterm", "LANG=C.UTF-8", "TZ=UTC", "NO_COLOR=1", "COLUMNS=")
 	term.cmd.Stdin, term.cmd.Stdout, term.cmd.Stderr = slave, slave, slave
@@ -77,14 +77,14 @@ func (h *outage) onTerminal(t *testing.T, columns int, args ...string) *terminal
 	return term
 }
 
-func (term *terminal) text() string {
+func (term *ptyProcess) text() string {
 	term.mu.Lock()
 	defer term.mu.Unlock()
 	return term.out.String()
 }
 
 // await waits until the program has printed something.
-func (term *terminal) await(t *testing.T, pattern string) {
+func (term *ptyProcess) await(t *testing.T, pattern string) {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
 	require.Eventually(t, func() bool { return re.MatchString(term.text()) }, time.Minute, 10*time.Millisecond,
@@ -92,10 +92,10 @@ func (term *terminal) await(t *testing.T, pattern string) {
 }
 
 // String returns what the program has printed.
-func (term *terminal) String() string { return term.text() }
+func (term *ptyProcess) String() string { return term.text() }
 
 // enter types text.
-func (term *terminal) enter(t *testing.T, text string) {
+func (term *ptyProcess) enter(t *testing.T, text string) {
 	t.Helper()
 	_, err := term.master.WriteString(text)
 	require.NoError(t, err)
@@ -104,7 +104,7 @@ func (term *terminal) enter(t *testing.T, text string) {
 const ctrlC = "\x03"
 
 // end waits until the program ends, and returns its status and what the terminal shows then, line by line.
-func (term *terminal) end(t *testing.T) (status int, shown string) {
+func (term *ptyProcess) end(t *testing.T) (status int, shown string) {
 	t.Helper()
 	select {
 	case <-term.ended:

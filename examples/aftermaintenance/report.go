@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/cloudblue-go/cloudblue/examples/aftermaintenance/internal/terminal"
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/resubmit/report"
 )
@@ -61,7 +62,7 @@ func (p *program) report(ctx context.Context, name string) error {
 
 // writeText writes the text of a document, wrapped to the width of the terminal.
 func (p *program) writeText(d *report.Document, w io.Writer) error {
-	out := page.Page{Out: plainWriter{w}, Width: p.width()}
+	out := page.Page{Out: terminal.Plain{To: w}, Width: p.Width()}
 	for line := range strings.Lines(d.Text()) {
 		rest := strings.TrimLeft(line, " ")
 		indent := line[:len(line)-len(rest)]

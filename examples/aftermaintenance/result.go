@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cloudblue-go/cloudblue/examples/aftermaintenance/internal/terminal"
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
@@ -25,12 +26,12 @@ func (s *site) showResult(ctx context.Context, run *state.Run, d *report.Documen
 	if run.Report.Earlier == run.Report.Result.Total() && run.Report.Earlier > 0 {
 		fmt.Fprintln(out.Out, "Nothing was sent now: an earlier run of this plan has ended.")
 	}
-	color := green
+	color := terminal.Green
 	if run.Result.Completed < run.Result.Total() || err != nil {
-		color = red
+		color = terminal.Red
 	}
 	for _, line := range page.Wrap(d.Sentence(), out.Width) {
-		fmt.Fprintln(out.Out, s.paint(s.stdout, color, line))
+		fmt.Fprintln(out.Out, s.Paint(s.Stdout, color, line))
 	}
 	s.showOpen(out, run.Report.Items)
 	s.showSteps(out, d)
@@ -157,3 +158,33 @@ func (s *site) notDone(u unfinished) error {
 	}
 	return errors.New("not everything is done: " + strings.Join(parts, "; ") + ": plan again")
 }
+
+// unfinished counts the orders that a run should have handled and did not. Others that were not completed are left for
+// a person.
+type unfinished struct {
+	stopped int      // not started, because the canary of their group stopped,
+	stops   []string // for these reasons
+	unsent  int      // not read, or the run ended before their turn
+	unknown int      // perhaps resubmitted
+}
+
+func findUnfinished(r *resubmit.Report) unfinished {
+	u := unfinished{unknown: r.Result.Unknown}
+	for _, c := range r.Canary {
+		if c.Stopped != "" {
+			u.stops = append(u.stops, c.Stopped)
+		}
+	}
+	for _, i := range r.Items {
+		stopped := slices.ContainsFunc(u.stops, func(why string) bool { return strings.HasSuffix(i.Why, why) })
+		switch {
+		case i.Outcome == protocol.NotStarted && stopped:
+			u.stopped++
+		case i.Outcome == protocol.NotStarted, i.Outcome == protocol.Skipped && i.After.Status == "": // it was not read
+			u.unsent++
+		}
+	}
+	return u
+}
+
+func (u unfinished) total() int { return u.stopped + u.unsent + u.unknown }

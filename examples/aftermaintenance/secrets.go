@@ -28,7 +28,7 @@ const maxSecret = 64 << 10
 
 // secret returns the value of an environment variable, or of the file that it has instead; "" for none.
 func (p *program) secret(c *config, name string) (string, error) {
-	value, file := p.getenv(name), p.getenv(name+"_FILE")
+	value, file := p.Getenv(name), p.Getenv(name+"_FILE")
 	configured := c.SecretFiles[name]
 	if count(value != "", file != "", configured != "") > 1 {
 		return "", usagef("%s is given more than once: by a variable, by %s_FILE or in secretFiles", name, name)

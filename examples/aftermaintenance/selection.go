@@ -13,6 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/billing"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/examples/aftermaintenance/internal/input"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
@@ -82,15 +83,15 @@ func (p *program) selection(c *config, calendar *maintenance.Calendar, causes *f
 // times returns the filters of -from, -to and -window.
 func (p *program) times(calendar *maintenance.Calendar) (terms []filter.Filter, err error) {
 	o := &p.options
-	r := timeReader{now: time.Now(), location: p.location, windows: calendar}
+	r := input.Times{Now: time.Now(), Location: p.location, Windows: calendar}
 	var from, to time.Time
 	if o.from != "" {
-		if from, err = r.read(o.from, false); err != nil {
+		if from, err = r.Read(o.from, false); err != nil {
 			return nil, usagef("-from: %w", err)
 		}
 	}
 	if o.to != "" {
-		if to, err = r.read(o.to, true); err != nil {
+		if to, err = r.Read(o.to, true); err != nil {
 			return nil, usagef("-to: %w", err)
 		}
 	}
@@ -101,7 +102,7 @@ func (p *program) times(calendar *maintenance.Calendar) (terms []filter.Filter, 
 		terms = append(terms, filter.PlacedBetween(from, to))
 	}
 	if o.window != "" {
-		w, err := findWindow(calendar, o.window, r.now)
+		w, err := input.FindWindow(calendar, o.window, r.Now)
 		if err != nil {
 			return nil, usagef("-window: %w", err)
 		}
@@ -112,7 +113,7 @@ func (p *program) times(calendar *maintenance.Calendar) (terms []filter.Filter, 
 
 // numbers returns the orders of -order; those of "-" are read from standard input.
 func (p *program) numbers() (all []string, err error) {
-	for _, n := range commaSeparated(p.options.orders) {
+	for _, n := range input.List(p.options.orders) {
 		if n != "-" {
 			all = append(all, n)
 			continue
@@ -120,7 +121,7 @@ func (p *program) numbers() (all []string, err error) {
 		if p.options.ids == "-" {
 			return nil, usagef("-order - and -ids - both read standard input: give a file for -ids")
 		}
-		lines := bufio.NewScanner(p.stdin)
+		lines := bufio.NewScanner(p.Stdin)
 		before := len(all)
 		for lines.Scan() {
 			all = append(all, strings.Fields(lines.Text())...)
@@ -149,7 +150,7 @@ func (p *program) refs(via string) ([]billing.OrderRef, error) {
 		return nil, usagef("-ids needs -via billing or -via simpleapi: Order Management lists the failed orders itself, " +
 			"and -order selects single orders")
 	}
-	in := p.stdin
+	in := p.Stdin
 	if path != "-" {
 		f, err := os.Open(path) //nolint:gosec // the user names the file
 		if err != nil {
@@ -197,14 +198,14 @@ func among(refs []billing.OrderRef) filter.Filter {
 // warn prints what in the selection is probably mistaken.
 func (s *selection) warn(p *program, view commerce.View, targets []commerce.Status) {
 	for _, w := range filter.Warnings(s.filter, view) {
-		fmt.Fprintf(p.stderr, "aftermaintenance: warning: -where: %s\n", w)
+		fmt.Fprintf(p.Stderr, "aftermaintenance: warning: -where: %s\n", w)
 	}
 	if len(targets) == 0 {
 		return
 	}
 	for _, w := range filter.Warnings(filter.Statuses(targets...), commerce.View{}) {
 		w, _, _ = strings.Cut(w, ", so it selects") // this part is about filters
-		fmt.Fprintf(p.stderr, "aftermaintenance: warning: policy.targets: %s\n", w)
+		fmt.Fprintf(p.Stderr, "aftermaintenance: warning: policy.targets: %s\n", w)
 	}
 }
 

@@ -240,7 +240,7 @@ func (s *site) checkConnect(ctx context.Context, deadline time.Time) error {
 		Threshold: 1, MaintenanceTimeout: longest, OtherTimeout: longest, MaxDelay: time.Minute,
 		Progress: s.connectProgress(),
 	})
-	s.stderr.clear()
+	s.Stderr.Clear()
 	if err != nil {
 		return fmt.Errorf("connect is not up, or -connect is wrong: %w", err)
 	}

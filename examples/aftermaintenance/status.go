@@ -31,7 +31,7 @@ func (p *program) status(ctx context.Context) error {
 			now, err := s.dir.Status()
 			return err != nil || !now.Busy || now.Run == nil || now.Run.Ended()
 		})
-		p.stderr.clear()
+		p.Stderr.Clear()
 	}
 	return s.showStatus()
 }
@@ -57,7 +57,7 @@ func (s *site) showStatus() error {
 	}
 	s.nextOf(now)
 	if s.options.format == formatJSON {
-		return json.NewEncoder(s.stdout).Encode(doc)
+		return json.NewEncoder(s.Stdout).Encode(doc)
 	}
 	out := s.page()
 	if now.Run == nil {

@@ -60,7 +60,7 @@ func TestTranscript(t *testing.T) {
 				"run": {"rate": 50, "verifyAfter": "20ms", "concurrency": 4}}`) // a claim may be a quarter of it old, on a busy machine
 			h.plan(t) // so that no order waits any more
 			var all strings.Builder
-			step := func(want int, term *terminal, args ...string) {
+			step := func(want int, term *ptyProcess, args ...string) {
 				status, shown := term.end(t)
 				require.Equal(t, want, status, shown)
 				requireFits(t, shown, columns)

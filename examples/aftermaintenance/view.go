@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
@@ -183,4 +184,33 @@ func (s *site) showItems(out page.Page, items []report.Item) {
 		t.Add(i.Number, i.Type, i.Customer, i.Vendor, i.Total, s.clock(i.At()), i.Class, i.Cause, i.Action, i.Reason)
 	}
 	out.Print(&t)
+}
+
+// clock is a time for people. The date is left out if it is today.
+func (p *program) clock(t time.Time) string {
+	if t.IsZero() {
+		return "(not known)"
+	}
+	local, now := t.In(p.location), time.Now().In(p.location)
+	if local.Format(time.DateOnly) == now.Format(time.DateOnly) {
+		return local.Format("15:04 MST")
+	}
+	return local.Format("2006-01-02 15:04 MST")
+}
+
+// span is a time for how long something takes or took.
+func span(d time.Duration) string {
+	switch d = d.Round(time.Second); {
+	case d < 0:
+		return "0 s"
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Round(time.Minute).Minutes()))
+	case d < 48*time.Hour:
+		d = d.Round(time.Minute)
+		return fmt.Sprintf("%d h %02d min", int(d.Hours()), int(d.Minutes())%60)
+	default:
+		return fmt.Sprintf("%d days", int(d.Hours()/24))
+	}
 }

@@ -58,7 +58,7 @@ type windowSources struct {
 // openWindows returns the sources of the configuration and of -windows. Feeds are cached below dir.
 func (p *program) openWindows(c *config) (*windowSources, error) {
 	w := &windowSources{weekly: c.Windows.Weekly, warn: func(err error) {
-		fmt.Fprintf(p.stderr, "aftermaintenance: warning: %v\n", err)
+		fmt.Fprintf(p.Stderr, "aftermaintenance: warning: %v\n", err)
 	}}
 	for _, file := range c.Windows.Files {
 		w.files = append(w.files, c.path(file))

@@ -1,4 +1,4 @@
-package main
+package input
 
 import (
 	"errors"
@@ -9,8 +9,8 @@ import (
 	numbers "github.com/cloudblue-go/cloudblue/internal/number"
 )
 
-// parseRate reads a number of calls per second: 4, 4/s or 120/min.
-func parseRate(s string) (float64, error) {
+// Rate reads a number of calls per second: 4, 4/s or 120/min.
+func Rate(s string) (float64, error) {
 	value, unit, given := strings.Cut(strings.TrimSpace(s), "/")
 	per := time.Second
 	switch strings.TrimSpace(unit) {
@@ -36,8 +36,8 @@ func errRate(s string) error {
 	return fmt.Errorf("%q is not a rate: give calls per second, as 4/s or 0.5/s, or 20/min", s)
 }
 
-// commaSeparated returns the words of lists such as A,B.
-func commaSeparated(lists []string) (words []string) {
+// List returns the words of lists such as A,B.
+func List(lists []string) (words []string) {
 	for _, list := range lists {
 		for word := range strings.SplitSeq(list, ",") {
 			if word = strings.TrimSpace(word); word != "" {
@@ -48,8 +48,8 @@ func commaSeparated(lists []string) (words []string) {
 	return words
 }
 
-// parseSteps reads the steps of a canary: off, or numbers of orders such as 1,2,5.
-func parseSteps(s string) ([]int, error) {
+// Steps reads the steps of a canary: off, or numbers of orders such as 1,2,5.
+func Steps(s string) ([]int, error) {
 	if s == "off" {
 		return []int{}, nil
 	}

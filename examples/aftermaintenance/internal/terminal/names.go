@@ -1,6 +1,9 @@
-package main
+package terminal
 
-import "strings"
+import (
+	"io"
+	"strings"
+)
 
 // settingNames replaces what messages of the library call its settings by the flags and settings of the program.
 var settingNames = strings.NewReplacer(
@@ -27,3 +30,14 @@ var settingNames = strings.NewReplacer(
 	"see WithOperationsLogin", "see COMMERCE_USER",
 	"Config.Approvers", `"approvers" of the configuration`,
 )
+
+// Plain writes results, in which names of the library become those of flags and settings.
+type Plain struct{ To io.Writer }
+
+// Write writes text.
+func (w Plain) Write(text []byte) (int, error) {
+	if _, err := settingNames.WriteString(w.To, string(text)); err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/examples/aftermaintenance/internal/terminal"
 )
 
 // goNames are names of the library, which mean nothing to a user of the program.
@@ -73,7 +75,7 @@ func TestSettingNamesReplaceEveryNameThatAMessageMayHave(t *testing.T) {
 	}
 	for _, m := range messages {
 		require.Regexp(t, goNames, m)
-		_, err := plainWriter{&out}.Write([]byte(m + "\n"))
+		_, err := terminal.Plain{To: &out}.Write([]byte(m + "\n"))
 		require.NoError(t, err)
 	}
 	require.NotRegexp(t, goNames, out.String())

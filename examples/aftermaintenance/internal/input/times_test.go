@@ -1,4 +1,4 @@
-package main
+package input
 
 import (
 	"testing"
@@ -22,7 +22,7 @@ func TestTimesAsPeopleWriteThem(t *testing.T) {
 	still.ActualStart = still.Start
 	calendar, err := maintenance.NewCalendar([]maintenance.Window{over, twice, again, still})
 	require.NoError(t, err)
-	r := timeReader{now: now, location: berlin, windows: calendar}
+	r := Times{Now: now, Location: berlin, Windows: calendar}
 	for text, want := range map[string]string{
 		"2026-11-21":           "2026-11-20T23:00:00Z",
 		"2026-07-21":           "2026-07-20T22:00:00Z",
@@ -37,14 +37,14 @@ func TestTimesAsPeopleWriteThem(t *testing.T) {
 		"window:CHG-8":         "2026-11-21T08:00:00Z",
 		"window:a/CHG-7":       "2026-11-21T04:00:00Z",
 	} {
-		got, err := r.read(text, false)
+		got, err := r.Read(text, false)
 		require.NoError(t, err, text)
 		require.Equal(t, want, got.Format(time.RFC3339), text)
 	}
-	end, err := r.read("window:CHG-2041", true)
+	end, err := r.Read("window:CHG-2041", true)
 	require.NoError(t, err)
 	require.Equal(t, over.End, end)
-	end, err = r.read("window:CHG-8", true)
+	end, err = r.Read("window:CHG-8", true)
 	require.NoError(t, err)
 	require.Equal(t, now, end, "it is not over")
 	for text, says := range map[string]string{
@@ -59,7 +59,7 @@ func TestTimesAsPeopleWriteThem(t *testing.T) {
 		"2026-03-29 02:30": "does not exist in Europe/Berlin",
 		"2026-10-25 02:30": "happens twice in Europe/Berlin",
 	} {
-		_, err := r.read(text, false)
+		_, err := r.Read(text, false)
 		require.ErrorContains(t, err, says, text)
 	}
 }
@@ -67,37 +67,30 @@ func TestTimesAsPeopleWriteThem(t *testing.T) {
 func TestValues(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]float64{"4": 4, "4/s": 4, "0.5/s": 0.5, "120/min": 2, "3600/h": 1, " 4 / s": 4} {
-		got, err := parseRate(text)
+		got, err := Rate(text)
 		require.NoError(t, err, text)
 		require.InDelta(t, want, got, 1e-9, text)
 	}
 	for _, text := range []string{"", "0", "-1", "NaN", "Inf", "1e9", "4/", "4/d", "fast", "4/s/s"} {
-		_, err := parseRate(text)
+		_, err := Rate(text)
 		require.ErrorContains(t, err, "is not a rate", text)
 	}
-	d, err := parseDuration("1.5d")
+	d, err := Duration("1.5d")
 	require.NoError(t, err)
 	require.Equal(t, 36*time.Hour, d)
 	for _, text := range []string{"12h1d", "1d12h", "-1d", "d", "1.2.3d", "200000d", "1e2d", "1 d"} {
-		_, err := parseDuration(text)
+		_, err := Duration(text)
 		require.Error(t, err, text)
 	}
-	steps, err := parseSteps("1,2, 5")
+	steps, err := Steps("1,2, 5")
 	require.NoError(t, err)
 	require.Equal(t, []int{1, 2, 5}, steps)
-	steps, err = parseSteps("off")
+	steps, err = Steps("off")
 	require.NoError(t, err)
 	require.NotNil(t, steps)
 	require.Empty(t, steps)
 	for _, text := range []string{"", "0", "1,,2", "1,x", "-1", "none"} {
-		_, err := parseSteps(text)
+		_, err := Steps(text)
 		require.Error(t, err, text)
 	}
-	for d, want := range map[time.Duration]string{0: "0 s", 90 * time.Second: "90 s", 39 * time.Minute: "39 min",
-		62 * time.Minute: "62 min", 3*time.Hour + time.Minute: "3 h 01 min", 49 * time.Hour: "2 days", -time.Hour: "0 s"} {
-		require.Equal(t, want, span(d))
-	}
-	require.Equal(t, "'it'\\''s'", shellWord("it's"))
-	require.Equal(t, "/var/lib/x", shellWord("/var/lib/x"))
-	require.Equal(t, "''", shellWord(""))
 }
