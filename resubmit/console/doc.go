@@ -22,6 +22,8 @@
 // Pages show the state directory: no page calls Commerce or Connect. The failed orders are those that were read last,
 // and reading them again is an action. Another process may apply plans, and be controlled from here.
 //
+// The CSV file of a plan has what is to be done with each order and why; that of its report has the outcomes too.
+//
 // # Security
 //
 // Every page and action asks Config.Authorize, with one of three roles. Every change is a POST that has the digest of

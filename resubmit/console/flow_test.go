@@ -333,6 +333,33 @@ func TestDownloads(t *testing.T) {
 	})
 }
 
+func TestHistoryOfSomeDays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 20)
+		first := s.plan().ID
+		time.Sleep(48 * time.Hour) // in a bubble
+		second := s.plan().ID
+		day := s.run().PlannedAt.Format(time.DateOnly)
+		before := s.run().PlannedAt.AddDate(0, 0, -1).Format(time.DateOnly)
+		for filter, want := range map[string][]string{
+			"": {second, first}, "?first=" + day: {second}, "?last=" + before: {first}, "?last=" + day: {second, first},
+			"?first=" + before + "&last=" + before: nil,
+		} {
+			rows := strings.Split(strings.TrimSpace(s.page("history.csv"+filter)), "\r\n")[1:]
+			require.Len(t, rows, len(want), filter)
+			for i, id := range want {
+				require.Contains(t, rows[i], id, filter)
+			}
+			require.Equal(t, len(want), strings.Count(s.page("history"+filter), `<th scope="row">`), filter)
+		}
+		require.Contains(t, s.page("history?first="+before+"&last="+before), "No run was planned then.")
+		status, body := s.get("history?last=30.11.2026")
+		require.Equal(t, http.StatusUnprocessableEntity, status)
+		require.Contains(t, body, "the last day is &#34;30.11.2026&#34;; give it as 2026-11-30")
+	})
+}
+
 func TestOneTaskAtATime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/report"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
@@ -15,11 +16,10 @@ import (
 
 // historyBody is the page of all runs.
 type historyBody struct {
-	Rows   []historyRow
-	Years  []int
-	Year   int // 0 for all
-	Before string
-	CSV    string
+	Rows        []historyRow
+	First, Last string // the days on which they were planned; "" for any
+	Before      string
+	CSV         string
 }
 
 // historyRow is a run.
@@ -39,53 +39,49 @@ const historyRows = 50
 
 // historyPage shows all runs, the newest first.
 func historyPage(v *visit) error {
-	year, err := v.int("year", 0)
-	if err != nil {
-		return err
-	}
 	from, err := v.int("from", 0)
 	if err != nil {
 		return err
 	}
-	runs, years, err := v.site.history(year)
+	first, last, err := v.days()
 	if err != nil {
 		return err
 	}
-	body := &historyBody{Year: year, Years: years, CSV: query("history.csv", "year", orEmpty(year))}
+	runs, err := v.site.history(first, last)
+	if err != nil {
+		return err
+	}
+	body := &historyBody{First: first, Last: last, CSV: query("history.csv", "first", first, "last", last)}
 	from = min(max(from, 0), len(runs))
 	to := min(from+historyRows, len(runs))
 	for i := range runs[from:to] {
 		body.Rows = append(body.Rows, v.site.historyRow(&runs[from+i]))
 	}
 	if to < len(runs) {
-		body.Before = query("history", "year", orEmpty(year), "from", to)
+		body.Before = query("history", "first", first, "last", last, "from", to)
 	}
 	return v.show("history", head{Title: "History", Page: "history", Body: body})
 }
 
-func orEmpty(n int) any {
-	if n == 0 {
-		return ""
+// days returns the first and the last day of the filter, such as 2026-11-30; "" for none.
+func (v *visit) days() (first, last string, err error) {
+	first, last = v.field("first"), v.field("last")
+	for name, day := range map[string]string{"first": first, "last": last} {
+		if _, err := time.Parse(time.DateOnly, day); day != "" && err != nil {
+			return "", "", wrongField(name, "the %s day is %q; give it as 2026-11-30", name, text.Short(day))
+		}
 	}
-	return n
+	return first, last, nil
 }
 
-// history returns the runs of a year, or all, the newest first, and the years that have runs.
-func (s *site) history(year int) (runs []state.Run, years []int, err error) {
-	all, err := s.dir.Runs()
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, run := range slices.Backward(all) {
-		y := run.PlannedAt.In(s.cfg.Location).Year()
-		if !slices.Contains(years, y) {
-			years = append(years, y)
-		}
-		if year == 0 || y == year {
-			runs = append(runs, run)
-		}
-	}
-	return runs, years, nil
+// history returns the runs that were planned from the first to the last day, the newest first.
+func (s *site) history(first, last string) ([]state.Run, error) {
+	runs, err := s.dir.Runs()
+	slices.Reverse(runs)
+	return slices.DeleteFunc(runs, func(run state.Run) bool {
+		day := run.PlannedAt.In(s.cfg.Location).Format(time.DateOnly)
+		return day < first || last != "" && day > last
+	}), err
 }
 
 func (s *site) historyRow(run *state.Run) historyRow {
@@ -204,11 +200,11 @@ func eachField(dec *json.Decoder, f func(name string) error) error {
 
 // historyCSV downloads the list of runs.
 func historyCSV(v *visit) error {
-	year, err := v.int("year", 0)
+	first, last, err := v.days()
 	if err != nil {
 		return err
 	}
-	runs, _, err := v.site.history(year)
+	runs, err := v.site.history(first, last)
 	if err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func TestScriptInEveryTextField(t *testing.T) {
 	q := url.QueryEscape(attack)
 	for _, page := range []string{
 		"", "orders?q=" + q, "orders?tab=" + q, "orders?window=" + q, "orders?from=" + q, "plan?run=" + q, "run?run=" + q,
-		"order?order=" + q, "history?year=" + q, "confirm?action=" + q, "approve?plan=" + q, "run?did=" + q,
+		"order?order=" + q, "history?first=" + q, "confirm?action=" + q, "approve?plan=" + q, "run?did=" + q,
 	} {
 		b.open(address + page)
 		require.False(t, b.is(`!!window.attacked`), page)
