@@ -43,7 +43,7 @@ func historyPage(v *visit) error {
 	if err != nil {
 		return err
 	}
-	first, last, err := v.days()
+	first, last, err := days(v)
 	if err != nil {
 		return err
 	}
@@ -63,8 +63,8 @@ func historyPage(v *visit) error {
 	return v.show("history", head{Title: "History", Page: "history", Body: body})
 }
 
-// days returns the first and the last day of the filter, such as 2026-11-30; "" for none.
-func (v *visit) days() (first, last string, err error) {
+// days returns the first and the last day of the filter of a visit, such as 2026-11-30; "" for none.
+func days(v *visit) (first, last string, err error) {
 	first, last = v.field("first"), v.field("last")
 	for name, day := range map[string]string{"first": first, "last": last} {
 		if _, err := time.Parse(time.DateOnly, day); day != "" && err != nil {
@@ -200,7 +200,7 @@ func eachField(dec *json.Decoder, f func(name string) error) error {
 
 // historyCSV downloads the list of runs.
 func historyCSV(v *visit) error {
-	first, last, err := v.days()
+	first, last, err := days(v)
 	if err != nil {
 		return err
 	}
