@@ -13,6 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/throttle"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
@@ -338,7 +339,12 @@ func (e *events) write(event Event) {
 	case PushUnanswered:
 		e.log.Warn("the answer to a push was lost", "order", text.Short(v.Number), "target", v.Target, "error", v.Err)
 	case PushRefused:
-		e.log.Warn("a push was refused", "order", text.Short(v.Number), "target", v.Target, "error", v.Err, "again", v.Again)
+		level, what := slog.LevelWarn, "a push was refused"
+		if errors.Is(v.Err, throttle.ErrHeldBack) { // by a pause or a Retry-After, for example
+			level, what = slog.LevelInfo, "a push was held back"
+		}
+		e.log.Log(context.Background(), level, what, "order", text.Short(v.Number), "target", v.Target, "error", v.Err,
+			"again", v.Again)
 	case OrderDone:
 		if e.log.Enabled(context.Background(), slog.LevelDebug) {
 			e.log.Debug("order done", "order", text.Short(v.Number), "outcome", v.Outcome, "why", v.Why)

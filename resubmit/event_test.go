@@ -14,6 +14,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
@@ -54,6 +55,44 @@ func TestEventsAreInOrder(t *testing.T) {
 			"SO000004": {`reread "status PF → CP"`, "done skipped"},
 		}, of)
 		require.Contains(t, log.String(), `msg="the answer to a push was lost" order=SO000002`)
+	})
+}
+
+// pausingShop pauses the run right before its first push is sent.
+type pausingShop struct {
+	*shop
+	pause func()
+}
+
+func (s *pausingShop) Push(ctx context.Context, id string, to commerce.Status) error {
+	if pause := s.pause; pause != nil {
+		s.pause = nil
+		pause()
+		err := errors.Join(ratelimit.Wait(ctx), ratelimit.Wait(ctx)) // the first needs no further wait
+		return &commerce.Error{Op: "push order", Delivery: commerce.DeliveryNotSent, Err: err}
+	}
+	return s.shop.Push(ctx, id, to)
+}
+
+func TestPushThatIsHeldBackIsNoWarning(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "a")
+		s := &pausingShop{shop: newShop(o)}
+		var log bytes.Buffer
+		r := runnerFor(t, s.shop, func(c *resubmit.Config) {
+			c.Pusher, c.Logger = s, slog.New(slog.NewTextHandler(&log, nil))
+		})
+		s.pause = func() {
+			r.Pause()
+			time.AfterFunc(time.Minute, r.Resume)
+		}
+		report, err := r.Apply(t.Context(), planFor(t, o))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 1}, report.Result)
+		require.Contains(t, log.String(), `level=INFO msg="a push was held back" order=SO000001`)
+		require.NotContains(t, log.String(), "refused")
+		require.NotContains(t, log.String(), "level=WARN")
 	})
 }
 
