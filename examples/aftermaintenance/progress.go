@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect/availability"
+	"github.com/cloudblue-go/cloudblue/internal/eta"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/internal/wait"
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -117,22 +118,7 @@ func (v *progressView) estimate(live *resubmit.Status, now time.Time) string {
 	if live.End.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("%s (%s)", roughly(live.End.Sub(now)), live.End.In(v.location).Format("15:04"))
-}
-
-// roughly is a duration as precise as an estimate is.
-func roughly(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return "under a minute"
-	case d < time.Hour:
-		return fmt.Sprintf("about %d min", int(d.Round(time.Minute)/time.Minute))
-	case d <= 24*time.Hour:
-		d = d.Round(5 * time.Minute)
-		return fmt.Sprintf("about %d h %02d min", int(d/time.Hour), int(d%time.Hour/time.Minute))
-	default:
-		return "over a day"
-	}
+	return fmt.Sprintf("%s (%s)", eta.Words(live.End.Sub(now)), live.End.In(v.location).Format("15:04"))
 }
 
 // waits says what a run waits for; "" for nothing.

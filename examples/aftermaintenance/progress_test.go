@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -77,29 +76,6 @@ func TestProgressOfTheCanary(t *testing.T) {
 	require.Contains(t, v.plainLine(&state.Run{Live: live}, at), `waiting="canary 2 of 5"`)
 	live.Canary[0].Stopped, live.Canary[0].Limit, live.Canary[1].Limit = "it stopped", -1, 10
 	require.Equal(t, "about 4 min (05:31)", v.ends(live, at))
-}
-
-func TestEstimate(t *testing.T) {
-	t.Parallel()
-	for d, want := range map[time.Duration]string{
-		10 * time.Second: "under a minute", 4 * time.Minute: "about 4 min", 3*time.Hour + 4*time.Minute: "about 3 h 05 min",
-		30 * time.Hour: "over a day",
-	} {
-		require.Equal(t, want, roughly(d))
-	}
-}
-
-func TestScreenRedrawsOnlyWhatHasChanged(t *testing.T) {
-	t.Parallel()
-	var out strings.Builder
-	s := terminal.NewScreen(&out)
-	s.Show("one")
-	s.Show("one")
-	s.Show("two")
-	s.Clear()
-	s.Clear()
-	require.Equal(t, "one\r\x1b[Ktwo\r\x1b[K", out.String())
-	require.False(t, terminal.NewScreen(io.Discard).Terminal)
 }
 
 func TestPlanProgressWithoutTerminal(t *testing.T) {

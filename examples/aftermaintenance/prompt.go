@@ -7,18 +7,15 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/eta"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/report"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
-
-// callsPerOrder is how many calls an order takes: a read, a push and shared look-ups.
-const callsPerOrder = 2.2
 
 // sending is what applying a plan would send.
 type sending struct {
@@ -80,7 +77,7 @@ func (s *site) question(n sending) string {
 	}
 	if rate > 0 {
 		q += fmt.Sprintf(" At most %s calls per second, at least %s.", rateText(rate),
-			span(time.Duration(float64(n.Orders)*callsPerOrder/rate*float64(time.Second))))
+			span(eta.AtLimit(n.Orders, rate)))
 	}
 	if n.others > 0 {
 		q += fmt.Sprintf(" %s.", countOf(n.others, "other order stays as it is", "other orders stay as they are"))
