@@ -193,11 +193,11 @@ func (c *contents) find(hash uint64, match func(record) bool) (record, int64, er
 }
 
 // The last keptFrames frames are kept in memory, unless they take more than maxKept bytes.
-const keptFrames, maxKept = 16, 64 << 10
+const keptFrames, maxKept = 32, 128 << 10
 
 // keep keeps a frame that was written, and returns a buffer that is not needed any more.
 func (c *contents) keep(p piece) []byte {
-	if cap(p.text) > maxKept {
+	if len(p.text) > maxKept {
 		return p.text
 	}
 	c.kept = append(c.kept, p)
