@@ -280,11 +280,11 @@ func (w *world) checkPushes() error {
 	return nil
 }
 
-// freePort returns the first of four ports that are free. They are not of those that the system gives to connections, so
-// that a server can be started again.
+// freePort returns the first of four ports that are free. They are not of those that the system gives to connections,
+// so that a server can be started again.
 func freePort(ctx context.Context) (int, error) {
 	for range 100 {
-		port := 20_000 + rand.N(10_000) //nolint:gosec // it is no secret
+		port := 20_000 + rand.N(10_000)
 		if areFree(ctx, port, port+1, port+2, port+3) {
 			return port, nil
 		}
