@@ -209,8 +209,8 @@ func (o *order) start() error {
 			", an older order of the same subscription that was not completed")
 		return nil
 	}
-	lanes, err := o.lanes(o.ctx, o.entry.Lanes())
-	if err == nil {
+	lanes, _, err := o.others.awaitLanes(o.entry.Lanes())
+	if err == nil && !o.x.stopping() {
 		o.machine.Lanes(lanes)
 	}
 	return err

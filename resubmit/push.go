@@ -60,9 +60,13 @@ func (a *attempt) claim() {
 		o.machine.Postpone()
 		return
 	}
-	lanes, err := o.lanes(o.ctx, o.step.Lanes)
-	if err != nil {
+	lanes, waited, err := o.others.awaitLanes(o.step.Lanes)
+	switch {
+	case err != nil:
 		o.journalFailed(err)
+		return
+	case waited: // the token is too old
+		o.machine.Postpone()
 		return
 	}
 	now := time.Now()

@@ -84,54 +84,84 @@ const followPolls = 5
 
 // sharing is what an order knows of the other processes that apply the plan.
 type sharing struct {
-	order  *order
-	joined uint64 // version of the record of another process with which the order began again
+	order   *order
+	joined  uint64    // version of the record of another process with which the order began again
+	seen    uint64    // version of the last record of another process that the order waited for
+	changed time.Time // when that was first seen
+	alive   time.Time // until when the lease of that process is valid at least
 }
 
-// await waits while another process of this run works on the order, and returns the record. It also returns when the
-// run ends, and when the record has not changed for longer than a verification takes: then the other process has
-// given up, and may itself wait for an order of this one.
+// await waits while another process of this run works on the order, and returns the record.
 func (s *sharing) await() (rec protocol.Record, leaseEnd time.Time, err error) {
+	for waits := true; waits; {
+		if rec, leaseEnd, err = s.order.load(); err != nil || !s.isOthers(&rec) || rec.Order.Phase == protocol.Open {
+			break
+		}
+		waits, err = s.waitFor(&rec)
+	}
+	return rec, leaseEnd, err
+}
+
+// awaitLanes waits while another process of this run works on another order that has a lane of this one. It returns the
+// records of the lanes, and whether it has waited.
+func (s *sharing) awaitLanes(ids []string) (lanes []protocol.Record, waited bool, err error) {
 	o := s.order
-	var alive, changed time.Time
-	unchanged := max(0, o.x.cfg.Verify.Timeout) + o.x.cfg.SettleDelay + o.x.cfg.PushTimeout
-	for seen := uint64(0); ; seen = rec.Version {
-		rec, leaseEnd, err = o.load()
-		if err != nil || o.x.scheduler.single || o.x.stopping() || !s.isOthers(&rec) ||
-			rec.Order.Phase == protocol.Open || rec.Order.Phase == protocol.Ended {
-			return rec, leaseEnd, err
+	for {
+		if lanes, err = o.lanes(o.ctx, ids); err != nil {
+			return nil, waited, err
 		}
-		now := time.Now()
-		switch {
-		case rec.Version != seen:
-			changed = now
-		case now.Sub(changed) > unchanged:
-			return rec, leaseEnd, nil
+		at := slices.IndexFunc(lanes, func(r protocol.Record) bool {
+			return r.Lane != nil && r.Lane.Order != "" && r.Lane.Order != o.entry.OrderID && !r.Lane.Blocked
+		})
+		if at < 0 || o.x.scheduler.single {
+			return lanes, waited, nil
 		}
-		if !now.Before(alive) {
-			if alive, err = s.aliveUntil(rec.Order.Epoch); err != nil || !now.Before(alive) {
-				return rec, leaseEnd, err
-			}
+		rec, err := o.x.cfg.Journal.Get(o.ctx, protocol.OrderKey(lanes[at].Lane.Order))
+		if err != nil || !s.isOfRun(rec.Order) {
+			return lanes, waited, err
 		}
-		o.x.scheduler.admitted(o) // others do not wait for it
-		if sleep(o.ctx, followPolls*o.x.lease.poll()) != nil {
-			return rec, leaseEnd, nil //nolint:nilerr // the run has ended, which the state machine handles
+		waits, err := s.waitFor(&rec)
+		if err != nil || !waits {
+			return lanes, waited, err
 		}
+		waited = true
 	}
 }
 
-// aliveUntil returns when the lease of another process of this run is over.
-func (s *sharing) aliveUntil(epoch uint64) (time.Time, error) {
-	x := s.order.x
-	r, err := x.cfg.Journal.Get(s.order.ctx, protocol.LeaseKey(x.digest, epoch))
-	return r.Run.LeaseOver(), err
+// waitFor waits for a while if the process that wrote a record works on its order. It does not wait when this run ends,
+// nor when the record has not changed for longer than a verification takes: then the other process has given up, and may
+// itself wait for an order of this one.
+func (s *sharing) waitFor(rec *protocol.Record) (waited bool, err error) {
+	o, now := s.order, time.Now()
+	if rec.Version != s.seen {
+		s.seen, s.changed, s.alive = rec.Version, now, time.Time{}
+	}
+	c := &o.x.cfg
+	unchanged := max(0, c.Verify.Timeout) + c.SettleDelay + c.PushTimeout
+	if o.x.scheduler.single || o.x.stopping() || rec.Order.Phase == protocol.Ended || now.Sub(s.changed) > unchanged {
+		return false, nil
+	}
+	if !now.Before(s.alive) {
+		r, err := c.Journal.Get(o.ctx, protocol.LeaseKey(o.x.digest, rec.Order.Epoch))
+		if s.alive = r.Run.LeaseOver(); err != nil || !now.Before(s.alive) {
+			return false, err
+		}
+	}
+	o.x.scheduler.admitted(o) // others do not wait for it
+	o.attempt.giveSlot()
+	return sleep(o.ctx, followPolls*o.x.lease.poll()) == nil, nil
 }
 
 // isOthers reports whether a record is of another process that applies the same plan.
 func (s *sharing) isOthers(rec *protocol.Record) bool {
-	o, r := s.order, rec.Order
-	return r != nil && r.Run == o.x.digest && r.Epoch != o.x.lease.Epoch && r.Fingerprint == o.entry.Fingerprint &&
-		rec.Version > o.entry.Version && o.x.lease.Duration > 0
+	e := s.order.entry
+	return s.isOfRun(rec.Order) && rec.Order.Fingerprint == e.Fingerprint && rec.Version > e.Version
+}
+
+// isOfRun reports whether another process that applies the same plan has written a record of an order.
+func (s *sharing) isOfRun(r *protocol.Order) bool {
+	x := s.order.x
+	return r != nil && r.Run == x.digest && r.Epoch != x.lease.Epoch && x.lease.Duration > 0
 }
 
 // joins begins an order again that another process of this run has claimed meanwhile, so that the report has its

@@ -305,3 +305,123 @@ func (r *cutReader) Order(ctx context.Context, id string) (*commerce.Order, erro
 	}
 	return r.OrderReader.Order(ctx, id)
 }
+
+// A process that passed over an order, because it was cancelled, works on the next one of the subscription. A second
+// process waits for that, and reports the same outcomes.
+func TestProcessWaitsBehindALaneOfAnother(t *testing.T) {
+	t.Parallel()
+	for name, finishes := range map[string]bool{"that finishes": true, "that dies": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				orders := []*shopOrder{outageOrder(1, "a"), outageOrder(2, "a"), outageOrder(3, "a")}
+				s, p := newShop(orders...), planFor(t, orders...)
+				orders[1].Status, orders[1].Transitions = commerce.StatusCancelled, nil
+				orders[2].fates = []fate{{status: "CP", after: 5 * time.Minute}}
+				ctx, die := context.WithCancel(t.Context())
+				defer die()
+				var both sync.WaitGroup
+				both.Go(func() { _, _ = runnerFor(t, s, nil).Apply(ctx, p) })
+				<-time.After(time.Minute)
+				require.Equal(t, 1, s.accepted(orders[2].ID))
+				if !finishes {
+					time.AfterFunc(time.Minute, die)
+				}
+				report, err := runnerFor(t, s, nil).Apply(t.Context(), p)
+				require.NoError(t, err)
+				both.Wait()
+				require.Equal(t, protocol.Completed, itemOf(t, report, 1).Outcome)
+				require.Equal(t, protocol.Completed, itemOf(t, report, 3).Outcome)
+				if finishes {
+					require.Equal(t, protocol.Skipped, itemOf(t, report, 2).Outcome, itemOf(t, report, 2).Why)
+				}
+				requireNoSecondPush(t, s, orders)
+			})
+		})
+	}
+}
+
+// laneHolder is another process of a plan, which has an order in the lane of subscription a, as the journal shows it.
+type laneHolder struct {
+	t     *testing.T
+	order *shopOrder
+	plan  string
+}
+
+const holderEpoch = 999
+
+// writes writes the record of the order and of the lane.
+func (h laneHolder) writes(o protocol.Order, l protocol.Lane) {
+	o.Number, o.Run, o.Epoch, o.Lanes = h.order.Number, h.plan, holderEpoch, entryFor(h.order).Lanes()
+	o.Fingerprint, o.PlacedAt = entryFor(h.order).Fingerprint, h.order.PlacedAt
+	l.Newest, l.NewestAt = h.order.ID, h.order.PlacedAt
+	h.put(protocol.Record{Key: protocol.OrderKey(h.order.ID), Order: &o})
+	h.put(protocol.Record{Key: protocol.Key{Kind: protocol.KindLane, ID: "subscription a"}, Lane: &l})
+}
+
+// lives renews the lease.
+func (h laneHolder) lives() {
+	h.put(protocol.Record{
+		Key: protocol.LeaseKey(h.plan, holderEpoch), Run: &protocol.Run{Epoch: holderEpoch, Started: time.Now()},
+	})
+}
+
+func (h laneHolder) put(r protocol.Record) {
+	h.t.Helper()
+	old, err := journalOf(h.t).Get(h.t.Context(), r.Key)
+	require.NoError(h.t, err)
+	r.Version, r.At = old.Version, time.Now()
+	_, err = journalOf(h.t).Put(h.t.Context(), resubmit.Durable, r)
+	require.NoError(h.t, err)
+}
+
+// Another process of the plan takes the lane of an order after its read, right before its claim.
+func TestClaimWaitsForALaneOfAnotherProcess(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		lives, ends time.Duration // of the other process, and of its order; an order that does not end is 0
+		want        protocol.Outcome
+		most        time.Duration
+	}{
+		"until its order has ended":              {time.Hour, 7 * time.Minute, protocol.Completed, 12 * time.Minute},
+		"until its lease is over":                {time.Minute, 0, protocol.Blocked, 4 * time.Minute},
+		"not for longer than it takes to verify": {5 * time.Hour, 0, protocol.Blocked, time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				other, o := outageOrder(1, "a"), outageOrder(2, "a")
+				s, p := newShop(o), planFor(t, o)
+				h, taken := laneHolder{t, other, p.Digest()}, false
+				o.onRead = func(*shopOrder) {
+					if taken {
+						return
+					}
+					taken = true
+					h.lives()
+					h.writes(protocol.Order{Phase: protocol.Claimed, ClaimedAt: time.Now()},
+						protocol.Lane{Order: other.ID, Number: other.Number})
+				}
+				process, end := context.WithTimeout(t.Context(), tt.lives)
+				var both sync.WaitGroup
+				both.Go(func() {
+					for began := time.Now(); process.Err() == nil; {
+						<-time.After(20 * time.Second)
+						if h.lives(); tt.ends > 0 && time.Since(began) >= tt.ends {
+							h.writes(protocol.Order{Phase: protocol.Ended, Outcome: protocol.Completed}, protocol.Lane{})
+							return
+						}
+					}
+				})
+				began := time.Now()
+				report, err := runnerFor(t, s, nil).Apply(t.Context(), p)
+				end()
+				require.NoError(t, err)
+				require.Equal(t, tt.want, itemOf(t, report, 2).Outcome, itemOf(t, report, 2).Why)
+				require.Greater(t, time.Since(began), max(tt.ends, time.Minute))
+				require.Less(t, time.Since(began), tt.most)
+				both.Wait()
+			})
+		})
+	}
+}
