@@ -20,6 +20,9 @@ var ErrCircuitOpen = errors.New("the circuit breaker opened too often")
 // breaker stays open until the Prober finds Connect up or, without one, until Wait has passed. Then
 // a single order is tried: the breaker opens again if that order fails for a transient reason, and
 // closes otherwise. Zero fields have the defaults.
+//
+// Processes that share a journal each count the orders that they have verified themselves. While the breaker of one is
+// open, the others push nothing, and count its openings as theirs; when it closes, they count orders anew.
 type BreakerConfig struct {
 	// Failures is how many of the last SampleSize finished orders must fail again to open the
 	// breaker. Only orders that were pushed since it closed count. Default 5; -1 is no breaker.
@@ -167,7 +170,8 @@ func (b *breaker) probeConnect(ctx context.Context) {
 // verdict is what the outcome of an order says about Connect.
 type verdict struct {
 	id string
-	// learned means that the outcome depends on whether Connect is up, transient that Connect is still down.
+	// learned means that this process has verified the order, and that the outcome depends on whether Connect is up;
+	// transient that Connect is still down.
 	learned, transient bool
 	inFlight           bool // the call about the order has ended before the outcome was known
 	pushed             time.Time
@@ -230,6 +234,11 @@ func (b *breaker) open(why string) {
 	b.last = b.last[:0]
 	b.next = time.Now().Add(b.wait())
 	b.set(BreakerOpen, why)
+	b.limit(why)
+}
+
+// limit ends the run if the breaker opened too often.
+func (b *breaker) limit(why string) {
 	if b.cfg.MaxOpens >= 0 && b.opens > b.cfg.MaxOpens {
 		b.stop(fmt.Errorf(
 			"resubmit: %w, %d times (Config.Breaker.MaxOpens is %d), because Connect seems to be down; last reason: %s; "+
@@ -247,14 +256,33 @@ func (b *breaker) set(state BreakerState, why string) {
 	b.wake()
 }
 
-// whyOpen returns why the breaker is open, also if one order is tried; "" if it is closed.
-func (b *breaker) whyOpen() string {
+// openElsewhere counts how often the breakers of all processes have opened.
+func (b *breaker) openElsewhere(opens int, why string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if opens > b.opens && b.cfg.Failures >= 0 {
+		b.opens = opens
+		b.limit(why)
+	}
+}
+
+// closedElsewhere counts orders anew, because another process has found that Connect is up.
+func (b *breaker) closedElsewhere() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.state == BreakerClosed {
-		return ""
+		b.last, b.since = b.last[:0], time.Now()
 	}
-	return "the breaker is open: " + b.why
+}
+
+// whyOpen returns why the breaker is open, also if one order is tried, and how often it has opened; "" if it is closed.
+func (b *breaker) whyOpen() (why string, opens int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.state == BreakerClosed {
+		return "", 0
+	}
+	return "the breaker is open: " + b.why, b.opens
 }
 
 func (b *breaker) view() (state BreakerState, opens int) {

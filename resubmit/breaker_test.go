@@ -14,6 +14,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
 // stillDown is a transient failure that is not the plan's.
@@ -387,5 +388,117 @@ func TestBreakerThatOpensDuringAPushHoldsIt(t *testing.T) {
 			require.False(t, l.id == "id-5" && l.at.Before(seen.at[1]), "it was not sent yet when the breaker opened")
 		}
 		require.Equal(t, 1, s.accepted("id-5"))
+	})
+}
+
+// Orders that another process of the plan has completed do not hide that those of this one fail.
+func TestBreakerCountsTheOrdersOfItsOwnProcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(100)
+		s := downFor(100*time.Hour, orders...)
+		p := planFor(t, orders...)
+		for i, o := range orders {
+			o.onRead = func(*shopOrder) {
+				for n := i + 1; i%5 == 0 && n < i+5; n++ {
+					leave(t, p, entryFor(orders[n]), func(o *protocol.Order) {
+						o.Epoch, o.Phase, o.Outcome = holderEpoch, protocol.Ended, protocol.Completed
+					})
+				}
+				o.onRead = nil
+			}
+		}
+		seen := new(breakerDiary)
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.OnEvent, c.Concurrency, c.RateLimit, c.Breaker.MaxOpens = seen.on, 1, 0.5, 1
+		})
+		_, err := r.Apply(t.Context(), p)
+		require.ErrorIs(t, err, resubmit.ErrCircuitOpen)
+		require.Contains(t, seen.turns[0].Why, "5 of the last 5 orders")
+	})
+}
+
+// recordCircuit records the circuit of another process.
+func recordCircuit(t *testing.T, c protocol.System) {
+	t.Helper()
+	key := protocol.Key{Kind: protocol.KindSystem, ID: "circuit"}
+	old, err := journalOf(t).Get(t.Context(), key)
+	require.NoError(t, err)
+	_, err = journalOf(t).Put(t.Context(), resubmit.Durable, protocol.Record{
+		Key: key, Version: old.Version, At: time.Now(), System: &c,
+	})
+	require.NoError(t, err)
+}
+
+// When another process has found that Connect is up, orders that were pushed before do not count any more.
+func TestBreakerCountsAnewWhenThatOfAnotherProcessCloses(t *testing.T) {
+	t.Parallel()
+	for name, closes := range map[string]bool{"it closes": true, "it was never open": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				orders := manyOrders(30)
+				s, failed := newShop(orders...), 0
+				s.fate = func(*shopOrder) fate {
+					if failed++; failed > 8 {
+						return completes
+					}
+					return fate{3 * time.Second, "PF", stillDown}
+				}
+				seen := new(breakerDiary)
+				var r *resubmit.Runner
+				r = runnerFor(t, s, func(c *resubmit.Config) {
+					c.MaxOpenOrders, c.RateLimit = 1, 0.5
+					c.OnEvent = func(e resubmit.Event) {
+						seen.on(e)
+						if _, done := e.(resubmit.OrderDone); done && r.Status().Done == 4 {
+							r.Pause()
+						}
+					}
+				})
+				time.AfterFunc(10*time.Minute, func() {
+					require.Equal(t, 4, r.Status().Result.FailedAgain)
+					if closes {
+						recordCircuit(t, protocol.System{Why: "the breaker is open: Connect is down"})
+						<-time.After(time.Minute)
+						require.Contains(t, r.Status().Gate, "paused")
+						recordCircuit(t, protocol.System{})
+						<-time.After(time.Minute)
+					}
+					r.Resume()
+				})
+				report, err := r.Apply(t.Context(), planFor(t, orders...))
+				require.NoError(t, err)
+				require.Equal(t, 8, report.Result.FailedAgain)
+				require.Equal(t, closes, len(seen.turns) == 0, seen.turns)
+			})
+		})
+	}
+}
+
+// pollingJournal is one whose runs often read what other processes have recorded.
+type pollingJournal struct{ resubmit.Journal }
+
+func (j pollingJournal) Begin(ctx context.Context, u resubmit.JournalUse) (resubmit.Lease, error) {
+	l, err := j.Journal.Begin(ctx, u)
+	l.Poll = time.Second
+	return l, err
+}
+
+// Each process counts how often the breakers of the others have opened.
+func TestBreakersOfAllProcessesOpenTooOften(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(200)
+		s := downFor(1000*time.Hour, orders...)
+		all, wait := processesFor(t, s, planFor(t, orders...), 4, func(c *resubmit.Config) {
+			c.RateLimit, c.Concurrency, c.Journal = 0.2, 1, pollingJournal{c.Journal}
+			c.Breaker = resubmit.BreakerConfig{Failures: 2, MaxOpens: 20}
+		})
+		wait()
+		for _, x := range all {
+			require.ErrorIs(t, x.err, resubmit.ErrCircuitOpen)
+		}
+		require.LessOrEqual(t, s.pushes(), 40)
 	})
 }

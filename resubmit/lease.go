@@ -381,21 +381,15 @@ func (s *shared) shareCircuit() {
 	now, all := time.Now(), circuitPolls*x.lease.poll()
 	if r.Version != s.circuit {
 		s.circuit, s.recorded = r.Version, time.Time{}
-		x.gate.set(func(g *gate) bool {
-			g.others.circuit, g.others.until = "", time.Time{}
-			if r.System != nil && r.System.Why != "" {
-				g.others.circuit, g.others.until = r.System.Why, now.Add(all)
-			}
-			return true
-		})
+		s.obeyCircuit(r.System, now.Add(all))
 	}
-	why := s.circuitOpen()
+	why, opens := s.circuitOpen()
 	switch {
 	case why == "" && s.recorded.IsZero(), why != "" && now.Sub(s.recorded) < all/3, x.gate.openElsewhere(now):
 		return
 	}
 	version, err := x.cfg.Journal.Put(x.ctx, Durable, protocol.Record{
-		Key: circuitKey, Version: s.circuit, At: now.Round(0).UTC(), System: &protocol.System{Why: why},
+		Key: circuitKey, Version: s.circuit, At: now.Round(0).UTC(), System: &protocol.System{Why: why, Opens: opens},
 	})
 	if err != nil { // the next time again, unless another process has written it
 		return
@@ -405,12 +399,32 @@ func (s *shared) shareCircuit() {
 	}
 }
 
-// circuitOpen returns why the circuit of this process is open; "" if it is closed.
-func (s *shared) circuitOpen() string {
-	if why := s.run.caller.outage.open(); why != "" {
-		return why
+// obeyCircuit pushes nothing while the circuit of another process is open.
+func (s *shared) obeyCircuit(r *protocol.System, until time.Time) {
+	g, is, was := s.run.gate, protocol.System{}, ""
+	if r != nil {
+		is = *r
 	}
-	return s.run.gate.breaker.whyOpen()
+	if is.Why == "" {
+		until = time.Time{}
+	}
+	g.set(func(g *gate) bool {
+		was, g.others.circuit, g.others.until = g.others.circuit, is.Why, until
+		return true
+	})
+	switch {
+	case is.Why != "":
+		g.breaker.openElsewhere(is.Opens, is.Why)
+	case was != "":
+		g.breaker.closedElsewhere()
+	}
+}
+
+// circuitOpen returns why the circuit of this process is open, "" if it is closed, and how often its breaker has opened
+// if that is open.
+func (s *shared) circuitOpen() (why string, opens int) {
+	why, opens = s.run.gate.breaker.whyOpen()
+	return cmp.Or(s.run.caller.outage.open(), why), opens
 }
 
 // ChangeControl changes what operators want of the run of a plan, by its digest. All Runners and Sessions that apply

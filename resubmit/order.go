@@ -514,7 +514,7 @@ func (o *order) judge(outcome protocol.Outcome) {
 	if !cut && (outcome != protocol.NotStarted || !o.x.stopping()) {
 		o.x.scheduler.judge(o, h)
 	}
-	learned := h == good || outcome == protocol.FailedAgain || outcome == protocol.FalseSuccess
+	learned := o.checks.verified && (h == good || outcome == protocol.FailedAgain || outcome == protocol.FalseSuccess)
 	o.x.gate.breaker.judge(verdict{
 		id: o.entry.OrderID, learned: learned && !cut, inFlight: cut && o.sent.Load(),
 		transient: outcome == protocol.FailedAgain && o.item.AfterClass == failure.Transient,

@@ -129,8 +129,8 @@ func (s *sharing) awaitLanes(ids []string) (lanes []protocol.Record, waited bool
 }
 
 // waitFor waits for a while if the process that wrote a record works on its order. It does not wait when this run ends,
-// nor when the record has not changed for longer than a verification takes: then the other process has given up, and may
-// itself wait for an order of this one.
+// nor when the record has not changed for longer than a verification takes: then the other process has given up, and
+// may itself wait for an order of this one.
 func (s *sharing) waitFor(rec *protocol.Record) (waited bool, err error) {
 	o, now := s.order, time.Now()
 	if rec.Version != s.seen {

@@ -341,38 +341,19 @@ func TestProcessWaitsBehindALaneOfAnother(t *testing.T) {
 	}
 }
 
-// laneHolder is another process of a plan, which has an order in the lane of subscription a, as the journal shows it.
-type laneHolder struct {
-	t     *testing.T
-	order *shopOrder
-	plan  string
-}
-
+// holderEpoch is that of another process of a plan, as the journal shows it.
 const holderEpoch = 999
 
-// writes writes the record of the order and of the lane.
-func (h laneHolder) writes(o protocol.Order, l protocol.Lane) {
-	o.Number, o.Run, o.Epoch, o.Lanes = h.order.Number, h.plan, holderEpoch, entryFor(h.order).Lanes()
-	o.Fingerprint, o.PlacedAt = entryFor(h.order).Fingerprint, h.order.PlacedAt
-	l.Newest, l.NewestAt = h.order.ID, h.order.PlacedAt
-	h.put(protocol.Record{Key: protocol.OrderKey(h.order.ID), Order: &o})
-	h.put(protocol.Record{Key: protocol.Key{Kind: protocol.KindLane, ID: "subscription a"}, Lane: &l})
-}
-
-// lives renews the lease.
-func (h laneHolder) lives() {
-	h.put(protocol.Record{
-		Key: protocol.LeaseKey(h.plan, holderEpoch), Run: &protocol.Run{Epoch: holderEpoch, Started: time.Now()},
+// liveHolder renews the lease of that process.
+func liveHolder(t *testing.T, p *plan.Plan) {
+	t.Helper()
+	key := protocol.LeaseKey(p.Digest(), holderEpoch)
+	old, err := journalOf(t).Get(t.Context(), key)
+	require.NoError(t, err)
+	_, err = journalOf(t).Put(t.Context(), resubmit.Durable, protocol.Record{
+		Key: key, Version: old.Version, At: time.Now(), Run: &protocol.Run{Epoch: holderEpoch, Started: time.Now()},
 	})
-}
-
-func (h laneHolder) put(r protocol.Record) {
-	h.t.Helper()
-	old, err := journalOf(h.t).Get(h.t.Context(), r.Key)
-	require.NoError(h.t, err)
-	r.Version, r.At = old.Version, time.Now()
-	_, err = journalOf(h.t).Put(h.t.Context(), resubmit.Durable, r)
-	require.NoError(h.t, err)
+	require.NoError(t, err)
 }
 
 // Another process of the plan takes the lane of an order after its read, right before its claim.
@@ -392,23 +373,20 @@ func TestClaimWaitsForALaneOfAnotherProcess(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				other, o := outageOrder(1, "a"), outageOrder(2, "a")
 				s, p := newShop(o), planFor(t, o)
-				h, taken := laneHolder{t, other, p.Digest()}, false
 				o.onRead = func(*shopOrder) {
-					if taken {
-						return
-					}
-					taken = true
-					h.lives()
-					h.writes(protocol.Order{Phase: protocol.Claimed, ClaimedAt: time.Now()},
-						protocol.Lane{Order: other.ID, Number: other.Number})
+					o.onRead = nil
+					liveHolder(t, p)
+					leave(t, p, entryFor(other), func(o *protocol.Order) { o.Epoch, o.Phase = holderEpoch, protocol.Claimed })
 				}
 				process, end := context.WithTimeout(t.Context(), tt.lives)
 				var both sync.WaitGroup
 				both.Go(func() {
 					for began := time.Now(); process.Err() == nil; {
 						<-time.After(20 * time.Second)
-						if h.lives(); tt.ends > 0 && time.Since(began) >= tt.ends {
-							h.writes(protocol.Order{Phase: protocol.Ended, Outcome: protocol.Completed}, protocol.Lane{})
+						if liveHolder(t, p); tt.ends > 0 && time.Since(began) >= tt.ends {
+							leave(t, p, entryFor(other), func(o *protocol.Order) {
+								o.Epoch, o.Phase, o.Outcome = holderEpoch, protocol.Ended, protocol.Completed
+							})
 							return
 						}
 					}

@@ -63,6 +63,7 @@ type verification struct {
 	done     time.Time // when the order was first seen as provisioned in Commerce; zero before
 	last     bool      // there is no further poll
 	healthy  bool      // the order is in progress and was judged as good
+	verified bool      // it showed the outcome, or that the order is healthy
 }
 
 // verify polls Commerce, and then Connect, for the outcome of a push.
@@ -91,6 +92,7 @@ func (v *verification) verify() {
 			v.progressing()
 		}
 		if outcome != protocol.Progressing || v.last {
+			v.verified = true
 			if now := o.item.After; outcome == protocol.FailedAgain {
 				o.x.tally.failedAgain(&o.item, now)
 			}
@@ -313,7 +315,7 @@ func (v *verification) progressing() {
 		return
 	}
 	if v.left && c.HealthyAfter >= 0 && since >= min(c.HealthyAfter, max(0, c.Timeout)) && v.alive() {
-		v.healthy = true
+		v.healthy, v.verified = true, true
 		o.judge(protocol.Progressing)
 		return
 	}

@@ -305,8 +305,10 @@ type System struct {
 	// RetryAfter is the end of the pause that a server asked for at AskedAt.
 	RetryAfter time.Time `json:"retryAfter,omitzero"`
 	AskedAt    time.Time `json:"askedAt,omitzero"`
-	// Why is why nothing is pushed, in the record of the circuit; "" if it is closed.
-	Why string `json:"why,omitempty"`
+	// Why is why nothing is pushed, in the record of the circuit; "" if it is closed. Opens is how often the circuit
+	// breaker had opened then.
+	Why   string `json:"why,omitempty"`
+	Opens int    `json:"opens,omitempty"`
 }
 
 // PauseEnd returns when the pause ends. If the clock was set back since, that is at most the whole pause from now.
