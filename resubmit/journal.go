@@ -289,8 +289,12 @@ func (m *MemoryJournal) Flush(ctx context.Context) (plan.Position, error) {
 	return m.position(m.sequence), nil
 }
 
-// farAhead is how far ahead calls are reserved at most, except with a longer lead.
-const farAhead = time.Second
+const (
+	// farAhead is how far ahead calls are reserved at most, except with a longer lead.
+	farAhead = time.Second
+	// farthest is further ahead than the last call of any process can be, less a gap.
+	farthest = 7 * time.Second
+)
 
 // Reserve implements SharedRate.
 func (m *MemoryJournal) Reserve(
@@ -302,13 +306,17 @@ func (m *MemoryJournal) Reserve(
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	at, soonest := m.lastCall.Add(first), now.Add(lead)
-	if m.lastCall.IsZero() || at.Before(soonest) {
+	last, soonest := m.lastCall, now.Add(lead)
+	if most := now.Add(farthest + gap); last.After(most) { // it was reserved at a lower rate
+		last = most
+	}
+	at := last.Add(first)
+	if last.IsZero() || at.Before(soonest) {
 		at = soonest
 	}
 	if ahead := max(farAhead, lead); at.Sub(now) > ahead {
 		return 0, at.Add(-ahead), nil
 	}
-	m.lastCall = at.Add(time.Duration(calls-1) * gap)
+	m.lastCall = at.Add(time.Duration(calls-1)*gap + max(0, gap-first))
 	return calls, at, nil
 }

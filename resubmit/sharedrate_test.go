@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/throttle"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
@@ -272,4 +273,63 @@ func TestSharedRateChangesAtOnce(t *testing.T) {
 		require.Less(t, time.Since(began), 5*time.Minute)
 		require.Equal(t, protocol.Completed, report.Items[0].Outcome)
 	})
+}
+
+// requireFairTurns lets processes share a rate: some make calls all the time, the others push an order after the other, with
+// the read before it. It requires that no read waits for much longer than it takes all others to make a call, and that
+// each push follows its read.
+func requireFairTurns(t *testing.T, rate float64, busy, pushing int, shared resubmit.SharedRate, during time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), during)
+	defer cancel()
+	var all sync.WaitGroup
+	var made atomic.Int64
+	call := func(p *throttle.Pacer, k throttle.Kind) (waited time.Duration) {
+		began := time.Now()
+		if p.Wait(ctx, k) == nil {
+			made.Add(1)
+			<-time.After(300 * time.Millisecond)
+		}
+		return time.Since(began)
+	}
+	most := time.Duration(float64(time.Second) * 1.1 / rate * float64(2*busy+3*pushing+10))
+	for i := range busy + pushing {
+		p := throttle.NewPacer(rate, 1, nil)
+		p.Share(shared.Reserve, func(error) {})
+		for range 3 { // callers
+			all.Go(func() {
+				for i < busy && ctx.Err() == nil {
+					call(p, throttle.Any)
+				}
+			})
+		}
+		all.Go(func() {
+			for i >= busy && ctx.Err() == nil {
+				if waited := call(p, throttle.BeforePush); waited > most {
+					t.Errorf("a read has waited for %v", waited)
+				}
+				if waited := call(p, throttle.Push); waited > 2*time.Second {
+					t.Errorf("a push has waited for %v after its read", waited)
+				}
+			}
+		})
+	}
+	all.Wait()
+	require.InDelta(t, rate*during.Seconds(), made.Load(), 0.15*rate*during.Seconds()+2)
+}
+
+func TestSharedRateIsFairToPushes(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []float64{0.45, 0.1, 0.01} {
+		for _, busy := range []int{0, 1, 2, 5} {
+			for _, pushing := range []int{1, 2, 5} {
+				t.Run(fmt.Sprintf("%v a second, %d busy, %d pushing", rate, busy, pushing), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						requireFairTurns(t, rate, busy, pushing, new(resubmit.MemoryJournal), 12*time.Hour)
+					})
+				})
+			}
+		}
+	}
 }

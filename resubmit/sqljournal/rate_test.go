@@ -3,6 +3,7 @@
 package sqljournal_test
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/throttle"
 	"github.com/cloudblue-go/cloudblue/resubmit/sqljournal"
 )
 
@@ -24,10 +26,10 @@ func TestReserve(t *testing.T) {
 		require.Equal(t, 1, n)
 		require.WithinDuration(t, began, first, 100*time.Millisecond, "the first call of all does not wait")
 
-		n, second, err := b.Reserve(t.Context(), 3, 2*gap, gap, 0)
+		n, second, err := b.Reserve(t.Context(), 3, gap, gap, 0)
 		require.NoError(t, err)
 		require.Equal(t, 3, n)
-		require.WithinDuration(t, first.Add(2*gap), second, 50*time.Millisecond)
+		require.WithinDuration(t, first.Add(gap), second, 50*time.Millisecond)
 
 		n, third, err := a.Reserve(t.Context(), 1, gap/2, gap, 0)
 		require.NoError(t, err)
@@ -37,12 +39,12 @@ func TestReserve(t *testing.T) {
 		n, again, err := b.Reserve(t.Context(), 1, time.Minute, time.Minute, 0)
 		require.NoError(t, err)
 		require.Zero(t, n, "it is too far ahead")
-		require.WithinDuration(t, third.Add(time.Minute-time.Second), again, 50*time.Millisecond)
+		require.WithinDuration(t, third.Add(gap/2+time.Minute-time.Second), again, 50*time.Millisecond)
 
-		n, fourth, err := b.Reserve(t.Context(), 1, gap/2, gap, 0)
+		n, fourth, err := b.Reserve(t.Context(), 1, gap, gap, 0)
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
-		require.WithinDuration(t, third.Add(gap/2), fourth, 50*time.Millisecond, "nothing was reserved before it")
+		require.WithinDuration(t, third.Add(gap/2+gap), fourth, 50*time.Millisecond, "the rest of a gap before it")
 
 		const lead = 2 * time.Second
 		began = time.Now()
@@ -91,6 +93,36 @@ func TestReserveAtOnce(t *testing.T) {
 	})
 }
 
+// TestReserveIsFairToPushes lets a process make calls all the time, at less than one in two seconds, and another one push
+// orders. It takes real time, by the clock of the database.
+func TestReserveIsFairToPushes(t *testing.T) {
+	t.Parallel()
+	const rate = 0.49
+	p := placeFor(t, sqljournal.SQLite, t.TempDir())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	pacer := func() *throttle.Pacer {
+		x := throttle.NewPacer(rate, 1, nil)
+		x.Share(p.journal(t).Reserve, func(error) { cancel() })
+		return x
+	}
+	busy, pushing := pacer(), pacer()
+	require.NoError(t, busy.Wait(ctx, throttle.Any))
+	var all sync.WaitGroup
+	all.Go(func() {
+		for busy.Wait(ctx, throttle.Any) == nil {
+		}
+	})
+	began := time.Now()
+	require.NoError(t, pushing.Wait(ctx, throttle.BeforePush))
+	require.Less(t, time.Since(began), 15*time.Second)
+	read := time.Now()
+	require.NoError(t, pushing.Wait(ctx, throttle.Push))
+	require.Less(t, time.Since(read), 2*time.Second)
+	cancel()
+	all.Wait()
+}
+
 func TestReserveAfterTheClockWasSetBack(t *testing.T) {
 	t.Parallel()
 	everyDialect(t, func(t *testing.T, p place) {
@@ -99,15 +131,16 @@ func TestReserveAfterTheClockWasSetBack(t *testing.T) {
 		_, err := db.ExecContext(t.Context(), "UPDATE "+p.Prefix+"calls SET last_at = 9000000000000000") // in 2255
 		require.NoError(t, err)
 		began := time.Now()
-		n, at, err := j.Reserve(t.Context(), 1, time.Second, time.Second, 0)
+		const gap = 100 * time.Millisecond
+		n, at, err := j.Reserve(t.Context(), 1, gap, gap, 0)
 		require.NoError(t, err)
 		require.Zero(t, n)
 		for n == 0 {
 			<-time.After(time.Until(at))
-			n, at, err = j.Reserve(t.Context(), 1, time.Second, time.Second, 0)
+			n, at, err = j.Reserve(t.Context(), 1, gap, gap, 0)
 			require.NoError(t, err)
 		}
-		require.WithinDuration(t, began.Add(8*time.Second), at, 100*time.Millisecond)
+		require.WithinDuration(t, began.Add(7*time.Second+2*gap), at, 100*time.Millisecond)
 	})
 }
 

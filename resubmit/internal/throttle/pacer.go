@@ -77,6 +77,14 @@ const (
 	Push
 )
 
+// line is where a call of a kind waits: pushes for themselves.
+func (k Kind) line() int {
+	if k == Push {
+		return 0
+	}
+	return 1
+}
+
 // LastCall is when the last call was allowed by any of the Pacers that share it, one after the other. The zero value is
 // ready to use.
 type LastCall struct {
@@ -229,7 +237,7 @@ func (p *Pacer) take(now time.Time, k Kind) taken {
 	case k != Push && p.waiting > 0:
 		wait.rest = time.Hour // until no push waits
 	case p.turns.shared != nil:
-		wait.rest, wait.expires = p.turns.take(now)
+		wait.rest, wait.expires = p.turns.take(now, k)
 	default:
 		wait.rest = p.takeOwn(now, k)
 	}
@@ -360,7 +368,7 @@ func (p *Pacer) set(limit, share float64) {
 		return
 	}
 	p.limit, p.share = limit, share
-	p.turns.ask, p.turns.at = time.Time{}, nil
+	p.turns.ask, p.turns.at = [2]time.Time{}, nil
 	p.wake()
 	if p.notify != nil {
 		p.notify(Change{Rate: p.rate(), Limit: limit, Why: p.why})

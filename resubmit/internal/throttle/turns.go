@@ -21,6 +21,9 @@ const (
 	mostLost = 10
 	// second is the time between a push and the call before it at low rates, see Push.
 	second = time.Duration(sharedMargin * float64(time.Second))
+	// yield is how much later than possible a process asks at low rates after it had a turn. The longer it waits, the
+	// earlier it asks, so that all processes have turns.
+	yield = 800 * time.Millisecond
 )
 
 // ErrShared means that the limit of several processes cannot be kept.
@@ -38,9 +41,10 @@ type turns struct {
 	failed func(error)
 	at     []time.Time   // when they may be made, the earliest first
 	late   time.Duration // how long after that
-	ask    time.Time     // no more are reserved before
+	ask    [2]time.Time  // no more are reserved before, for pushes and for other calls
 	lead   time.Duration // how long the next answer may take
 	lost   int           // reservations in a row that came too late
+	passed int           // how often it was too early since the last turn
 }
 
 // Share makes the limit one of several processes. An error of reserve is reported to failed, which must end the context
@@ -61,7 +65,7 @@ func (p *Pacer) reserve(ctx context.Context, k Kind) error {
 	}
 	reserved, at, err := shared(ctx, calls, first, gap, lead)
 	if err == nil {
-		err = p.reserved(asked, reserved, at, gap)
+		err = p.reserved(asked, k, reserved, at, gap)
 	}
 	if err != nil {
 		if ctx.Err() != nil {
@@ -80,7 +84,7 @@ func (p *Pacer) sharing() (shared Reserve, failed func(error), lead time.Duratio
 }
 
 // reserved keeps calls that were reserved. It returns an error if they came too late, as all the others lately.
-func (p *Pacer) reserved(asked time.Time, calls int, at time.Time, gap time.Duration) error {
+func (p *Pacer) reserved(asked time.Time, k Kind, calls int, at time.Time, gap time.Duration) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
@@ -88,9 +92,14 @@ func (p *Pacer) reserved(asked time.Time, calls int, at time.Time, gap time.Dura
 	t := &p.turns
 	t.lead = min(max(took, t.lead/8*7), maxLead) // a quick answer does not mean that the next one is quick
 	if calls == 0 {
-		t.ask = at
+		if k != Push && gap > slowInterval && t.lead < time.Second-yield {
+			t.passed++
+			at = at.Add(yield / time.Duration(t.passed))
+		}
+		t.ask[k.line()] = at
 		return nil
 	}
+	t.passed = 0
 	t.late = min(late+gap/2, maxAge)
 	for i := range calls {
 		t.at = append(t.at, at.Add(time.Duration(i)*gap))
@@ -115,20 +124,14 @@ func (p *Pacer) lacks(now time.Time, k Kind) (calls int, first, gap time.Duratio
 	if p.limit < 0 || now.Before(p.until) || k != Push && p.waiting > 0 {
 		return 0, 0, 0
 	}
-	if p.turns.forget(now); len(p.turns.at) > 0 || now.Before(p.turns.ask) {
+	if p.turns.forget(now); len(p.turns.at) > 0 || now.Before(p.turns.ask[k.line()]) {
 		return 0, 0, 0
 	}
 	p.raise(now)
 	gap = time.Duration(float64(p.interval()) / margin * sharedMargin)
 	first, calls = gap, int(min(p.turns.queued.Load(), max(1, int64((turnsAtOnce+p.turns.lead)/gap))))
-	if gap > slowInterval { // the push goes a second after the read before it, and both take their time
-		switch k {
-		case Push:
-			first = second
-		case BeforePush:
-			first = 2 * gap
-		case Any:
-		}
+	if k == Push && gap > slowInterval {
+		first = second
 	}
 	return calls, first, gap
 }
@@ -141,10 +144,10 @@ func (t *turns) forget(now time.Time) {
 }
 
 // take takes a reserved call. If there is none now, it returns how long it has to wait, or to ask again.
-func (t *turns) take(now time.Time) (rest time.Duration, expires time.Time) {
+func (t *turns) take(now time.Time, k Kind) (rest time.Duration, expires time.Time) {
 	t.forget(now)
 	if len(t.at) == 0 {
-		return max(1, t.ask.Sub(now)), time.Time{}
+		return max(1, t.ask[k.line()].Sub(now)), time.Time{}
 	}
 	if rest := t.at[0].Sub(now); rest > 0 {
 		return rest, time.Time{}
