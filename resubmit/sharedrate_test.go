@@ -275,9 +275,9 @@ func TestSharedRateChangesAtOnce(t *testing.T) {
 	})
 }
 
-// requireFairTurns lets processes share a rate: some make calls all the time, the others push an order after the other, with
-// the read before it. It requires that no read waits for much longer than it takes all others to make a call, and that
-// each push follows its read.
+// requireFairTurns lets processes share a rate: some make calls all the time, the others push an order after the other,
+// with the read before it. It requires that no read waits for much longer than it takes all others to make a call, and
+// that each push follows its read.
 func requireFairTurns(t *testing.T, rate float64, busy, pushing int, shared resubmit.SharedRate, during time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), during)

@@ -14,7 +14,7 @@ func Example_windows() {
 	  "windows": [
 	    {"id": "upgrade", "title": "Connect 26.1", "start": "2026-01-14T22:00:00", "duration": "4h", "timezone": "Europe/Berlin"}
 	  ],
-	  "recurring": [
+	  "weekly": [
 	    {"id": "weekly", "weekday": "saturday", "time": "02:00", "duration": "3h", "timezone": "Europe/Berlin"}
 	  ]
 	}`))
@@ -105,7 +105,7 @@ func ExampleSaveCalendar() {
 	// Output:
 	// {
 	//   "windows": [],
-	//   "recurring": [
+	//   "weekly": [
 	//     {
 	//       "id": "weekly",
 	//       "weekday": "saturday",

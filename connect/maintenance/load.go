@@ -15,8 +15,8 @@ import (
 // The format of a calendar file.
 type (
 	calendarFile struct {
-		Windows   []windowFile `json:"windows"`
-		Recurring []weeklyFile `json:"recurring,omitempty"`
+		Windows []windowFile `json:"windows"`
+		Weekly  []weeklyFile `json:"weekly,omitempty"`
 
 		windows []Window // both set by check
 		rules   []Weekly
@@ -69,7 +69,7 @@ func LoadCalendarFile(path string) (*Calendar, error) {
 //	     "actualStart": "2026-02-14T02:05:00", "actualEnd": "2026-02-14T06:10:00"},
 //	    {"id": "weekly@2026-02-21", "start": "2026-02-21T02:00:00Z", "duration": "3h", "cancelled": true}
 //	  ],
-//	  "recurring": [
+//	  "weekly": [
 //	    {"id": "weekly", "title": "Weekly", "weekday": "saturday", "time": "02:00", "duration": "3h",
 //	     "timezone": "Europe/Berlin", "except": ["2026-12-26"], "from": "2026-02-01", "until": "2026-12-31"}
 //	  ]
@@ -77,7 +77,7 @@ func LoadCalendarFile(path string) (*Calendar, error) {
 //
 // A time has an offset or is local to the timezone of its window; a local time that clocks
 // skip or show twice is rejected. A window has either an end or a duration, as
-// [time.ParseDuration] reads it, of at most 7 days. See [Weekly] for recurring windows.
+// [time.ParseDuration] reads it, of at most 7 days. See [Weekly] for the rules.
 // null and "" mean that the key is absent.
 //
 // Anything ambiguous is rejected with an error of one line that names the line and the
@@ -104,7 +104,7 @@ func SaveCalendar(w io.Writer, c *Calendar) error {
 		file.Windows = append(file.Windows, window.file())
 	}
 	for _, rule := range c.Weekly() {
-		file.Recurring = append(file.Recurring, rule.file())
+		file.Weekly = append(file.Weekly, rule.file())
 	}
 	return calendarFormat.Write(w, file)
 }
@@ -120,12 +120,12 @@ func (f *calendarFile) calendar(source string) (*Calendar, error) {
 }
 
 func (f *calendarFile) check() error {
-	if f.Windows == nil && f.Recurring == nil {
-		return errors.New(`has neither windows nor recurring: write {"windows": []} if there are none`)
+	if f.Windows == nil && f.Weekly == nil {
+		return errors.New(`has neither windows nor weekly: write {"windows": []} if there are none`)
 	}
 	taken := make(map[string]string) // id → path
-	for i, in := range f.Recurring {
-		path := fmt.Sprintf("recurring[%d]", i)
+	for i, in := range f.Weekly {
+		path := fmt.Sprintf("weekly[%d]", i)
 		if err := takeID(taken, in.ID, path); err != nil {
 			return jsonfile.At(path, err)
 		}

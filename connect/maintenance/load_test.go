@@ -68,7 +68,7 @@ func TestLoadCalendarAccepts(t *testing.T) {
 	for name, file := range map[string]string{
 		"no windows, when it says so": `{"windows": []}`,
 		"nulls for what is not there": `{"windows": [{"id":"a","start":"2026-01-10T02:00:00Z","end":null,` +
-			`"duration":"3h","timezone":null,"actualEnd":null}], "recurring": null}`,
+			`"duration":"3h","timezone":null,"actualEnd":null}], "weekly": null}`,
 		"a byte order mark": "\ufeff" + `{"windows": []}`,
 		"a local time without seconds": `{"windows": [{"id":"a","start":"2026-01-10T02:00","duration":"3h",` +
 			`"timezone":"UTC"}]}`,
@@ -77,7 +77,7 @@ func TestLoadCalendarAccepts(t *testing.T) {
 		"offsets that differ": `{"windows": [{"id":"a","start":"2026-01-10T02:00:00+02:00",` +
 			`"end":"2026-01-10T01:00:00Z"}]}`,
 		"an @ that names no rule": `{"windows": [{"id":"x@y","start":"2026-01-10T02:00:00Z","duration":"3h"}]}`,
-		"a skipped time in a weekly rule": `{"recurring": [{"id":"a","weekday":"Sunday","time":"02:30","duration":"3h",` +
+		"a skipped time in a weekly rule": `{"weekly": [{"id":"a","weekday":"Sunday","time":"02:30","duration":"3h",` +
 			`"timezone":"Europe/Berlin"}]}`,
 		"a file at the end of which it ends": `{"windows": []}` + "\n\n",
 	} {
@@ -92,14 +92,14 @@ func TestLoadCalendarAccepts(t *testing.T) {
 func TestLoadCalendarRejects(t *testing.T) {
 	t.Parallel()
 	windows := func(s string) string { return `{"windows": [` + s + `]}` }
-	recurring := func(s string) string { return `{"recurring": [` + s + `]}` }
+	weeklyRules := func(s string) string { return `{"weekly": [` + s + `]}` }
 	const windowKeys = "; known are id, title, start, end, duration, timezone, actualStart, actualEnd, cancelled"
 	const noTime = " is not a time: write it like 2026-01-10T02:00:00Z, or like 2026-01-10T02:00:00 beside a timezone"
 	const ok = `{"id":"ok","start":"2026-01-10T02:00:00Z","end":"2026-01-10T05:00:00Z"}`
 	weekly := func(old, changed string) string {
 		rule := `{"id":"r","weekday":"saturday","time":"02:00","duration":"3h","timezone":"Europe/Berlin"}`
 		require.Contains(t, rule, old)
-		return recurring(strings.Replace(rule, old, changed, 1))
+		return weeklyRules(strings.Replace(rule, old, changed, 1))
 	}
 	for _, tc := range []struct{ name, file, want string }{
 		{"an empty file", "", "is empty"},
@@ -110,17 +110,17 @@ func TestLoadCalendarRejects(t *testing.T) {
 		{"what is not UTF-8", "{\"windows\": [], \"\xff\": 1}", "is not UTF-8: save it in that encoding"},
 		{"an array at the top", `[]`, "the top level: must be an object in braces, is []"},
 		{"a null at the top", `null`, "the top level: must be an object in braces, is null"},
-		{"a file that says nothing", `{}`, `has neither windows nor recurring: write {"windows": []} if there are none`},
+		{"a file that says nothing", `{}`, `has neither windows nor weekly: write {"windows": []} if there are none`},
 		{"an unknown key at the top", `{"window": []}`,
-			`unknown key "window" (did you mean "windows"?); known are windows, recurring`},
+			`unknown key "window" (did you mean "windows"?); known are windows, weekly`},
 		{"a key that is nearly known", windows(`{"id":"a","strt":"2026"}`),
 			`windows[0]: unknown key "strt" (did you mean "start"?)` + windowKeys},
 		{"a key in the wrong case", windows(`{"ID":"a"}`), `windows[0]: unknown key "ID" (did you mean "id"?)` + windowKeys},
 		{"a part of a key", windows(`{"id":"a","zone":"UTC"}`),
 			`windows[0]: unknown key "zone" (did you mean "timezone"?)` + windowKeys},
 		{"a key like no other", weekly(`"id"`, `"colour"`),
-			"recurring[0]: unknown key \"colour\"; known are id, title, weekday, time, duration, timezone, except, from, until"},
-		{"a key that breaks lines", `{"a\nb": []}`, `unknown key "a b"; known are windows, recurring`},
+			"weekly[0]: unknown key \"colour\"; known are id, title, weekday, time, duration, timezone, except, from, until"},
+		{"a key that breaks lines", `{"a\nb": []}`, `unknown key "a b"; known are windows, weekly`},
 		{"a key that is there twice", windows(`{"id":"a","id":"b"}`), `windows[0]: the key "id" is there twice: remove one`},
 		{"a key that is there twice, once as null", windows(`{"id":null,"id":"b"}`),
 			`windows[0]: the key "id" is there twice: remove one`},
@@ -137,7 +137,7 @@ func TestLoadCalendarRejects(t *testing.T) {
 		{"an id of two windows", windows(ok + `,` +
 			ok), `windows[1].id: "ok" is also the id of windows[0]: ids must be unique`},
 		{"an id of a rule and a window", `{"windows": [{"id":"r","start":"2026-01-10T02:00:00Z","duration":"3h"}],` +
-			weekly("", "")[1:], `windows[0].id: "r" is also the id of recurring[0]: ids must be unique`},
+			weekly("", "")[1:], `windows[0].id: "r" is also the id of weekly[0]: ids must be unique`},
 		{"a window without a start", windows(`{"id":"a","duration":"3h"}`), "windows[0].start: is missing"},
 		{"a window without an end", windows(`{"id":"a","start":"2026-01-10T02:00:00Z"}`),
 			"windows[0]: must have either an end or a duration"},
@@ -185,30 +185,30 @@ func TestLoadCalendarRejects(t *testing.T) {
 		{"a real end before the start", windows(strings.Replace(ok, `{`, `{"actualEnd":"2026-01-10T01:00:00Z",`, 1)),
 			"windows[0]: actual end 2026-01-10T01:00:00Z is not after the start 2026-01-10T02:00:00Z: set the actual start too"},
 		{"a rule without a zone", weekly(`,"timezone":"Europe/Berlin"`, ``),
-			"recurring[0].timezone: is missing: name the zone of the local time, such as Europe/Berlin or UTC"},
+			"weekly[0].timezone: is missing: name the zone of the local time, such as Europe/Berlin or UTC"},
 		{"a rule in an unknown zone", weekly(`Europe/Berlin`, `CEST5`),
-			`recurring[0].timezone: time zone "CEST5" is unknown: use an IANA name such as Europe/Berlin (a machine without ` +
+			`weekly[0].timezone: time zone "CEST5" is unknown: use an IANA name such as Europe/Berlin (a machine without ` +
 				`time zone data needs import _ "time/tzdata")`},
 		{"a day that is none", weekly(`saturday`, `caturday`),
-			`recurring[0].weekday: "caturday" is not a day of the week: write it like saturday`},
+			`weekly[0].weekday: "caturday" is not a day of the week: write it like saturday`},
 		{"a rule without a day", weekly(`"weekday":"saturday",`, ``),
-			`recurring[0].weekday: "" is not a day of the week: write it like saturday`},
+			`weekly[0].weekday: "" is not a day of the week: write it like saturday`},
 		{"a time of day that is none", weekly(`02:00`, `2:00`),
-			`recurring[0].time: "2:00" is not a time of day: write it like "02:00"`},
+			`weekly[0].time: "2:00" is not a time of day: write it like "02:00"`},
 		{"the end of a day as a time", weekly(`02:00`, `24:00`),
-			`recurring[0].time: "24:00" is not a time of day: write it like "02:00"`},
+			`weekly[0].time: "24:00" is not a time of day: write it like "02:00"`},
 		{"a rule without a duration", weekly(`"duration":"3h",`, ``),
-			`recurring[0].duration: "" is not a duration: write it like 3h or 2h30m`},
+			`weekly[0].duration: "" is not a duration: write it like 3h or 2h30m`},
 		{"an exception that is no date", weekly(`"id"`, `"except":["2026-12-26","26.12."],"id"`),
-			`recurring[0].except[1]: "26.12." is not a date: write it like "2026-12-26"`},
+			`weekly[0].except[1]: "26.12." is not a date: write it like "2026-12-26"`},
 		{"an exception on another day", weekly(`"id"`, `"except":["2026-12-25"],"id"`),
-			`recurring[0].except[0]: 2026-12-25 is a Friday, but the rule is for Saturdays: correct the date or the weekday`},
+			`weekly[0].except[0]: 2026-12-25 is a Friday, but the rule is for Saturdays: correct the date or the weekday`},
 		{"exceptions that are no list", weekly(`"id"`, `"except":"2026-12-26","id"`),
-			`recurring[0].except: must be a list in square brackets, is "2026-12-26"`},
+			`weekly[0].except: must be a list in square brackets, is "2026-12-26"`},
 		{"a bound that is no date", weekly(`"id"`, `"from":"2026-02-30","id"`),
-			`recurring[0].from: "2026-02-30" is not a date: write it like "2026-12-26"`},
+			`weekly[0].from: "2026-02-30" is not a date: write it like "2026-12-26"`},
 		{"bounds the wrong way round", weekly(`"id"`, `"from":"2026-02-02","until":"2026-02-01","id"`),
-			`recurring[0].until: 2026-02-01 is before from, 2026-02-02`},
+			`weekly[0].until: 2026-02-01 is before from, 2026-02-02`},
 		{"a window for an occurrence on another day",
 			`{"windows": [{"id":"r@2026-01-11","start":"2026-01-11T02:00:00Z","duration":"3h","cancelled":true}],` + weekly("",
 				"")[1:],
@@ -326,7 +326,7 @@ func FuzzLoadCalendar(f *testing.F) {
 	f.Add(file)
 	f.Add([]byte(`{"windows": [{"id":"a","start":"0001-01-01T00:00:00+23:59","duration":"1ns","timezone":"Asia/Tokyo"}]}`))
 	f.Add([]byte(
-		`{"recurring": [{"id":"a","weekday":"sunday","time":"00:00","duration":"168h","timezone":"Pacific/Apia",` +
+		`{"weekly": [{"id":"a","weekday":"sunday","time":"00:00","duration":"168h","timezone":"Pacific/Apia",` +
 			`"from":"9999-12-31"}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := maintenance.LoadCalendar(bytes.NewReader(data))

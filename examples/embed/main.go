@@ -105,7 +105,7 @@ func writeCalendars(dir string, start time.Time) error {
 		return err
 	}
 	weekly := fmt.Sprintf(
-		`{"recurring": [{"id": "backup", "weekday": %q, "time": "02:00", "duration": "1h", "timezone": "Europe/Berlin", `+
+		`{"weekly": [{"id": "backup", "weekday": %q, "time": "02:00", "duration": "1h", "timezone": "Europe/Berlin", `+
 			`"from": %q}]}`,
 		start.AddDate(0, 0, 3).Weekday(), start.AddDate(0, 0, 2).Format(time.DateOnly))
 	return os.WriteFile(filepath.Join(dir, "windows.json"), []byte(weekly), 0o600)
