@@ -45,6 +45,9 @@ func (p *program) apply(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	if run.Ended() {
+		return s.ended(run)
+	}
 	if err := s.startedEarly(run); err != nil {
 		return err
 	}
@@ -60,7 +63,27 @@ func (p *program) apply(ctx context.Context, name string) error {
 	return s.work(ctx, state.OnceOptions{Continue: true})
 }
 
-// findPlan returns the unfinished run whose digest or id begins with a name, or the newest one for "".
+// ended shows a run whose orders are all completed, and returns an error for another one that has ended.
+func (s *site) ended(run *state.Run) error {
+	if run.End != state.EndFinished || run.Result.Completed < run.Counts.Resubmit {
+		s.next = s.command("plan")
+		return fmt.Errorf("there is no plan to apply: %s has ended: %s", short(run.Digest), run)
+	}
+	s.left = needsPerson(run.Counts)
+	s.next = s.command("report", short(run.Digest))
+	d, err := s.dir.Document(run)
+	if err != nil {
+		return err
+	}
+	if s.options.format != formatText && s.options.format != formatWide {
+		return s.writeDocument(d)
+	}
+	s.out().Paragraph("", fmt.Sprintf("Nothing was sent: the plan %s is done, and %s completed.", short(run.Digest),
+		countOf(run.Result.Completed, "order is", "orders are")))
+	return nil
+}
+
+// findPlan returns the run whose digest or id begins with a name, or the newest one for "".
 func (s *site) findPlan(name string) (*state.Run, error) {
 	now, err := s.dir.Status()
 	if err != nil {
@@ -73,14 +96,11 @@ func (s *site) findPlan(name string) (*state.Run, error) {
 		return nil, errors.New("there is no plan to apply: make one")
 	case name != "" && !matches(run, name):
 		old, err := s.findRun(name)
-		if err != nil {
-			return nil, err
+		if err != nil || old.Ended() {
+			return old, err
 		}
 		s.next = s.command("plan")
-		return nil, fmt.Errorf("the plan %s was replaced, or has ended: %s", short(old.Digest), old)
-	case run.Ended():
-		s.next = s.command("plan")
-		return nil, fmt.Errorf("there is no plan to apply: %s has ended: %s", short(run.Digest), run)
+		return nil, fmt.Errorf("the plan %s was replaced: %s", short(old.Digest), old)
 	}
 	return run, nil
 }

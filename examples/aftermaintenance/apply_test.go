@@ -41,10 +41,29 @@ func TestApplyCompletesThePlan(t *testing.T) {
 	require.Regexp(t, `Next: aftermaintenance -state \S+ (show|report) .*\n$`, stderr)
 	pushed := w.Commerce.Pushes()
 
-	status, _, stderr := do(t, env, with(flags, "apply", "-yes")...)
-	require.Equal(t, exitError, status)
-	require.Contains(t, errorLine(t, stderr), "there is no plan to apply")
+	stdout, stderr = done(t, env, with(flags, "apply", "-yes")...)
+	require.Regexp(t, fmt.Sprintf(`^Nothing was sent: the plan \S+ is done, and %d orders are completed.\n$`, len(orders)),
+		stdout)
+	require.Regexp(t, `Next: aftermaintenance -state \S+ report \S+\n$`, stderr)
+	stdout, _ = done(t, env, with(flags, "apply", "-yes", "-json")...)
+	require.Equal(t, len(orders), decode(t, stdout).Outcomes.Completed)
 	require.Equal(t, pushed, w.Commerce.Pushes())
+}
+
+func TestApplyAfterAPauseThatHasEnded(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	orders := transient(w)
+	done(t, env, with(flags, "plan")...)
+	_, stderr := done(t, nil, stateOnly(flags, "pause")...)
+	require.Regexp(t, `Next: aftermaintenance -state \S+ resume\n$`, stderr)
+	requireRejected(t, env, with(flags, "apply", "-yes"), exitWait, "the run is paused")
+	stdout, stderr := done(t, nil, stateOnly(flags, "resume")...)
+	require.NotContains(t, stdout, "It is paused")
+	require.Contains(t, stdout, "Not obeyed yet: resume")
+	require.Regexp(t, `Next: aftermaintenance -state \S+ apply \S+\n$`, stderr)
+	done(t, env, with(flags, "apply", "-yes")...)
+	requireCompleted(t, w, orders)
 }
 
 func TestApplyIsDoneWhenNothingIsLeft(t *testing.T) {

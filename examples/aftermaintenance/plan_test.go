@@ -119,7 +119,7 @@ func TestPlanReplacesThePlanBefore(t *testing.T) {
 	require.Contains(t, stdout, "cannot be compared: plan: compare: the plans have different filters")
 	stdout, _ = done(t, env, with(flags, "plan", "-where", "channel=reseller", "-diff")...)
 	require.Regexp(t, "Since the plan [0-9a-f]{12}: ", stdout)
-	requireRejected(t, env, with(flags, "apply", short(first.Digest), "-yes"), exitError, "was replaced, or has ended")
+	requireRejected(t, env, with(flags, "apply", short(first.Digest), "-yes"), exitError, "has ended: ")
 	require.Empty(t, w.Commerce.Pushes())
 	stdout, _ = done(t, env, with(flags, "apply", "-yes", "-json")...)
 	require.Equal(t, "eq(channel,reseller)", decode(t, stdout).Filter)

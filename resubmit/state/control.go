@@ -362,18 +362,7 @@ func (s *session) perform(c *Command, run *Run, r runner) error {
 	if err := s.act(run, line); err != nil {
 		return err
 	}
-	switch c.Action {
-	case ActionPause:
-		run.Paused = &Pause{By: line.By, At: c.At, Why: line.Why}
-	case ActionResume:
-		run.Paused = nil
-	case ActionRate:
-		run.Rate = c.Rate
-	case ActionDrain:
-		run.Stop = cmp.Or(run.Stop, &Stop{End: EndDrained, By: line.By, At: c.At, Why: line.Why})
-	case ActionCancel:
-		run.Stop = &Stop{End: EndCancelled, By: line.By, At: c.At, Why: line.Why}
-	}
+	run.follow(c)
 	if err := s.runs.save(run); err != nil || r == nil {
 		return err
 	}
@@ -392,9 +381,27 @@ func (s *session) perform(c *Command, run *Run, r runner) error {
 	return nil
 }
 
+// follow notes what a command says that the run is to do.
+func (r *Run) follow(c *Command) {
+	by, why := text.Short(c.By), text.Short(c.Why)
+	switch c.Action {
+	case ActionPause:
+		r.Paused = &Pause{By: by, At: c.At, Why: why}
+	case ActionResume:
+		r.Paused = nil
+	case ActionRate:
+		r.Rate = c.Rate
+	case ActionDrain:
+		r.Stop = cmp.Or(r.Stop, &Stop{End: EndDrained, By: by, At: c.At, Why: why})
+	case ActionCancel:
+		r.Stop = &Stop{End: EndCancelled, By: by, At: c.At, Why: why}
+	}
+}
+
 // Status is what is known about a directory without its lock.
 type Status struct {
-	// Run is the newest run; nil if there is none. If it has not ended, the next Once continues it.
+	// Run is the newest run, as it is when Commands are obeyed; nil if there is none. If it has not ended, the next Once
+	// continues it.
 	Run *Run
 	// Previous is the newest run before it that was applied; nil if there is none.
 	Previous *Run
@@ -425,5 +432,10 @@ func (d *Dir) Status() (Status, error) {
 		return s, err
 	}
 	s.Run, s.Previous, err = d.runs.newest()
+	for _, c := range s.Commands {
+		if s.Run != nil && !s.Run.Ended() && c.Run == s.Run.Digest && d.cfg.Limits.checkRate(&c) == nil {
+			s.Run.follow(&c)
+		}
+	}
 	return s, err
 }
