@@ -157,6 +157,7 @@ func fields(c *coder, r *protocol.Record) {
 		c.instant(&s.RetryAfter)
 		c.instant(&s.AskedAt)
 		textField(c, &s.Why)
+		numberField(c, &s.Opens)
 	}
 }
 

@@ -93,8 +93,8 @@ func TestReserveAtOnce(t *testing.T) {
 	})
 }
 
-// TestReserveIsFairToPushes lets a process make calls all the time, at less than one in two seconds, and another one push
-// orders. It takes real time, by the clock of the database.
+// TestReserveIsFairToPushes lets a process make calls all the time, at less than one in two seconds, and another one
+// push an order. It takes real time, by the clock of the database.
 func TestReserveIsFairToPushes(t *testing.T) {
 	t.Parallel()
 	const rate = 0.49
