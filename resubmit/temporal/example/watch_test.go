@@ -76,7 +76,7 @@ func TestWatch(t *testing.T) {
 	require.Zero(t, pushes(s.since(time.Time{})))
 	require.NoError(t, decide(temporal.ApprovePlan, status.Digest))
 
-	status = s.untilWatch(systems.Name, 5*time.Minute, func(s temporal.WatchStatus) bool { return s.Last != nil })
+	status = s.untilWatch(systems.Name, 10*time.Minute, func(s temporal.WatchStatus) bool { return s.Last != nil })
 	require.Equal(t, watch.EpisodeApplied, status.Last.State)
 	require.Contains(t, status.Last.Note, "24 completed")
 	require.NoError(t, s.check())
@@ -129,7 +129,13 @@ func (s *stage) untilWatch(
 	system string, most time.Duration, holds func(temporal.WatchStatus) bool,
 ) (status temporal.WatchStatus) {
 	s.t.Helper()
-	defer func() { s.t.Logf("%+v", status) }()
+	defer func() {
+		s.t.Logf("%+v", status)
+		if status.Phase == watch.PhaseApplying {
+			applied, err := temporal.GetStatus(s.t.Context(), s.client, status.Digest)
+			s.t.Logf("%+v %v, %d pushes", applied, err, pushes(s.since(time.Time{})))
+		}
+	}()
 	s.until("the status of watching", most, func() bool {
 		now, err := temporal.GetWatchStatus(s.t.Context(), s.client, system)
 		if err == nil {
