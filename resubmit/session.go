@@ -218,8 +218,9 @@ func (s *Session) Close() {
 // StepOptions says what one call of [Session.Step] may do. A call with the zero value waits for nothing: it pushes only
 // if it has the permission at once.
 type StepOptions struct {
-	// MaxWait is how long the call may wait for permission to push, and for a poll. Once it has the permission, it reads
-	// the order and pushes it, for which it waits for the rate limit.
+	// MaxWait bounds the whole call from its beginning, with its waits for permission to push and for polls. A call that
+	// has the permission reads the order and pushes it, for which it waits for the rate limit, however long that takes; if
+	// it ends later than MaxWait, it waits only for polls that are due within another MaxWait.
 	MaxWait time.Duration
 	// NotAfter is when it is too late to send the push, by the clock of this machine. Zero: never.
 	NotAfter time.Time
