@@ -11,7 +11,8 @@ import (
 const (
 	// farAhead is how far ahead calls are reserved at most, except with a longer lead.
 	farAhead = time.Second
-	// farthest is further ahead than the last call of any process can be: at a lead of 3 s, 3 s and then calls for 3.1 s.
+	// farthest is further ahead than the last call of any process can be, less a gap: at a lead of 3 s, 3 s and then
+	// calls for 3.1 s.
 	farthest = 7 * time.Second
 	// goodTrip is how long the database may take to tell the time, so that it is not asked again.
 	goodTrip = 5 * time.Millisecond
@@ -52,16 +53,16 @@ func (j *Journal) Reserve(
 }
 
 // reserve reserves calls and returns the time of the first; 0 if that is too far ahead. A last call that is further
-// ahead than any can be was reserved before the clock was set back.
+// ahead than any can be was reserved before the clock was set back, or at a lower rate.
 func (t *tables) reserve(
 	ctx context.Context, conn *sql.Conn, calls int, first, gap, lead time.Duration,
 ) (int64, error) {
-	last := fmt.Sprintf("{min}(last_at, {start} + %d)", farthest.Microseconds())
+	last := fmt.Sprintf("{min}(last_at, {start} + %d)", (farthest + gap).Microseconds())
 	at := fmt.Sprintf("{max}(%s + %d, {start} + %d)", last, first.Microseconds(), lead.Microseconds())
 	soon := fmt.Sprintf("%s <= {start} + %d", at, max(farAhead, lead).Microseconds())
 	update := fmt.Sprintf("UPDATE {calls} SET reserved_at = {insertID}(CASE WHEN %s THEN %s ELSE 0 END), "+
 		"last_at = CASE WHEN %s THEN %s + %d ELSE %s END",
-		soon, at, soon, at, (time.Duration(calls-1) * gap).Microseconds(), last)
+		soon, at, soon, at, (time.Duration(calls-1)*gap + max(0, gap-first)).Microseconds(), last)
 	if t.insertID == "" {
 		var reserved int64
 		err := conn.QueryRowContext(ctx, t.sql(update+" RETURNING reserved_at")).Scan(&reserved)
