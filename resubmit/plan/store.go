@@ -67,8 +67,8 @@ func (p *Plan) SignatureLine() ([]byte, error) {
 }
 
 // Download copies the plan with a digest from r and opens it, with the checks of [Open]. If r has another plan, that is
-// an error. signature is the content of its signature file, empty if it has none. The copy is a temporary file that only
-// this user can read; it is removed when the plan is closed, at the latest.
+// an error. signature is the content of its signature file, empty if it has none. The copy is a temporary file, which
+// only this user can read; it is removed when the plan is closed, at the latest.
 func Download(r io.Reader, digest string, signature []byte) (*Plan, error) {
 	if err := CheckDigest(digest); err != nil {
 		return nil, err
