@@ -1,6 +1,8 @@
 package resubmittest_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"strconv"
@@ -11,9 +13,18 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/resubmittest"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
+
+// forgetful is a store that keeps no plan.
+type forgetful struct{}
+
+func (forgetful) Open(context.Context, string) (*plan.Plan, error) {
+	return nil, errors.New("forgotten")
+}
+func (forgetful) Put(context.Context, *plan.Plan) error { return nil }
 
 // runBrokenSuites runs the suites as a user would, with an adapter and a journal that break many promises.
 func runBrokenSuites(t *testing.T) {
@@ -31,6 +42,11 @@ func runBrokenSuites(t *testing.T) {
 	resubmittest.CheckRunner(t, resubmit.Config{}).OnEvent(resubmit.GateOpened{})
 	check := resubmittest.CheckWatcher(t)
 	check(watch.Config{}).OnClosed(watch.Episode{}, nil)
+	stores := resubmittest.PlanStoreFixture{
+		New:    func(*testing.T) plan.Store { return forgetful{} },
+		Change: func(*testing.T, string, bool, func([]byte) []byte) {},
+	}
+	resubmittest.TestPlanStore(t, stores)
 	t.Run("in a subtest", func(t *testing.T) { resubmittest.TestReader(t, f) })
 }
 
@@ -71,7 +87,7 @@ func TestFailuresPointToTheCaller(t *testing.T) {
 	}
 	for suite, least := range map[string]int{
 		"\tresubmittest.TestLister": 1, "\tresubmittest.TestReader": 2, "\tresubmittest.TestPusher": 3,
-		"\tresubmittest.TestJournal": 5, `t.Run("in a subtest"`: 2,
+		"\tresubmittest.TestJournal": 5, "\tresubmittest.TestPlanStore": 10, `t.Run("in a subtest"`: 2,
 		"resubmittest.CheckRunner": 1, "resubmittest.CheckWatcher": 1,
 	} {
 		n := 0

@@ -15,10 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/conformance"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
@@ -38,7 +37,7 @@ const planStoreOrders = 22
 // TestPlanStore checks that a store keeps the contract of [plan.Store], each promise in a subtest.
 func TestPlanStore(t *testing.T, f PlanStoreFixture) {
 	t.Helper()
-	for name, check := range map[string]func(planStoreCheck, *testing.T){
+	for name, check := range map[string]func(planStoreCheck, *conformance.Check){
 		"returns what was stored":                   planStoreCheck.returns,
 		"has no plan that was not stored":           planStoreCheck.missing,
 		"rejects what is not a digest":              planStoreCheck.names,
@@ -51,30 +50,34 @@ func TestPlanStore(t *testing.T, f PlanStoreFixture) {
 		"stores a plan that several put at once":    planStoreCheck.concurrent,
 		"leaves a plan alone after an error of Put": planStoreCheck.cancelled,
 	} {
-		t.Run(name, func(t *testing.T) { check(planStoreCheck{f, f.New(t)}, t) })
+		t.Run(name, func(t *testing.T) {
+			t.Helper()
+			conformance.Run(t, name, func(c *conformance.Check) { check(planStoreCheck{f, t, f.New(t)}, c) })
+		})
 	}
 }
 
 type planStoreCheck struct {
 	PlanStoreFixture
 
+	test  *testing.T
 	store plan.Store
 }
 
 // newPlan writes a plan of so many orders, different each time, and returns the path of its file.
-func newPlan(t *testing.T, orders int) string {
+func newPlan(t *conformance.Check, orders int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	f, err := os.Create(path) //nolint:gosec // in the directory of the test
-	require.NoError(t, err)
+	t.NoError(err)
 	w, err := plan.NewWriter(f, plan.Header{
 		CreatedAt: time.Now(), System: "test", View: rand.Text(), Filter: "everything()",
 	})
-	require.NoError(t, err)
+	t.NoError(err)
 	for i := range orders {
 		before := plan.Snapshot{Status: commerce.StatusProvisioningFailed, Message: strings.Repeat(rand.Text(), 2000)}
 		id := fmt.Sprint("id-", i)
-		require.NoError(t, w.Write(&plan.Entry{
+		t.NoError(w.Write(&plan.Entry{
 			OrderID: id, Number: fmt.Sprint("SO", i), Type: commerce.TypeSales, Before: before,
 			Fingerprint: plan.Fingerprint(id, before),
 			Attribution: failure.Attribution{Verdict: failure.Caused, Class: failure.Transient},
@@ -82,138 +85,138 @@ func newPlan(t *testing.T, orders int) string {
 		}))
 	}
 	_, _, err = w.Close()
-	require.NoError(t, err)
-	require.NoError(t, f.Close())
+	t.NoError(err)
+	t.NoError(f.Close())
 	return path
 }
 
-func openPlan(t *testing.T, path string) *plan.Plan {
+func openPlan(t *conformance.Check, path string) *plan.Plan {
 	t.Helper()
 	p, err := plan.Open(path)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	t.NoError(err)
+	t.Cleanup(func() { _ = p.Close() }) // it was only read
 	return p
 }
 
 // put stores a new plan.
-func (c planStoreCheck) put(t *testing.T, orders int) *plan.Plan {
+func (c planStoreCheck) put(t *conformance.Check, orders int) *plan.Plan {
 	t.Helper()
 	p := openPlan(t, newPlan(t, orders))
-	require.NoError(t, c.store.Put(t.Context(), p))
+	t.NoError(c.store.Put(t.Context(), p))
 	return p
 }
 
 // requireSame requires that another process opens the same plan, and returns its signature.
-func (c planStoreCheck) requireSame(t *testing.T, want *plan.Plan) (*plan.Signature, error) {
+func (c planStoreCheck) requireSame(t *conformance.Check, want *plan.Plan) (*plan.Signature, error) {
 	t.Helper()
-	p, err := c.New(t).Open(t.Context(), want.Digest())
-	require.NoError(t, err)
-	require.Equal(t, want.Digest(), p.Digest())
+	p, err := c.New(c.test).Open(t.Context(), want.Digest())
+	t.NoError(err)
+	t.True(p.Digest() == want.Digest(), "this is the plan %s, not %s", p.Digest(), want.Digest())
 	var content [2]bytes.Buffer
 	for i, p := range []*plan.Plan{want, p} {
 		_, err := io.Copy(&content[i], p.Content())
-		require.NoError(t, err)
+		t.NoError(err)
 	}
-	require.True(t, bytes.Equal(content[0].Bytes(), content[1].Bytes()), "the content is another one")
+	t.True(bytes.Equal(content[0].Bytes(), content[1].Bytes()), "the content is another one")
 	signature, signed := p.Signature()
-	require.NoError(t, p.Close())
+	t.NoError(p.Close())
 	return signature, signed
 }
 
-func (c planStoreCheck) returns(t *testing.T) {
+func (c planStoreCheck) returns(t *conformance.Check) {
 	for _, orders := range []int{0, 1, planStoreOrders} {
 		p := c.put(t, orders)
 		_, err := c.requireSame(t, p)
-		require.ErrorIs(t, err, plan.ErrUnsigned)
-		require.NoError(t, c.store.Put(t.Context(), p), "it is there already")
+		t.ErrorIs(err, plan.ErrUnsigned)
+		t.NoError(c.store.Put(t.Context(), p)) // it is there already
 		_, err = c.requireSame(t, p)
-		require.ErrorIs(t, err, plan.ErrUnsigned)
+		t.ErrorIs(err, plan.ErrUnsigned)
 	}
 }
 
-func (c planStoreCheck) missing(t *testing.T) {
+func (c planStoreCheck) missing(t *conformance.Check) {
 	_, err := c.store.Open(t.Context(), openPlan(t, newPlan(t, 1)).Digest())
-	require.ErrorIs(t, err, fs.ErrNotExist)
+	t.ErrorIs(err, fs.ErrNotExist)
 }
 
-func (c planStoreCheck) names(t *testing.T) {
+func (c planStoreCheck) names(t *conformance.Check) {
 	p := c.put(t, 1)
 	for _, digest := range []string{
 		"", "sha256:", "sha256:../plan", p.Digest()[7:], p.Digest() + "0", p.Digest()[:70], p.Digest()[:70] + "%",
 	} {
 		_, err := c.store.Open(t.Context(), digest)
-		require.ErrorContains(t, err, "digest")
+		t.True(err != nil && strings.Contains(err.Error(), "digest"), "%q is no digest, but the error is %v", digest, err)
 	}
 }
 
-func newKey(t *testing.T) ed25519.PrivateKey {
+func newKey(t *conformance.Check) ed25519.PrivateKey {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
-	require.NoError(t, err)
+	t.NoError(err)
 	return key
 }
 
-func signed(t *testing.T, p *plan.Plan, by string) *plan.Plan {
+func signed(t *conformance.Check, p *plan.Plan, by string) *plan.Plan {
 	t.Helper()
 	s, err := p.Sign(newKey(t), by)
-	require.NoError(t, err)
+	t.NoError(err)
 	return p.WithSignature(s)
 }
 
-func (c planStoreCheck) signature(t *testing.T) {
+func (c planStoreCheck) signature(t *conformance.Check) {
 	p := openPlan(t, newPlan(t, 2))
-	require.NoError(t, c.store.Put(t.Context(), signed(t, p, "ana")))
+	t.NoError(c.store.Put(t.Context(), signed(t, p, "ana")))
 	s, err := c.requireSame(t, p)
-	require.NoError(t, err)
-	require.Equal(t, "ana", s.Signer)
-	require.NoError(t, c.store.Put(t.Context(), p))
+	t.NoError(err)
+	t.True(s.Signer == "ana", "the signature of ana is expected, not of %s", s.Signer)
+	t.NoError(c.store.Put(t.Context(), p))
 	s, err = c.requireSame(t, p)
-	require.NoError(t, err, "a plan without a signature must leave the one that is stored")
-	require.Equal(t, "ana", s.Signer)
-	require.NoError(t, c.store.Put(t.Context(), signed(t, p, "ben")))
+	t.NoError(err) // a plan without a signature leaves the one that is stored
+	t.True(s.Signer == "ana", "the signature of ana is expected, not of %s", s.Signer)
+	t.NoError(c.store.Put(t.Context(), signed(t, p, "ben")))
 	s, err = c.requireSame(t, p)
-	require.NoError(t, err)
-	require.Equal(t, "ben", s.Signer)
+	t.NoError(err)
+	t.True(s.Signer == "ben", "the signature of ben is expected, not of %s", s.Signer)
 
 	path := newPlan(t, 2)
 	_, err = plan.SignFile(path, newKey(t), "eva")
-	require.NoError(t, err)
+	t.NoError(err)
 	p = openPlan(t, path)
-	require.NoError(t, c.store.Put(t.Context(), p))
+	t.NoError(c.store.Put(t.Context(), p))
 	s, err = c.requireSame(t, p)
-	require.NoError(t, err)
-	require.Equal(t, "eva", s.Signer, "the file beside the plan has the signature")
+	t.NoError(err)
+	t.True(s.Signer == "eva", "the signature of eva is expected, not of %s", s.Signer)
 }
 
-func (c planStoreCheck) badSignature(t *testing.T) {
+func (c planStoreCheck) badSignature(t *conformance.Check) {
 	p := openPlan(t, newPlan(t, 2))
 	other, err := signed(t, openPlan(t, newPlan(t, 1)), "ana").Signature()
-	require.NoError(t, err)
-	require.ErrorIs(t, c.store.Put(t.Context(), p.WithSignature(other)), plan.ErrBadSignature)
+	t.NoError(err)
+	t.ErrorIs(c.store.Put(t.Context(), p.WithSignature(other)), plan.ErrBadSignature)
 	_, err = c.store.Open(t.Context(), p.Digest())
-	require.ErrorIs(t, err, fs.ErrNotExist)
+	t.ErrorIs(err, fs.ErrNotExist)
 }
 
-func (c planStoreCheck) damagedSignature(t *testing.T) {
+func (c planStoreCheck) damagedSignature(t *conformance.Check) {
 	p := signed(t, c.put(t, 1), "ana")
 	other, err := signed(t, openPlan(t, newPlan(t, 1)), "ana").Signature()
-	require.NoError(t, err)
+	t.NoError(err)
 	for name, change := range map[string]func([]byte) []byte{
 		"cut":     func(b []byte) []byte { return b[:len(b)/2] },
 		"edited":  func(b []byte) []byte { return bytes.Replace(b, []byte("ana"), []byte("eva"), 1) },
 		"another": func([]byte) []byte { return other.Line() },
 	} {
-		require.NoError(t, c.store.Put(t.Context(), p))
-		c.Change(t, p.Digest(), true, change)
-		_, err := c.New(t).Open(t.Context(), p.Digest())
-		require.Error(t, err, "the signature is %s", name)
+		t.NoError(c.store.Put(t.Context(), p))
+		c.Change(c.test, p.Digest(), true, change)
+		_, err := c.New(c.test).Open(t.Context(), p.Digest())
+		t.True(err != nil, "no error, though the signature is %s", name)
 	}
-	require.NoError(t, c.store.Put(t.Context(), p), "it can be signed again")
+	t.NoError(c.store.Put(t.Context(), p)) // it can be signed again
 	_, err = c.requireSame(t, p)
-	require.NoError(t, err)
+	t.NoError(err)
 }
 
-func (c planStoreCheck) damaged(t *testing.T) {
+func (c planStoreCheck) damaged(t *conformance.Check) {
 	p := c.put(t, planStoreOrders)
 	for name, change := range map[string]func([]byte) []byte{
 		"cut":     func(b []byte) []byte { return b[:len(b)/2] },
@@ -223,60 +226,60 @@ func (c planStoreCheck) damaged(t *testing.T) {
 		"doubled": func(b []byte) []byte { return append(bytes.Clone(b), b...) },
 		"removed": func([]byte) []byte { return nil },
 	} {
-		c.Change(t, p.Digest(), false, change)
-		_, err := c.New(t).Open(t.Context(), p.Digest())
-		require.Error(t, err, "the plan is %s", name)
-		require.NoError(t, c.store.Put(t.Context(), p))
+		c.Change(c.test, p.Digest(), false, change)
+		_, err := c.New(c.test).Open(t.Context(), p.Digest())
+		t.True(err != nil, "no error, though the plan is %s", name)
+		t.NoError(c.store.Put(t.Context(), p))
 		_, _ = c.requireSame(t, p)
 	}
 }
 
-func (c planStoreCheck) swapped(t *testing.T) {
+func (c planStoreCheck) swapped(t *conformance.Check) {
 	p, other := c.put(t, 1), c.put(t, 2)
 	var content bytes.Buffer
 	_, err := io.Copy(&content, other.Content())
-	require.NoError(t, err)
-	c.Change(t, p.Digest(), false, func([]byte) []byte { return content.Bytes() })
-	_, err = c.New(t).Open(t.Context(), p.Digest())
-	require.Error(t, err)
+	t.NoError(err)
+	c.Change(c.test, p.Digest(), false, func([]byte) []byte { return content.Bytes() })
+	_, err = c.New(c.test).Open(t.Context(), p.Digest())
+	t.True(err != nil, "no error, though it is another plan")
 }
 
 // changed checks that a file that is edited after it was opened does not damage what is stored.
-func (c planStoreCheck) changed(t *testing.T) {
+func (c planStoreCheck) changed(t *conformance.Check) {
 	path := newPlan(t, planStoreOrders)
 	p := openPlan(t, path)
 	content, err := os.ReadFile(path) //nolint:gosec // see newPlan
-	require.NoError(t, err)
+	t.NoError(err)
 	edited := bytes.Replace(content, []byte(`"SO20"`), []byte(`"SO30"`), 1)
-	require.NoError(t, os.WriteFile(path, edited, 0o600)) //nolint:gosec // see newPlan
-	require.Error(t, c.store.Put(t.Context(), p))
-	_, err = c.New(t).Open(t.Context(), p.Digest())
-	require.ErrorIs(t, err, fs.ErrNotExist)
+	t.NoError(os.WriteFile(path, edited, 0o600)) //nolint:gosec // see newPlan
+	t.True(c.store.Put(t.Context(), p) != nil, "no error, though the file was changed")
+	_, err = c.New(c.test).Open(t.Context(), p.Digest())
+	t.ErrorIs(err, fs.ErrNotExist)
 
-	require.NoError(t, os.WriteFile(path, content, 0o600)) //nolint:gosec // see newPlan
-	require.NoError(t, c.store.Put(t.Context(), p))
-	require.NoError(t, os.WriteFile(path, edited, 0o600))  //nolint:gosec // see newPlan
-	_ = c.store.Put(t.Context(), p)                        // may do nothing
-	require.NoError(t, os.WriteFile(path, content, 0o600)) //nolint:gosec // see newPlan
+	t.NoError(os.WriteFile(path, content, 0o600)) //nolint:gosec // see newPlan
+	t.NoError(c.store.Put(t.Context(), p))
+	t.NoError(os.WriteFile(path, edited, 0o600))  //nolint:gosec // see newPlan
+	_ = c.store.Put(t.Context(), p)               // may do nothing
+	t.NoError(os.WriteFile(path, content, 0o600)) //nolint:gosec // see newPlan
 	_, _ = c.requireSame(t, p)
 }
 
-func (c planStoreCheck) concurrent(t *testing.T) {
+func (c planStoreCheck) concurrent(t *conformance.Check) {
 	p := openPlan(t, newPlan(t, planStoreOrders))
 	var all sync.WaitGroup
 	errs := make([]error, 4)
 	for i := range errs {
-		store := c.New(t)
+		store := c.New(c.test)
 		all.Go(func() { errs[i] = store.Put(t.Context(), p) })
 	}
 	all.Wait()
 	for _, err := range errs {
-		require.NoError(t, err)
+		t.NoError(err)
 	}
 	_, _ = c.requireSame(t, p)
 }
 
-func (c planStoreCheck) cancelled(t *testing.T) {
+func (c planStoreCheck) cancelled(t *conformance.Check) {
 	p := c.put(t, planStoreOrders)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -2,6 +2,7 @@
 package conformance
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -55,6 +56,21 @@ func (c *Check) Errorf(format string, args ...any) {
 func (c *Check) Fatalf(format string, args ...any) {
 	c.Errorf(format, args...)
 	runtime.Goexit()
+}
+
+// True adds a problem and ends the check if a condition is not met.
+func (c *Check) True(met bool, format string, args ...any) {
+	if !met {
+		c.Fatalf(format, args...)
+	}
+}
+
+// NoError adds a problem and ends the check if there is an error.
+func (c *Check) NoError(err error) { c.True(err == nil, "unexpected error: %v", err) }
+
+// ErrorIs adds a problem and ends the check if an error does not match another one.
+func (c *Check) ErrorIs(err, target error) {
+	c.True(errors.Is(err, target), "the error is %v, and should match: %v", err, target)
 }
 
 // Checks collects the problems of many promises. It is safe for concurrent use.
