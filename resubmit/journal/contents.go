@@ -49,7 +49,7 @@ func newContents(f *os.File, h header, start int64, first digest) *contents {
 // not.
 func (c *contents) load(size int64) (torn int64, err error) {
 	end := c.start
-	c.end = size
+	c.end, c.partial = size, true
 	err = c.frames(func(fr frame, next int64) error {
 		end = next
 		if err := c.addFrame(fr); err != nil {
@@ -60,7 +60,7 @@ func (c *contents) load(size int64) (torn int64, err error) {
 	if err == nil {
 		torn, err = c.used(end, size)
 	}
-	c.end = end
+	c.end, c.partial = end, false
 	c.skipped = max(0, c.skipped-(size-end-torn))
 	c.pending = piece{c.end - hashSize, make([]byte, framePrefix, 64<<10)}
 	return torn, err

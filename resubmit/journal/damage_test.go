@@ -126,6 +126,60 @@ func TestZerosAhead(t *testing.T) {
 	require.NoError(t, j.Close())
 }
 
+// TestReadWhileWritten: another process reads the zeros, and then finds frames in their place, or the file cut off.
+func TestReadWhileWritten(t *testing.T) {
+	t.Parallel()
+	path := filled(t, 3)
+	j := open(t, path)
+	put(t, j, resubmit.Durable, order("first"))
+	n := 0
+	require.NoError(t, journal.Read(path, func() error {
+		if n++; n == 2 { // zeros are in its buffer
+			for id := range 3 {
+				put(t, j, resubmit.Durable, order(fmt.Sprint("later ", id)))
+			}
+		}
+		return nil
+	}))
+	require.Equal(t, len(frames(t, path)), n, "it reads what was written meanwhile")
+
+	at := frames(t, path)
+	size := int64(len(content(t, path)))
+	require.NoError(t, j.Close())
+	for cut := at[len(at)-2]; cut <= at[len(at)-1]; cut++ {
+		torn := changed(t, content(t, path), func(b []byte) []byte { return append(b, make([]byte, size-int64(len(b)))...) })
+		n = 0
+		require.NoError(t, journal.Read(torn, func() error {
+			if n++; n > 1 {
+				return nil
+			}
+			return os.Truncate(torn, cut)
+		}), "cut at %d", cut)
+	}
+}
+
+// TestChangedWhileOpen: Records does not end before a frame that was there.
+func TestChangedWhileOpen(t *testing.T) {
+	t.Parallel()
+	path := filled(t, 3)
+	at := frames(t, path)
+	for cut := at[len(at)-2]; cut < at[len(at)-1]; cut++ {
+		damaged := changed(t, content(t, path), bytes.Clone)
+		j := open(t, damaged, journal.WithReadOnly())
+		require.NoError(t, os.Truncate(damaged, cut))
+		var err error
+		for _, err = range j.Records(t.Context()) {
+			if err != nil {
+				break
+			}
+		}
+		c, ok := errors.AsType[*journal.CorruptError](err)
+		require.True(t, ok, "cut at %d: %v", cut, err)
+		require.Equal(t, at[len(at)-2], c.Offset)
+		require.NoError(t, j.Close())
+	}
+}
+
 // TestCorruptionAtEveryByte changes each byte before the last frame. It is rejected, nothing is changed, and Salvage
 // copies all frames but the damaged one.
 func TestCorruptionAtEveryByte(t *testing.T) {

@@ -20,6 +20,28 @@ func (f *File) Frames() (at []int64) {
 	return append(at, c.end)
 }
 
+// Read reads a file as another process does. It calls f before each frame and at the end.
+func Read(path string, f func() error) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }() // only read
+	h, start, first, err := readHeader(file)
+	if err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if err := f(); err != nil {
+		return err
+	}
+	s := source{file: file, header: h, start: start, first: first, end: info.Size(), partial: true}
+	return s.frames(func(frame, int64) error { return f() })
+}
+
 // Reencode decodes a record and encodes it again. ok is false if it is invalid.
 func Reencode(b []byte) (again []byte, ok bool) {
 	r, ok := cutRecord(b)

@@ -87,7 +87,7 @@ func (f *frames) next() (frame, error) {
 		return frame{}, errInvalid
 	}
 	f.text = append(f.text[:hashSize], make([]byte, frameHead)...)
-	if _, err := io.ReadFull(f.buf, f.text[hashSize:]); err != nil {
+	if err := f.read(f.text[hashSize:]); err != nil {
 		return frame{}, err
 	}
 	size := int64(binary.LittleEndian.Uint32(f.text[hashSize:]))
@@ -96,7 +96,7 @@ func (f *frames) next() (frame, error) {
 		return frame{}, errInvalid
 	}
 	f.text = append(f.text, make([]byte, size+hashSize)...)
-	if _, err := io.ReadFull(f.buf, f.text[framePrefix:]); err != nil {
+	if err := f.read(f.text[framePrefix:]); err != nil {
 		return frame{}, err
 	}
 	sealed := len(f.text) - hashSize
@@ -110,6 +110,15 @@ func (f *frames) next() (frame, error) {
 	f.seq = sequence
 	copy(f.text, hash[:])
 	return fr, nil
+}
+
+// read reads all of b. Another process may have cut the file off before its end at that time.
+func (f *frames) read(b []byte) error {
+	_, err := io.ReadFull(f.buf, b)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errInvalid
+	}
+	return err
 }
 
 // resync moves from an invalid frame to the next one with intact records, and reports whether there is one.
@@ -137,14 +146,15 @@ func (f *frames) frameAt(at int64, head []byte) (bool, error) {
 		return false, nil
 	}
 	b := make([]byte, size)
-	if _, err := f.src.ReadAt(b, at+frameHead); err != nil {
+	n, err := f.src.ReadAt(b, at+frameHead)
+	if err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}
-	if !intact(b) {
+	if n < len(b) || !intact(b) {
 		return false, nil
 	}
 	var previous digest
-	_, err := f.src.ReadAt(previous[:], at-hashSize)
+	_, err = f.src.ReadAt(previous[:], at-hashSize)
 	f.seek(at, previous)
 	f.loose = true
 	return true, err

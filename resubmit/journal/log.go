@@ -162,10 +162,10 @@ func (l *log) write(frame []byte, at int64) error {
 	if err != nil {
 		return err
 	}
-	if end := at + int64(len(frame)); end > l.size {
-		l.size = l.grow(file, end)
-	}
 	if _, err = file.WriteAt(frame, at); err == nil {
+		if end := at + int64(len(frame)); end > l.size {
+			l.size = l.grow(file, end)
+		}
 		err = l.sync(file)
 	}
 	if err != nil {
@@ -176,12 +176,12 @@ func (l *log) write(frame []byte, at int64) error {
 
 var zeros [maxRoom]byte
 
-// grow writes zeros behind the place of a frame that ends at an offset, and returns the size of the file once that is
-// written. Without space on the disk there are none.
+// grow writes zeros behind a frame that ends at an offset, and returns the size of the file. Without space on the disk
+// there are none. They are written after the frame, which may need the last space.
 func (l *log) grow(file *os.File, end int64) int64 {
 	room := zeros[:min(max(end, minRoom), maxRoom)]
 	if _, err := file.WriteAt(room, end); err != nil {
-		_ = file.Truncate(l.size) // or writing the frame fails, too
+		_ = file.Truncate(end)
 		return end
 	}
 	return end + int64(len(room))

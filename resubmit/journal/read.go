@@ -129,13 +129,14 @@ func (f *File) live(ctx context.Context, s *snapshot) iter.Seq[*liveRecords] {
 			}
 			return ctx.Err()
 		}
-		b.err = s.frames(func(fr frame, _ int64) error { return f.decodeLive(s, fr.records, fr.at, add) })
+		err := s.frames(func(fr frame, _ int64) error { return f.decodeLive(s, fr.records, fr.at, add) })
 		for _, p := range s.waiting {
-			if b.err == nil {
-				b.err = f.decodeLive(s, p.text, p.at, add)
+			if err == nil {
+				err = f.decodeLive(s, p.text, p.at, add)
 			}
 		}
-		if !errors.Is(b.err, errStop) {
+		if !errors.Is(err, errStop) {
+			b.err = err
 			yield(b)
 		}
 	}

@@ -14,8 +14,9 @@ type source struct {
 	first  digest // before it
 	end    int64  // of the last frame
 	// loose skips what is damaged. checked means that the hashes were checked before.
-	loose, checked bool
-	skipped        int64 // bytes that are damaged
+	// partial means that the last frame may be incomplete: a crash cut it off, or it is being written.
+	loose, checked, partial bool
+	skipped                 int64 // bytes that are damaged
 }
 
 // frames calls f with each frame and the offset behind it.
@@ -24,15 +25,14 @@ func (s *source) frames(f func(frame, int64) error) error {
 	in.checked = s.checked
 	for {
 		fr, err := in.next()
-		switch {
-		case err == nil:
-			err = f(fr, in.at)
-		case errors.Is(err, io.EOF):
+		if errors.Is(err, errInvalid) {
+			fr, err = s.skip(in)
+		}
+		if errors.Is(err, io.EOF) {
 			return nil
-		case errors.Is(err, errInvalid):
-			if err = s.skip(in); errors.Is(err, io.EOF) {
-				return nil // a crash cut the last frame off
-			}
+		}
+		if err == nil {
+			err = f(fr, in.at)
 		}
 		if err != nil {
 			return err
@@ -40,20 +40,27 @@ func (s *source) frames(f func(frame, int64) error) error {
 	}
 }
 
-// skip moves to the next valid frame, or returns [io.EOF]. Unless the contents are loose, a frame
+// skip returns the next valid frame behind an invalid one, or [io.EOF]. Unless the contents are loose, a frame
 // behind an invalid one is an error: it was written when the invalid one was on disk.
-func (s *source) skip(in *frames) error {
-	at := in.at
+func (s *source) skip(in *frames) (frame, error) {
+	at, previous := in.at, digest(in.text)
 	found, err := in.resync()
 	switch {
 	case err != nil:
-		return err
-	case !found:
+		return frame{}, err
+	case !found && s.partial:
 		s.skipped += in.end - at
-		return io.EOF
-	case !s.loose:
-		return &CorruptError{Offset: at, Why: errInvalid.Error()}
+		return frame{}, io.EOF
+	case found && s.loose:
+		s.skipped += in.at - at
+		return in.next()
 	}
-	s.skipped += in.at - at
-	return nil
+	// Another process may have written both since in.buf was filled.
+	in.loose = false
+	in.seek(at, previous)
+	fr, err := in.next()
+	if errors.Is(err, errInvalid) {
+		err = &CorruptError{Offset: at, Why: err.Error()}
+	}
+	return fr, err
 }
