@@ -502,3 +502,30 @@ func TestBreakersOfAllProcessesOpenTooOften(t *testing.T) {
 		require.LessOrEqual(t, s.pushes(), 40)
 	})
 }
+
+// How often the breaker of a run has opened counts for others while it lives, and not for later ones.
+func TestBreakerOfARunThatHasEndedDoesNotEndLaterOnes(t *testing.T) {
+	t.Parallel()
+	for name, lives := range map[string]bool{"it has ended": false, "it lives": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				left := protocol.System{Why: "the breaker is open: Connect is down", Opens: 40}
+				recordCircuit(t, left)
+				if lives {
+					time.AfterFunc(45*time.Second, func() { recordCircuit(t, left) })
+				}
+				orders := manyOrders(60)
+				s := newShop(orders...)
+				report, err := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit = 0.5 }).
+					Apply(t.Context(), planFor(t, orders...))
+				if lives {
+					require.ErrorIs(t, err, resubmit.ErrCircuitOpen)
+					return
+				}
+				require.NoError(t, err)
+				require.Equal(t, resubmit.OutcomeCounts{Completed: 60}, report.Result)
+			})
+		})
+	}
+}

@@ -308,7 +308,7 @@ func (m *MemoryJournal) Reserve(
 	now := time.Now()
 	last, soonest := m.lastCall, now.Add(lead)
 	if most := now.Add(farthest + gap); last.After(most) { // it was reserved at a lower rate
-		last = most
+		m.lastCall, last = most, most
 	}
 	at := last.Add(first)
 	if last.IsZero() || at.Before(soonest) {

@@ -380,8 +380,9 @@ func (s *shared) shareCircuit() {
 	}
 	now, all := time.Now(), circuitPolls*x.lease.poll()
 	if r.Version != s.circuit {
+		first := s.circuit == 0
 		s.circuit, s.recorded = r.Version, time.Time{}
-		s.obeyCircuit(r.System, now.Add(all))
+		s.obeyCircuit(r.System, now.Add(all), first)
 	}
 	why, opens := s.circuitOpen()
 	switch {
@@ -399,14 +400,18 @@ func (s *shared) shareCircuit() {
 	}
 }
 
-// obeyCircuit pushes nothing while the circuit of another process is open.
-func (s *shared) obeyCircuit(r *protocol.System, until time.Time) {
+// obeyCircuit pushes nothing while the circuit of another process is open. How often it has opened does not count in
+// the first record that is seen, which a run that has ended may have left: a process that lives records it again.
+func (s *shared) obeyCircuit(r *protocol.System, until time.Time, first bool) {
 	g, is, was := s.run.gate, protocol.System{}, ""
 	if r != nil {
 		is = *r
 	}
 	if is.Why == "" {
 		until = time.Time{}
+	}
+	if first {
+		is.Opens = 0
 	}
 	g.set(func(g *gate) bool {
 		was, g.others.circuit, g.others.until = g.others.circuit, is.Why, until

@@ -210,7 +210,7 @@ func (o *order) start() error {
 		return nil
 	}
 	lanes, _, err := o.others.awaitLanes(o.entry.Lanes())
-	if err == nil && !o.x.stopping() {
+	if err == nil && !o.others.stopping() {
 		o.machine.Lanes(lanes)
 	}
 	return err

@@ -65,7 +65,7 @@ func (a *attempt) claim() {
 	case err != nil:
 		o.journalFailed(err)
 		return
-	case waited: // the token is too old
+	case waited || o.others.stopping(): // the token is too old, or the lanes were not awaited
 		o.machine.Postpone()
 		return
 	}

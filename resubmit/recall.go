@@ -105,7 +105,7 @@ func (s *sharing) await() (rec protocol.Record, leaseEnd time.Time, err error) {
 // awaitLanes waits while another process of this run works on another order that has a lane of this one. It returns the
 // records of the lanes, and whether it has waited.
 func (s *sharing) awaitLanes(ids []string) (lanes []protocol.Record, waited bool, err error) {
-	o := s.order
+	o, gone := s.order, ""
 	for {
 		if lanes, err = o.lanes(o.ctx, ids); err != nil {
 			return nil, waited, err
@@ -116,7 +116,12 @@ func (s *sharing) awaitLanes(ids []string) (lanes []protocol.Record, waited bool
 		if at < 0 || o.x.scheduler.single {
 			return lanes, waited, nil
 		}
-		rec, err := o.x.cfg.Journal.Get(o.ctx, protocol.OrderKey(lanes[at].Lane.Order))
+		holder := lanes[at].Lane.Order
+		rec, err := o.x.cfg.Journal.Get(o.ctx, protocol.OrderKey(holder))
+		if ended := rec.Order == nil || !rec.Order.InFlight(); err == nil && ended && holder != gone {
+			gone = holder // it may have freed the lane since that was read
+			continue
+		}
 		if err != nil || !s.isOfRun(rec.Order) {
 			return lanes, waited, err
 		}
@@ -138,7 +143,7 @@ func (s *sharing) waitFor(rec *protocol.Record) (waited bool, err error) {
 	}
 	c := &o.x.cfg
 	unchanged := max(0, c.Verify.Timeout) + c.SettleDelay + c.PushTimeout
-	if o.x.scheduler.single || o.x.stopping() || rec.Order.Phase == protocol.Ended || now.Sub(s.changed) > unchanged {
+	if o.x.scheduler.single || s.stopping() || rec.Order.Phase == protocol.Ended || now.Sub(s.changed) > unchanged {
 		return false, nil
 	}
 	if !now.Before(s.alive) {
@@ -151,6 +156,9 @@ func (s *sharing) waitFor(rec *protocol.Record) (waited bool, err error) {
 	o.attempt.giveSlot()
 	return sleep(o.ctx, followPolls*o.x.lease.poll()) == nil, nil
 }
+
+// stopping reports whether the run, or the call that is about the order, ends.
+func (s *sharing) stopping() bool { return s.order.x.stopping() || s.order.ctx.Err() != nil }
 
 // isOthers reports whether a record is of another process that applies the same plan.
 func (s *sharing) isOthers(rec *protocol.Record) bool {

@@ -403,3 +403,70 @@ func TestClaimWaitsForALaneOfAnotherProcess(t *testing.T) {
 		})
 	}
 }
+
+// A process that holds a lane ends its order right after another one has read the lane.
+func TestLaneThatIsFreedAfterItWasReadBlocksNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		other, orders := outageOrder(1, "a"), []*shopOrder{outageOrder(2, "a"), outageOrder(3, "a")}
+		s, p := newShop(orders...), planFor(t, orders...)
+		liveHolder(t, p)
+		leave(t, p, entryFor(other), func(o *protocol.Order) { o.Epoch, o.Phase = holderEpoch, protocol.Claimed })
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.Journal = endingJournal{c.Journal, protocol.OrderKey(other.ID), sync.OnceFunc(func() {
+				leave(t, p, entryFor(other), func(o *protocol.Order) {
+					o.Epoch, o.Phase, o.Outcome = holderEpoch, protocol.Ended, protocol.Completed
+				})
+			})}
+		})
+		report, err := r.Apply(t.Context(), p)
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 2}, report.Result)
+	})
+}
+
+// endingJournal calls ends before it reads the record of an order.
+type endingJournal struct {
+	resubmit.Journal
+	of   protocol.Key
+	ends func()
+}
+
+func (j endingJournal) Get(ctx context.Context, k protocol.Key) (protocol.Record, error) {
+	if k == j.of {
+		j.ends()
+	}
+	return j.Journal.Get(ctx, k)
+}
+
+// A run that ends while an order waits for a lane, before its read or before its claim, has not started it.
+func TestOrderThatWaitsForALaneIsNotStartedWhenTheRunEnds(t *testing.T) {
+	t.Parallel()
+	for name, claims := range map[string]bool{"before its read": false, "before its claim": true} {
+		for how, end := range map[string]func(*resubmit.Runner){
+			"cancelled": (*resubmit.Runner).Cancel, "drained": (*resubmit.Runner).Drain,
+		} {
+			t.Run(name+", "+how, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					other, o := outageOrder(1, "a"), outageOrder(2, "a")
+					s, p := newShop(o), planFor(t, o)
+					takes := func() {
+						liveHolder(t, p)
+						leave(t, p, entryFor(other), func(o *protocol.Order) { o.Epoch, o.Phase = holderEpoch, protocol.Claimed })
+					}
+					if o.onRead = func(*shopOrder) { o.onRead = nil; takes() }; !claims {
+						takes()
+						o.onRead = nil
+					}
+					r := runnerFor(t, s, nil)
+					time.AfterFunc(time.Second, func() { end(r) })
+					report, err := r.Apply(t.Context(), p)
+					require.Error(t, err)
+					require.Equal(t, resubmit.OutcomeCounts{NotStarted: 1}, report.Result, itemOf(t, report, 2).Why)
+					require.Empty(t, s.ledger)
+				})
+			})
+		}
+	}
+}

@@ -333,3 +333,22 @@ func TestSharedRateIsFairToPushes(t *testing.T) {
 		}
 	}
 }
+
+// A call that was reserved at a very low rate does not delay those at a higher one, however often they ask.
+func TestSharedRateForgetsALowerOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		j, began := new(resubmit.MemoryJournal), time.Now()
+		n, _, err := j.Reserve(t.Context(), 1, 0, 1000*time.Second, 0) // a push right after its read
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		for n = 0; n == 0 && time.Since(began) < time.Minute; {
+			var at time.Time
+			n, at, err = j.Reserve(t.Context(), 1, time.Second, time.Second, 0)
+			require.NoError(t, err)
+			<-time.After(time.Until(at))
+		}
+		require.Equal(t, 1, n)
+		require.Less(t, time.Since(began), 10*time.Second)
+	})
+}
