@@ -29,6 +29,9 @@ const (
 type activities struct {
 	sessions *sessions
 	alive    *alive // nil: the workflow of a plan is not looked at
+	// known returns an error as long as the maintenance windows are not known, which a worker that watches reads itself.
+	// Nil: they are.
+	known func() error
 }
 
 // ready finds what may begin.
@@ -43,6 +46,12 @@ func (a *activities) ready(ctx context.Context, in readyInput) (out resubmit.Rea
 
 // attempt resubmits an order, unless it has to wait.
 func (a *activities) attempt(ctx context.Context, in stepInput) (stepOutput, error) {
+	defer heartbeats(ctx)()
+	if a.known != nil {
+		if err := a.known(); err != nil {
+			return stepOutput{}, described(err, "")
+		}
+	}
 	if err := a.alive.check(ctx, in.Digest); err != nil {
 		return stepOutput{}, err
 	}
@@ -106,7 +115,11 @@ func described(err error, o protocol.Outcome) error {
 		return err
 	}
 	if final(err) {
-		return temporal.NewNonRetryableApplicationError(err.Error(), endedType, nil, o)
+		kind := endedType
+		if errors.Is(err, resubmit.ErrCancelled) || errors.Is(err, resubmit.ErrDrained) {
+			kind = commandedType
+		}
+		return temporal.NewNonRetryableApplicationError(err.Error(), kind, nil, o)
 	}
 	return temporal.NewApplicationError(err.Error(), "", o)
 }

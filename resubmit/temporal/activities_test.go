@@ -135,7 +135,11 @@ func TestActivitiesResubmitAnOrder(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, out.Push, "a look never pushes")
 	require.Zero(t, s.pushes)
-	for !out.Done {
+	a.known = func() error { return errors.New("the windows are not known") }
+	_, err = do[stepOutput](t, a.attempt, in)
+	require.ErrorContains(t, err, "the windows are not known")
+	require.Zero(t, s.pushes)
+	for a.known = nil; !out.Done; {
 		out, err = do[stepOutput](t, a.attempt, in)
 		require.NoError(t, err)
 	}
@@ -147,6 +151,16 @@ func TestActivitiesResubmitAnOrder(t *testing.T) {
 	ready, err = do[resubmit.Ready](t, a.ready, readyInput{Digest: digest, Run: "2", Most: 5})
 	require.NoError(t, err)
 	require.Empty(t, ready.Chains)
+}
+
+func TestCommandsEndThePlanForGood(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{resubmit.ErrCancelled, resubmit.ErrDrained} {
+		e, ok := errors.AsType[*temporal.ApplicationError](described(err, protocol.NotStarted))
+		require.True(t, ok)
+		require.Equal(t, commandedType, e.Type())
+		require.True(t, endsPlan(e))
+	}
 }
 
 func TestActivitiesEndThePlan(t *testing.T) {

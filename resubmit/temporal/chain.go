@@ -87,9 +87,10 @@ func (c *chain) order() (r report, done bool) {
 		}
 		c.steps++
 		out, err := c.step()
-		if failed, ok := errors.AsType[*temporal.ApplicationError](err); ok && failed.Type() == endedType {
+		if failed, ok := errors.AsType[*temporal.ApplicationError](err); ok && endsPlan(failed) {
 			_ = failed.Details(&c.Order.Last) // otherwise it is as before
 			r.Outcome, r.Stopped, r.Fatal = cmp.Or(c.Order.Last, protocol.NotStarted), true, failed.Message()
+			r.Command = failed.Type() == commandedType
 			c.cancel()
 			return r, true
 		}
@@ -105,6 +106,11 @@ func (c *chain) order() (r report, done bool) {
 			c.sleep(c.pause(out))
 		}
 	}
+}
+
+// endsPlan reports whether an error of an activity ends the plan.
+func endsPlan(err *temporal.ApplicationError) bool {
+	return err.Type() == endedType || err.Type() == commandedType
 }
 
 func (c *chain) cancel() { c.Control = c.Control.change(control{State: resubmit.StateCancelled}) }

@@ -22,8 +22,9 @@ const (
 	reportSignal    = "report"
 	statusQuery     = "status"
 	outcomesQuery   = "outcomes"
-	endedType       = "ended"   // of an error that ends the plan
-	stoppedType     = "stopped" // of an error that ends a chain whose plan has ended
+	endedType       = "ended"     // of an error that ends the plan
+	commandedType   = "commanded" // of one that ends it because an operator drained or cancelled it
+	stoppedType     = "stopped"   // of an error that ends a chain whose plan has ended
 )
 
 // The search attributes.
@@ -130,6 +131,7 @@ type report struct {
 	Sent    bool             `json:"sent,omitempty"`    // it does not wait for its push any more
 	Ended   bool             `json:"ended,omitempty"`   // the chain has ended
 	Fatal   string           `json:"fatal,omitempty"`   // why the plan must end
+	Command bool             `json:"command,omitempty"` // that is a command of an operator
 	Problem string           `json:"problem,omitempty"` // why orders are not attempted
 }
 

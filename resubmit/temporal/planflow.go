@@ -45,6 +45,7 @@ type planInput struct {
 	Lost     int                                  `json:"lost,omitempty"`     // chains that left orders undone
 	Problem  string                               `json:"problem,omitempty"`
 	Fatal    string                               `json:"fatal,omitempty"`
+	Command  bool                                 `json:"command,omitempty"` // that is one of an operator
 }
 
 // running is a chain that runs.
@@ -70,6 +71,8 @@ type planFlow struct {
 type result struct {
 	Counts map[protocol.Outcome]int `json:"counts"`
 	Error  string                   `json:"error,omitempty"`
+	// Command means that Error is a command of an operator, which ends the plan for good.
+	Command bool `json:"command,omitempty"`
 }
 
 func runPlan(ctx workflow.Context, in planInput) (result, error) {
@@ -230,8 +233,8 @@ func (f *planFlow) found(ready resubmit.Ready) {
 
 // failed handles an activity that found nothing to begin.
 func (f *planFlow) failed(err error) {
-	if fatal, ok := errors.AsType[*temporal.ApplicationError](err); ok && fatal.Type() == endedType {
-		f.end(fatal.Message())
+	if fatal, ok := errors.AsType[*temporal.ApplicationError](err); ok && endsPlan(fatal) {
+		f.end(fatal.Message(), fatal.Type() == commandedType)
 	} else {
 		f.Problem = err.Error()
 		f.again()
@@ -245,9 +248,9 @@ func (f *planFlow) again() {
 	f.after(tryAgain, func() { f.looking = false })
 }
 
-// end ends the run of the plan because of an error.
-func (f *planFlow) end(why string) {
-	f.Fatal = cmp.Or(f.Fatal, why)
+// end ends the run of the plan because of an error, or a command of an operator.
+func (f *planFlow) end(why string, command bool) {
+	f.Fatal, f.Command = cmp.Or(f.Fatal, why), f.Command || command
 	f.setControl(control{State: resubmit.StateCancelled})
 }
 
@@ -322,7 +325,7 @@ func (f *planFlow) left(first int, c *running) {
 // reported handles what a chain reports.
 func (f *planFlow) reported(r report) {
 	if r.Fatal != "" {
-		f.end(r.Fatal)
+		f.end(r.Fatal, r.Command)
 	}
 	if r.Problem != "" || r.Sent {
 		f.Problem = r.Problem
@@ -435,7 +438,7 @@ func (f *planFlow) counts() map[protocol.Outcome]int {
 }
 
 func (f *planFlow) result() result {
-	r := result{Counts: f.counts(), Error: f.Fatal}
+	r := result{Counts: f.counts(), Error: f.Fatal, Command: f.Command}
 	rest := f.Total
 	for _, o := range workflow.DeterministicKeys(r.Counts) {
 		rest -= r.Counts[o]

@@ -31,6 +31,9 @@ type WatchOptions struct {
 	TaskQueue string
 	// Rate is that of the plans, see StartOptions.
 	Rate float64
+	// From leaves out maintenance that ended before, for instance what was decided before StopWatch. Zero: that of the
+	// last Options.Watch.MaxAge is handled.
+	From time.Time
 	// OmitSearchAttributes starts workflows without search attributes, which then need not be registered.
 	OmitSearchAttributes bool
 }
@@ -46,7 +49,10 @@ func (o *WatchOptions) input() (in watchInput, err error) {
 	if queue == "" {
 		queue = DefaultQueue
 	}
-	return watchInput{System: o.System, Queue: queue, Attributes: !o.OmitSearchAttributes, Rate: o.Rate}, err
+	return watchInput{
+		System: o.System, Queue: queue, Attributes: !o.OmitSearchAttributes, Rate: o.Rate,
+		History: watch.History{From: o.From.Round(0)},
+	}, err
 }
 
 // watchID is the id of the workflow that watches a system.
@@ -99,8 +105,8 @@ func WatchOnce(o WatchOptions) (*client.ScheduleWorkflowAction, error) {
 }
 
 // StopWatch stops watching. A plan that is being applied continues, see Cancel, and one that waits for an approval is
-// dropped. StartWatch begins again, with the maintenance of the last days: orders that were resubmitted are not sent
-// again.
+// dropped. What was decided is forgotten: StartWatch begins again with the maintenance of the last days, also if its plan
+// was rejected, unless WatchOptions.From is later. Orders that were resubmitted are not sent again.
 func StopWatch(ctx context.Context, c client.Client, system string) error {
 	return aboutSystem(system, c.CancelWorkflow(ctx, watchID(system), ""))
 }
@@ -157,7 +163,7 @@ type Approval struct {
 	// By is who decides, and Why the reason; for people.
 	By, Why string
 	// Signature is that of the plan, from [plan.Plan.Sign]. It is required if there are Options.Watch.State.Approvers or
-	// Options.Runner.Require, unless the workers have an ApprovalKey.
+	// Options.Runner.Require. Options.Watch.ApprovalKey signs only what Options.Watch.Approve approves.
 	Signature *plan.Signature
 }
 
@@ -171,8 +177,8 @@ func ApprovePlan(ctx context.Context, c client.Client, a Approval) error {
 	return decide(ctx, c, a.System, d)
 }
 
-// RejectPlan rejects the plan that waits: its orders are left as they are until the next maintenance. The error matches
-// ErrNotWaiting if it is another one.
+// RejectPlan rejects the plan that waits: its orders are left as they are until the next maintenance, see StopWatch.
+// The error matches ErrNotWaiting if it is another one.
 func RejectPlan(ctx context.Context, c client.Client, a Approval) error {
 	return decide(ctx, c, a.System, decision{Digest: a.Digest, By: a.By, Why: a.Why, Rejected: true})
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,14 +36,21 @@ func newWatchActivities(o *Options) (*watchActivities, error) {
 		return nil, nil //nolint:nilnil // the worker does not watch
 	}
 	cfg := *o.Watch
+	if len(o.Runner.Require) > 0 && slices.ContainsFunc(cfg.State.Approvers, func(k ed25519.PublicKey) bool {
+		return !slices.ContainsFunc(o.Runner.Require, func(r ed25519.PublicKey) bool { return r.Equal(k) })
+	}) {
+		return nil, errors.New("temporal: Options.Watch.State.Approvers has a key that is not in Options.Runner.Require; " +
+			"the Runner would reject its plans")
+	}
 	for field, set := range map[string]bool{
 		"Dir": cfg.Dir != "", "OnClosed": cfg.OnClosed != nil, "State.Journal": cfg.State.Journal != nil,
 		"State.Anchor": cfg.State.Anchor != nil, "State.Audit": len(cfg.State.Audit) > 0,
-		"State.Systems": cfg.State.Systems.Name != "",
+		"State.Systems": cfg.State.Systems.Name != "", "State.Runner": !reflect.ValueOf(cfg.State.Runner).IsZero(),
+		"State.Policy": !reflect.ValueOf(cfg.State.Policy).IsZero(),
 	} {
 		if set {
-			return nil, fmt.Errorf("temporal: Options.Watch.%s is set; leave it empty: it is for a Watcher with a directory",
-				field)
+			return nil, fmt.Errorf("temporal: Options.Watch.%s is set; leave it empty: it is for a Watcher with a directory; "+
+				"use Options.Runner", field)
 		}
 	}
 	o.Runner.MaxPlanAge = cmp.Or(o.Runner.MaxPlanAge, -1) // a plan is for an episode, however long its approval takes
@@ -63,6 +72,14 @@ func (w *watchActivities) register(to worker.ActivityRegistry) {
 	} {
 		to.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}
+}
+
+// known returns an error as long as this worker has not read the maintenance windows.
+func (w *watchActivities) known() error {
+	if w.timing.Calendar() == nil {
+		return errors.New("this worker does not know the maintenance windows yet")
+	}
+	return nil
 }
 
 // check returns an error if the workflow watches another system.
@@ -213,6 +230,7 @@ func (w *watchActivities) ask(ctx context.Context, in askInput) (out askOutput, 
 type approveInput struct {
 	System   string   `json:"system"`
 	Decision decision `json:"decision"`
+	Asked    bool     `json:"asked,omitempty"` // it is that of Config.Approve
 }
 
 // approve signs a plan that was approved, or checks its signature.
@@ -234,7 +252,11 @@ func (w *watchActivities) approve(ctx context.Context, in approveInput) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	signature, err := signatureOf(p, &in.Decision, cfg.ApprovalKey)
+	var key ed25519.PrivateKey
+	if in.Asked { // whoever sends a signal may write any name
+		key = cfg.ApprovalKey
+	}
+	signature, err := signatureOf(p, &in.Decision, key)
 	if err != nil {
 		return temporal.NewNonRetryableApplicationError(err.Error(), refusedType, nil)
 	}

@@ -152,7 +152,9 @@ func TestWatchActivitiesApprove(t *testing.T) {
 
 	w, e = newWatching(t, func(o *Options) { o.Watch.ApprovalKey = ana })
 	digest = w.makes(t, e).Input.Setup.Digest
-	require.NoError(t, approve(w, decision{Digest: digest, By: "ben"}))
+	require.ErrorContains(t, approve(w, decision{Digest: digest, By: "ben"}), "must have the signature")
+	_, err = do[any](t, w.approve, approveInput{System: "shop", Decision: decision{Digest: digest, By: "ben"}, Asked: true})
+	require.NoError(t, err)
 	by, err = signer(w, digest)
 	require.NoError(t, err)
 	require.Equal(t, "ben", by, "the worker has the key")
@@ -208,6 +210,8 @@ func TestWorkerRejectsAWatch(t *testing.T) {
 		"Options.Watch.OnClosed is set":      {OnClosed: func(watch.Episode, *state.Run) {}},
 		"Options.Watch.State.Journal is set": {State: state.Config{Journal: cfg.Journal}},
 		"Options.Watch.State.Systems is set": {State: state.Config{Systems: cfg.Systems}},
+		"Options.Watch.State.Runner is set":  {State: state.Config{Runner: resubmit.Config{Concurrency: 1}}},
+		"Options.Watch.State.Policy is set":  {State: state.Config{Policy: resubmit.Policy{SettleDelay: time.Minute}}},
 		"Config.Windows is nil":              {},
 	} {
 		_, err := Worker(nil, cfg.Systems, cfg.Journal, Options{Plans: Dir(""), Runner: cfg, Watch: &c})

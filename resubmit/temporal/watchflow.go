@@ -88,6 +88,8 @@ func runWatch(ctx workflow.Context, in watchInput) (watch.History, error) {
 	for err == nil {
 		f.drain()
 		switch {
+		case ctx.Err() != nil && f.Once:
+			return f.History, nil // for the next night
 		case ctx.Err() != nil:
 			err = ctx.Err()
 		case f.Once && f.Open == nil && f.now.Phase == watch.PhaseIdle:
@@ -124,7 +126,15 @@ func (f *watchFlow) step() error {
 	f.now.Phase = watch.PhaseError
 	pause := min(30*time.Second<<min(f.Failures, 10), 10*time.Minute)
 	f.Failures++
-	return workflow.Sleep(f.ctx, pause)
+	return f.wait(pause)
+}
+
+// wait waits, or until a decision about the plan arrives.
+func (f *watchFlow) wait(pause time.Duration) error {
+	_, err := workflow.AwaitWithTimeout(f.ctx, max(pause, time.Second), func() bool {
+		return f.Open != nil && f.decisions.Len() > 0
+	})
+	return err
 }
 
 func (f *watchFlow) problem(why string) {
@@ -203,7 +213,12 @@ func (f *watchFlow) await() error {
 	if err := f.do(10*time.Minute, nextActivity, in, &out); err != nil {
 		return err
 	}
-	if f.Failures, f.Problem = 0, ""; out.Next.Phase != watch.PhaseAwaitingApproval {
+	f.Failures, f.Problem = 0, ""
+	switch out.Next.Phase {
+	case watch.PhaseAwaitingApproval:
+	case watch.PhaseNoCalendar: // the worker has just started
+		return f.wait(out.Next.Pause)
+	default:
 		f.drop("the next maintenance began before a decision")
 		return nil
 	}
@@ -211,8 +226,7 @@ func (f *watchFlow) await() error {
 	if o.Plan.Asks {
 		pause = min(pause, o.AskAt.Sub(now))
 	}
-	_, err := workflow.AwaitWithTimeout(f.ctx, max(pause, time.Second), func() bool { return f.decisions.Len() > 0 })
-	return err
+	return f.wait(pause)
 }
 
 // drop forgets the plan, so that another one is made.
@@ -234,7 +248,8 @@ func (f *watchFlow) ask() error {
 		f.Open.AskAt = workflow.Now(f.ctx).Add(askWait)
 	}
 	if out.Decision.Digest != "" {
-		f.decide(out.Decision)
+		f.drain() // what a person has decided meanwhile
+		f.decide(out.Decision, true)
 	}
 	return nil
 }
@@ -246,12 +261,12 @@ func (f *watchFlow) drain() {
 		if !f.decisions.ReceiveAsync(&d) {
 			return
 		}
-		f.decide(d)
+		f.decide(d, false)
 	}
 }
 
-// decide acts on a decision.
-func (f *watchFlow) decide(d decision) {
+// decide acts on a decision, of Config.Approve if it was asked, otherwise of a person.
+func (f *watchFlow) decide(d decision, asked bool) {
 	by := text.Short(cmp.Or(d.By, "somebody"))
 	switch {
 	case f.Open == nil || f.Open.Approved:
@@ -261,9 +276,13 @@ func (f *watchFlow) decide(d decision) {
 	case d.Rejected:
 		f.close(watch.EpisodeRejected, "the plan "+d.Digest+" was rejected by "+by+": "+cmp.Or(d.Why, "no reason given"))
 	default:
-		if err := f.do(time.Hour, approveActivity, approveInput{System: f.System, Decision: d}, nil); err != nil {
+		in := approveInput{System: f.System, Decision: d, Asked: asked}
+		if err := f.do(time.Hour, approveActivity, in, nil); err != nil {
 			f.refuse(&d, err.Error())
 			return
+		}
+		if f.drain(); f.Open == nil || f.Open.Approved {
+			return // a person has rejected it meanwhile, or approved it again
 		}
 		f.Open.Approved = true
 		workflow.GetLogger(f.ctx).Info("plan approved", "system", f.System, "plan", d.Digest, "by", by)
@@ -287,10 +306,12 @@ func (f *watchFlow) apply() error {
 	err := child.Get(f.ctx, &r)
 	_, already := errors.AsType[*temporal.ChildWorkflowExecutionAlreadyStartedError](err)
 	switch {
-	case already: // a person has started it; a plan that has ended may be started again
-		return workflow.Sleep(f.ctx, shortWait)
+	case already: // started again after its end, it would undo a command to cancel it
+		f.close(watch.EpisodeApplied, "somebody else has started the plan "+f.Open.digest()+"; see its status")
 	case err != nil:
 		f.close(watch.EpisodeApplied, "the plan "+f.Open.digest()+" was ended: "+err.Error())
+	case r.Command:
+		f.close(watch.EpisodeApplied, "the plan "+f.Open.digest()+" was ended: "+r.Error+": "+r.text())
 	case r.Error != "":
 		f.drop("it ended early: " + r.Error)
 		return errors.New(r.Error)

@@ -36,12 +36,14 @@ type watchFake struct {
 	plan     madePlan
 	due      time.Time // of orders that wait
 	nextErrs int
+	unknown  int // how often the worker that looks does not know the windows
 	answers  []askOutput
 	refuses  error
 
 	made, asks, applied int
 	madeAt              []time.Time
 	approvals           []decision
+	meanwhile           func() // called while an approval is handled
 	results             []result
 	takes               time.Duration // a plan
 }
@@ -53,6 +55,11 @@ func (f *watchFake) next(_ context.Context, in nextInput) (nextOutput, error) {
 	if f.nextErrs > 0 {
 		f.nextErrs--
 		return out, temporal.NewNonRetryableApplicationError("no windows", "", nil)
+	}
+	if len(in.History.Episodes) > 0 && f.unknown > 0 {
+		f.unknown--
+		out.Next = watch.Next{Phase: watch.PhaseNoCalendar, Pause: time.Minute}
+		return out, nil
 	}
 	w := f.window
 	if !f.second.IsZero() && !now.Before(f.second) {
@@ -131,6 +138,9 @@ func (f *watchFake) approve(_ context.Context, in approveInput) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.approvals = append(f.approvals, in.Decision)
+	if f.meanwhile != nil {
+		f.meanwhile()
+	}
 	return f.refuses
 }
 
@@ -251,6 +261,28 @@ func TestWatchRefusesAnInvalidSignature(t *testing.T) {
 	require.Zero(t, f.applied)
 }
 
+// TestWatchKeepsAPlanBesideNewWorkers checks that a worker that has just started does not cost an approval.
+func TestWatchKeepsAPlanBesideNewWorkers(t *testing.T) {
+	t.Parallel()
+	f := newWatch(t)
+	f.plan.Reasons, f.unknown = []string{"too many"}, 3
+	f.after(4*time.Hour, f.signal(decision{Digest: digest, By: "ana"}))
+	requireClosed(t, f.run(t, watchInput{}), watch.EpisodeApplied, "7 completed")
+	require.Zero(t, f.unknown)
+	require.Equal(t, 1, f.made)
+}
+
+// TestRejectionWinsOverAnApprovalThatIsHandled checks that a plan is not applied that was rejected in that moment.
+func TestRejectionWinsOverAnApprovalThatIsHandled(t *testing.T) {
+	t.Parallel()
+	f := newWatch(t)
+	f.plan.Reasons = []string{"too many"}
+	f.meanwhile = func() { f.env.SignalWorkflow(decisionSignal, decision{Digest: digest, Rejected: true, By: "ben"}) }
+	f.after(2*time.Hour, f.signal(decision{Digest: digest, By: "ana"}))
+	requireClosed(t, f.run(t, watchInput{}), watch.EpisodeRejected, "rejected by ben")
+	require.Zero(t, f.applied)
+}
+
 func TestWatchAsksTheConfiguration(t *testing.T) {
 	t.Parallel()
 	f := newWatch(t)
@@ -342,20 +374,28 @@ func TestWatchIsStopped(t *testing.T) {
 	require.True(t, stopped, "it does not wait for the plan")
 }
 
-// TestWatchWaitsForAPlanThatSomebodyStarted checks that a plan is not lost that already runs.
-func TestWatchWaitsForAPlanThatSomebodyStarted(t *testing.T) {
+// TestWatchLeavesAPlanThatSomebodyStarted checks that a plan that already runs is not started again after its end, which
+// would undo its cancellation.
+func TestWatchLeavesAPlanThatSomebodyStarted(t *testing.T) {
 	t.Parallel()
 	f := newWatch(t)
-	running := 3
+	starts := 0
 	f.env.OnWorkflow(planWorkflow, mock.Anything, mock.Anything).Return(
-		func(ctx workflow.Context, in planInput) (result, error) {
-			if running--; running >= 0 {
-				return result{}, &temporal.ChildWorkflowExecutionAlreadyStartedError{}
-			}
-			return f.apply(ctx, in)
+		func(workflow.Context, planInput) (result, error) {
+			starts++
+			return result{}, &temporal.ChildWorkflowExecutionAlreadyStartedError{}
 		})
-	requireClosed(t, f.run(t, watchInput{}), watch.EpisodeApplied, "7 completed")
-	require.Equal(t, 1, f.applied)
+	requireClosed(t, f.run(t, watchInput{}), watch.EpisodeApplied, "somebody else has started the plan")
+	require.Equal(t, 1, starts)
+	require.Equal(t, 1, f.made)
+}
+
+// TestWatchObeysACommandOfTheJournal checks that a plan that an operator cancelled is not made again.
+func TestWatchObeysACommandOfTheJournal(t *testing.T) {
+	t.Parallel()
+	f := newWatch(t)
+	f.env.OnWorkflow(planWorkflow, mock.Anything, mock.Anything).Return(result{Error: "cancelled by ana", Command: true}, nil)
+	requireClosed(t, f.run(t, watchInput{}), watch.EpisodeApplied, "cancelled by ana")
 	require.Equal(t, 1, f.made)
 }
 

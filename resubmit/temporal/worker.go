@@ -60,9 +60,14 @@ func Worker(c client.Client, systems resubmit.Systems, journal resubmit.Journal,
 	if o.Plans == nil {
 		return nil, errors.New("temporal: Options.Plans is nil; give a Dir, a BlobStore or sqljournal.Plans")
 	}
+	var known func() error
+	usesWindows := o.Runner.Calendar == nil
 	watches, err := newWatchActivities(&o)
 	if err != nil {
 		return nil, err
+	}
+	if watches != nil && usesWindows {
+		known = watches.known
 	}
 	if _, err := resubmit.NewRunner(o.Runner); err != nil {
 		return nil, err
@@ -81,7 +86,7 @@ func Worker(c client.Client, systems resubmit.Systems, journal resubmit.Journal,
 	o.Worker.OnFatalError = w.fatal(o.Worker.OnFatalError)
 	all := worker.New(c, o.TaskQueue, o.Worker)
 	register(all)
-	a := &activities{w.sessions, &alive{describe: c.DescribeWorkflow, seen: make(map[string]time.Time)}}
+	a := &activities{w.sessions, &alive{describe: c.DescribeWorkflow, seen: make(map[string]time.Time)}, known}
 	all.RegisterActivityWithOptions(a.ready, activity.RegisterOptions{Name: readyActivity})
 	all.RegisterActivityWithOptions(a.verify, activity.RegisterOptions{Name: verifyActivity})
 	if watches != nil {

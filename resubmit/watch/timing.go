@@ -168,7 +168,10 @@ func (t *Timing) next(ctx context.Context, h *History) (n Next, err error) {
 		return Next{}, err
 	}
 	var ready *Episode
-	_, open := l.store.state.open()
+	e, open := l.store.state.open()
+	if open {
+		due = slices.DeleteFunc(due, e.isEdge)
+	}
 	switch {
 	case len(due) > 0:
 		n.Pause, ready, err = l.process(ctx, calendar, now)
@@ -196,10 +199,47 @@ func (t *Timing) next(ctx context.Context, h *History) (n Next, err error) {
 	return n, nil
 }
 
-// PlanConfig returns the configuration of the plan for an episode.
+// edge is how much the times may differ at which several processes observe an outage.
+const edge = 5 * time.Minute
+
+// isEdge reports whether a window is what another process observed of the outage of the episode before or after it.
+func (e Episode) isEdge(w maintenance.Window) bool {
+	s, end := w.Span(), e.End()
+	return w.Source == maintenance.SourceObserved && !s.End.IsZero() && s.End.Sub(s.Start) < edge && !s.Start.After(end)
+}
+
+// unknown returns the windows of the episode that no window of a calendar covers, with an ID of their own.
+func (e Episode) unknown(c *maintenance.Calendar) (windows []maintenance.Window) {
+	for i, w := range e.Windows {
+		s, covered := w.Span(), false
+		for o := range c.OverlappingSeq(s.Start, s.Start.Add(1)) {
+			end := o.Span().End
+			covered = covered || end.IsZero() || !s.End.IsZero() && !end.Before(s.End)
+		}
+		if !covered {
+			w.ID = fmt.Sprintf("%s, %d of %s", w.ID, i+1, e.ID)
+			windows = append(windows, w)
+		}
+	}
+	return windows
+}
+
+// PlanConfig returns the configuration of the plan for an episode. Its calendar has the windows of the episode, also
+// if another process has observed them. It is an error if the other windows are not known yet.
 func (t *Timing) PlanConfig(ctx context.Context, e Episode) (resubmit.PlanConfig, error) {
 	l := timing{cfg: t.cfg, board: &board{logger: slog.New(slog.DiscardHandler)}}
 	cfg, err := callback.Call(func() (resubmit.PlanConfig, error) { return l.planConfig(ctx, e) })
-	cfg.Systems, cfg.Policy, cfg.Calendar = t.cfg.State.Systems, t.cfg.State.Policy, t.Calendar()
-	return cfg, err
+	if err != nil {
+		return cfg, err
+	}
+	known := t.Calendar()
+	if known == nil {
+		return cfg, errNoWindows
+	}
+	others, err := maintenance.NewCalendar(e.unknown(known))
+	if err != nil {
+		return cfg, fmt.Errorf("the windows of the episode: %w", err)
+	}
+	cfg.Systems, cfg.Policy, cfg.Calendar = t.cfg.State.Systems, t.cfg.State.Policy, known.Merge(others)
+	return cfg, nil
 }

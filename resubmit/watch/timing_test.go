@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
@@ -140,13 +141,62 @@ func TestTimingPlans(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
 		d := s.timing(t, nil)
-		cfg, err := d.PlanConfig(t.Context(), watch.Episode{ID: "maintenance-1", Windows: []maintenance.Window{w}})
+		seen := maintenance.Window{
+			ID: "outage", Start: w.End.Add(time.Hour), End: w.End.Add(2 * time.Hour), Source: maintenance.SourceObserved,
+		}
+		e := watch.Episode{ID: "maintenance-1", Windows: []maintenance.Window{w, seen, seen}}
+		_, err := d.PlanConfig(t.Context(), e)
+		require.ErrorContains(t, err, "not known yet", "a plan without the windows would hold orders")
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go d.Run(ctx)
+		pass(time.Second)
+		cfg, err := d.PlanConfig(t.Context(), e)
 		require.NoError(t, err)
 		require.NotNil(t, cfg.Filter)
 		require.NotNil(t, cfg.Reader)
+		found, ok := cfg.Calendar.At(seen.Start.Add(time.Minute))
+		require.True(t, ok, "another process has observed it")
+		require.Equal(t, seen.End, found.Span().End)
+		found, ok = cfg.Calendar.At(w.Start.Add(time.Minute))
+		require.True(t, ok)
+		require.Equal(t, w.ID, found.ID)
 		s.planErr = errors.New("no filter today")
-		_, err = d.PlanConfig(t.Context(), watch.Episode{ID: "maintenance-1", Windows: []maintenance.Window{w}})
+		_, err = d.PlanConfig(t.Context(), e)
 		require.ErrorIs(t, err, s.planErr)
+	})
+}
+
+// observed are outages that were observed.
+type observed []availability.Outage
+
+func (o observed) Outages() []availability.Outage { return o }
+
+func (observed) Status(now time.Time) availability.TrackerStatus {
+	return availability.TrackerStatus{ProbedAt: now}
+}
+
+// TestTimingOfOtherObservers: an outage that this process observed a little longer than the one that made the plan does
+// not begin anew while the plan waits.
+func TestTimingOfOtherObservers(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, w := newSite(), upgrade()
+		d := s.timing(t, func(c *watch.Config) {
+			c.Outages = observed{{ID: "outage-1", First: w.Start, Last: w.End.Add(-time.Minute), End: w.End}}
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go d.Run(ctx)
+		pass(time.Until(w.End.Add(time.Hour)))
+		seen := maintenance.Window{
+			ID: "outage-2", Source: maintenance.SourceObserved, Start: w.Start.Add(2 * time.Second), End: w.End.Add(-3 * time.Second),
+		}
+		open := watch.Episode{ID: "maintenance-1", State: watch.EpisodeOpen, Windows: []maintenance.Window{seen}}
+		n := d.next(t, func(h *watch.History) { h.Episodes = []watch.Episode{open} })
+		require.Equal(t, watch.PhaseAwaitingApproval, n.Phase)
+		open.Windows[0].End = w.End.Add(-30 * time.Minute)
+		n = d.next(t, func(h *watch.History) { h.Episodes = []watch.Episode{open} })
+		require.NotEqual(t, watch.PhaseAwaitingApproval, n.Phase, "it lasted much longer")
 	})
 }
 
