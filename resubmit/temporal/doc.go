@@ -45,11 +45,11 @@
 //	err = temporal.ApprovePlan(ctx, client, temporal.Approval{System: systems.Name, Digest: status.Digest, By: "ana"})
 //
 // Whoever may signal the workflow may approve, and whoever may start workflows may start a plan without an approval. To
-// require a person's key, set Options.Runner.Require, and send the signature of the plan with the approval. [WatchOnce] does the same by a schedule of Temporal, for one night after
-// the other.
+// require a person's key, set Options.Runner.Require, and send the signature of the plan with the approval. [WatchOnce]
+// does the same by a schedule of Temporal, for one night after the other.
 //
-// What is waited for, a plan and its approval outlive all workers. A worker pushes nothing before it has read the windows. A plan that is being applied also outlives the
-// workflow that watches, see [StopWatch].
+// What is waited for, a plan and its approval outlive all workers. A worker pushes nothing before it has read the
+// windows. A plan that is being applied also outlives the workflow that watches, see [StopWatch].
 //
 // # Setting up
 //

@@ -105,8 +105,8 @@ func WatchOnce(o WatchOptions) (*client.ScheduleWorkflowAction, error) {
 }
 
 // StopWatch stops watching. A plan that is being applied continues, see Cancel, and one that waits for an approval is
-// dropped. What was decided is forgotten: StartWatch begins again with the maintenance of the last days, also if its plan
-// was rejected, unless WatchOptions.From is later. Orders that were resubmitted are not sent again.
+// dropped. What was decided is forgotten: StartWatch begins again with the maintenance of the last days, also if its
+// plan was rejected, unless WatchOptions.From is later. Orders that were resubmitted are not sent again.
 func StopWatch(ctx context.Context, c client.Client, system string) error {
 	return aboutSystem(system, c.CancelWorkflow(ctx, watchID(system), ""))
 }

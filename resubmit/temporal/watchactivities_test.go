@@ -153,7 +153,8 @@ func TestWatchActivitiesApprove(t *testing.T) {
 	w, e = newWatching(t, func(o *Options) { o.Watch.ApprovalKey = ana })
 	digest = w.makes(t, e).Input.Setup.Digest
 	require.ErrorContains(t, approve(w, decision{Digest: digest, By: "ben"}), "must have the signature")
-	_, err = do[any](t, w.approve, approveInput{System: "shop", Decision: decision{Digest: digest, By: "ben"}, Asked: true})
+	in := approveInput{System: "shop", Decision: decision{Digest: digest, By: "ben"}, Asked: true}
+	_, err = do[any](t, w.approve, in)
 	require.NoError(t, err)
 	by, err = signer(w, digest)
 	require.NoError(t, err)

@@ -394,7 +394,8 @@ func TestWatchLeavesAPlanThatSomebodyStarted(t *testing.T) {
 func TestWatchObeysACommandOfTheJournal(t *testing.T) {
 	t.Parallel()
 	f := newWatch(t)
-	f.env.OnWorkflow(planWorkflow, mock.Anything, mock.Anything).Return(result{Error: "cancelled by ana", Command: true}, nil)
+	cancelled := result{Error: "cancelled by ana", Command: true}
+	f.env.OnWorkflow(planWorkflow, mock.Anything, mock.Anything).Return(cancelled, nil)
 	requireClosed(t, f.run(t, watchInput{}), watch.EpisodeApplied, "cancelled by ana")
 	require.Equal(t, 1, f.made)
 }

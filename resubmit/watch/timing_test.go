@@ -189,7 +189,8 @@ func TestTimingOfOtherObservers(t *testing.T) {
 		go d.Run(ctx)
 		pass(time.Until(w.End.Add(time.Hour)))
 		seen := maintenance.Window{
-			ID: "outage-2", Source: maintenance.SourceObserved, Start: w.Start.Add(2 * time.Second), End: w.End.Add(-3 * time.Second),
+			ID: "outage-2", Source: maintenance.SourceObserved,
+			Start: w.Start.Add(2 * time.Second), End: w.End.Add(-3 * time.Second),
 		}
 		open := watch.Episode{ID: "maintenance-1", State: watch.EpisodeOpen, Windows: []maintenance.Window{seen}}
 		n := d.next(t, func(h *watch.History) { h.Episodes = []watch.Episode{open} })
