@@ -10,7 +10,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/ahead"
@@ -47,8 +46,9 @@ type lineReader struct {
 	number int   // of the line returned last, from 1
 	offset int64 // after that line
 
-	trailer string    // the last line of the plan; "" if entries has not come to it
-	free    sync.Pool // of *lines
+	trailer string // the last line of the plan; "" if entries has not come to it
+	// free are to be used again. A sync.Pool would keep the reader until the second garbage collection.
+	free chan *lines
 }
 
 // next returns the next line without its end. It returns io.EOF at the end of the file and io.ErrUnexpectedEOF if the
@@ -154,7 +154,7 @@ type blockSums struct {
 // verify reads the whole plan, checks its structure, order, counts and digest, and calls each for its entries.
 func (p *Plan) verify(each func(*Entry, int64)) error {
 	digest := newDigester(p.size - int64(digestEnd))
-	err := p.verifyLines(&lineReader{plan: p, digest: digest}, each)
+	err := p.verifyLines(&lineReader{plan: p, digest: digest, free: make(chan *lines, 2)}, each)
 	close(digest.blocks)
 	if found := <-digest.sum; err == nil && found != p.digest {
 		err = p.errorf(p.counts.Total+2, "%w", errEdited)
@@ -198,7 +198,10 @@ func (p *Plan) verifyLines(r *lineReader, each func(*Entry, int64)) error {
 		if l.err != nil {
 			return fail(l.first+l.count, l.err)
 		}
-		r.free.Put(l)
+		select {
+		case r.free <- l:
+		default:
+		}
 	}
 	if err := p.readTrailer([]byte(r.trailer)); err != nil {
 		return fail(r.number, err)
@@ -223,8 +226,10 @@ type lines struct {
 func (r *lineReader) entries(yield func(*lines) bool) {
 	var dec decoder
 	for r.trailer == "" {
-		l, ok := r.free.Get().(*lines)
-		if !ok {
+		var l *lines
+		select {
+		case l = <-r.free:
+		default:
 			l = new(lines)
 		}
 		l.first, l.count, l.err = r.number+1, 0, nil
