@@ -30,7 +30,7 @@ const (
 )
 
 const (
-	// shortWait is how long to wait for a plan that somebody else has started, and for orders that must wait.
+	// shortWait is how long to wait at least before orders that must wait are planned again.
 	shortWait = time.Minute
 	// askWait is how long to wait before Config.Approve is asked again.
 	askWait = 15 * time.Minute

@@ -137,7 +137,7 @@ func newWorld(ctx context.Context, dir string, count, long int) (*world, error) 
 }
 
 // newOutage returns a world with a maintenance that is to end at a time. Connect is down until then, or if that is to
-// come, until it is told otherwise.
+// come, until the test changes that.
 func newOutage(ctx context.Context, dir string, count, long int, end time.Time) (*world, error) {
 	w := &world{long: long, settings: settings{
 		Dir: dir, Window: maintenance.Window{ID: "W", Start: end.Add(-2 * time.Hour), End: end}, Rate: 20,
