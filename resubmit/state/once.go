@@ -251,6 +251,9 @@ func (s *session) apply(ctx context.Context, run *Run, p *plan.Plan, applying fu
 	return cmp.Or(s.finish(run, err), reported)
 }
 
+// endStep is how far the estimated end of a run must move before it is saved again.
+const endStep = 10 * time.Second
+
 // attend obeys commands and keeps the anchor up to date while a run is applied. An error ends the run, and is returned
 // by stop.
 func (s *session) attend(ctx context.Context, cancel context.CancelCauseFunc, run *Run, r runner) (stop func() error) {
@@ -280,8 +283,13 @@ func (s *session) attend(ctx context.Context, cancel context.CancelCauseFunc, ru
 			return err
 		}
 		now := r.Status()
-		if run.Live != nil && reflect.DeepEqual(now, *run.Live) {
-			return nil
+		if last := run.Live; last != nil {
+			if now.End.Sub(last.End).Abs() < endStep {
+				now.End = last.End
+			}
+			if reflect.DeepEqual(now, *last) {
+				return nil
+			}
 		}
 		run.Live = &now
 		return s.runs.save(run)
