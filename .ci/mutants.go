@@ -38,7 +38,7 @@ var tests = []string{
 	"./resubmit/protocol ./resubmit/plan -short",
 	"./resubmit/journal ./resubmit/internal/journaltest -short",
 	"./resubmit/internal/explore -short",
-	"./resubmit ./resubmit/watch ./resubmit/state -short",
+	"./resubmit ./resubmit/watch ./resubmit/state",
 	"./resubmit/internal/sim -run ^TestSimulation$ -seeds 500",
 }
 

@@ -196,7 +196,7 @@ func TestApplyHoldsFewBytesForEachOrder(t *testing.T) {
 		return least
 	}
 	live(2_000) // whatever is made once
-	few, many := testkit.Scale(10_000, 4_000), testkit.Scale(100_000, 30_000)
+	few, many := testkit.Scale(10_000, 2_000), testkit.Scale(100_000, 15_000)
 	small, large := live(few), live(many)
 	require.Less(t, float64(large)-float64(small), 80*float64(many-few), "bytes live, when many more orders are done")
 }

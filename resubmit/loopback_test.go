@@ -16,8 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
 // loopback is an order system on a real socket, as fast as it can be: a push
@@ -74,6 +76,7 @@ const loopbackVariable = "RESUBMIT_TEST_LOOPBACK"
 // TestMain runs the tests, or the server of newLoopbackProcess until its standard input ends.
 func TestMain(m *testing.M) {
 	if os.Getenv(loopbackVariable) == "" {
+		testkit.Hurry()
 		os.Exit(m.Run())
 	}
 	server := httptest.NewServer(new(loopback))

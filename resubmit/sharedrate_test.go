@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/internal/throttle"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
@@ -320,13 +321,14 @@ func requireFairTurns(t *testing.T, rate float64, busy, pushing int, shared resu
 
 func TestSharedRateIsFairToPushes(t *testing.T) {
 	t.Parallel()
+	hours := time.Duration(testkit.Scale(12, 3)) * time.Hour
 	for _, rate := range []float64{0.45, 0.1, 0.01} {
 		for _, busy := range []int{0, 1, 2, 5} {
 			for _, pushing := range []int{1, 2, 5} {
 				t.Run(fmt.Sprintf("%v a second, %d busy, %d pushing", rate, busy, pushing), func(t *testing.T) {
 					t.Parallel()
 					synctest.Test(t, func(t *testing.T) {
-						requireFairTurns(t, rate, busy, pushing, new(resubmit.MemoryJournal), 12*time.Hour)
+						requireFairTurns(t, rate, busy, pushing, new(resubmit.MemoryJournal), hours)
 					})
 				})
 			}

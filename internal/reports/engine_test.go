@@ -210,6 +210,7 @@ func TestExtraSpoiltPlans(t *testing.T) {
 // future-agi/future-agi#2693, smallrye/smallrye-fault-tolerance#323: while Connect is down, one order at a time is
 // tried.
 func TestFutureAgi2693BreakerTriesOne(t *testing.T) {
+	t.Parallel()
 	s, j := newShop(2000), new(resubmit.MemoryJournal)
 	o := &opened{}
 	late := 0
@@ -237,6 +238,7 @@ func TestFutureAgi2693BreakerTriesOne(t *testing.T) {
 
 // Particular/ServiceControl#938: the rate is kept by all calls together.
 func TestServiceControl938Rate(t *testing.T) {
+	t.Parallel()
 	s, j := newShop(15), new(resubmit.MemoryJournal)
 	began := time.Now()
 	_, err := runnerOf(t, j, s, func(c *resubmit.Config) { c.RateLimit, c.Concurrency = 20, 8 }).Apply(within(t,

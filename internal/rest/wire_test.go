@@ -15,9 +15,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/cloudblue-go/cloudblue/internal/rest"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	testkit.Hurry()
+	goleak.VerifyTestMain(m)
+}
 
 // These tests use real sockets: what is known after a connection breaks depends
 // on net/http itself.

@@ -22,7 +22,7 @@ func TestRunnerKeepsItsPromises(t *testing.T) {
 	t.Parallel()
 	var pushes, runs atomic.Int64
 	resubmittest.Simulate(t, resubmittest.Config{
-		Worlds: testkit.Scale(40, 10), FirstSeed: 4_000_000,
+		Worlds: testkit.Scale(40, 5), FirstSeed: 4_000_000,
 		Runner: func(c *resubmit.Config) {
 			c.Audit = func(e resubmit.Event) error {
 				switch e.(type) {

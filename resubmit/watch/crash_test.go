@@ -16,7 +16,7 @@ import (
 // included, as it was at that point.
 func TestWatcherResumesFromItsFilesAfterCrash(t *testing.T) {
 	t.Parallel()
-	for n := 1; ; n += testkit.Scale(1, 5) {
+	for n := 1; ; n += testkit.Scale(1, 15) {
 		killed := true
 		t.Run(fmt.Sprintf("at_point_%d", n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

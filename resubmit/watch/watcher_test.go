@@ -77,7 +77,7 @@ func TestWatcherResubmitsAfterMaintenance(t *testing.T) {
 // The service is killed at each point, one after the other.
 func TestWatcherResumesAfterCrash(t *testing.T) {
 	t.Parallel()
-	for n := 1; ; n += testkit.Scale(1, 5) {
+	for n := 1; ; n += testkit.Scale(1, 15) {
 		killed := true
 		t.Run(fmt.Sprintf("at_point_%d", n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

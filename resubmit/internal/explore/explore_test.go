@@ -13,7 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
-var states = flag.Int("states", 0, "how many states of each scenario are explored (default 10 000, 1 000 with -short)")
+var states = flag.Int("states", 0, "how many states of each scenario are explored (default 10 000, 300 with -short)")
 
 // fewTimes is a policy with few different times, which has fewer states than the default one.
 func fewTimes() protocol.Policy {
@@ -27,7 +27,7 @@ const shortLease = 12 * time.Second
 
 // TestExplore explores all scenarios with a small policy. It does not run in parallel, so that its time counts.
 func TestExplore(t *testing.T) { //nolint:paralleltest // measures time
-	most := cmp.Or(*states, testkit.Scale(10_000, 1_000))
+	most := cmp.Or(*states, testkit.Scale(10_000, 300))
 	for _, s := range Scenarios(fewTimes()) {
 		t.Run(s.Name, func(t *testing.T) {
 			s.Lease, s.MaxStates = shortLease, most

@@ -81,6 +81,9 @@ func (c *counts) String() string {
 // TestKills kills programs and repeats their commands until nothing is left to do.
 func TestKills(t *testing.T) {
 	quick := *kills == 0
+	if quick && testing.Short() {
+		t.Skip("it waits for a quarter of a minute")
+	}
 	c := &counts{moments: make(map[moment]int), outcomes: make(map[protocol.Outcome]int)}
 	start := time.Now()
 	t.Run("processes", func(t *testing.T) {

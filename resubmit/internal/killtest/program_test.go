@@ -90,4 +90,4 @@ func (p *program) open(ctx context.Context) (*state.Dir, *state.Config, error) {
 }
 
 // quickSettle is the settle delay if the delays are short.
-const quickSettle = 2 * time.Second
+const quickSettle = time.Second

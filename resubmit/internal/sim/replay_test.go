@@ -19,7 +19,7 @@ var Seeds = flag.Int("seeds", 0, "number of worlds to simulate (default 100, 20 
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	const replays = 4
-	worlds, same := cmp.Or(*Seeds/20, testkit.Scale(30, 10)), 0
+	worlds, same := cmp.Or(*Seeds/20, testkit.Scale(30, 4)), 0
 	for seed := 1; seed <= worlds; seed++ {
 		s := draw(uint64(seed), nil)
 		first := simulateOnce(t, &Config{}, s, true)

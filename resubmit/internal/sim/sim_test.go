@@ -16,7 +16,7 @@ var seed = flag.Uint64("seed", 0, "seed of the first world")
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	cfg := sim.Config{
-		Seeds: testkit.Scale(100, 20), First: *seed,
+		Seeds: testkit.Scale(100, 8), First: *seed,
 		Command: "go test ./resubmit/internal/sim -run '^TestSimulation$' -seed ",
 	}
 	if *seed > 0 {
