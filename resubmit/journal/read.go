@@ -59,7 +59,6 @@ type snapshot struct {
 	index    *index         // of the journal
 	waiting  []piece        // records that were not in the file
 	replaced map[int64]bool // offsets of records that have been replaced since then
-	free     sync.Pool      // of *liveRecords
 }
 
 // snapshot begins a snapshot. The caller holds log.mu.
@@ -104,7 +103,7 @@ func (f *File) Records(ctx context.Context) iter.Seq2[protocol.Record, error] {
 				yield(protocol.Record{}, f.log.errorf(b.err))
 			}
 			clear(b.records)
-			s.free.Put(b)
+			unusedRecords.Put(b)
 		}
 	}
 }
@@ -119,13 +118,13 @@ type liveRecords struct {
 func (f *File) live(ctx context.Context, s *snapshot) iter.Seq[*liveRecords] {
 	const together = 256
 	return func(yield func(*liveRecords) bool) {
-		b := new(liveRecords)
+		b := noRecords()
 		add := func(p protocol.Record) error {
 			if b.records = append(b.records, p); len(b.records) == together {
 				if !yield(b) {
 					return errStop
 				}
-				b = s.unused()
+				b = noRecords()
 			}
 			return ctx.Err()
 		}
@@ -142,13 +141,17 @@ func (f *File) live(ctx context.Context, s *snapshot) iter.Seq[*liveRecords] {
 	}
 }
 
-// unused returns records that were yielded, for others.
-func (s *snapshot) unused() *liveRecords {
-	b, ok := s.free.Get().(*liveRecords)
+// unusedRecords are to be used again. It is not in a snapshot, which the runtime would keep with it until the second
+// garbage collection.
+var unusedRecords sync.Pool
+
+// noRecords returns liveRecords without records.
+func noRecords() *liveRecords {
+	b, ok := unusedRecords.Get().(*liveRecords)
 	if !ok {
 		return new(liveRecords)
 	}
-	b.records = b.records[:0]
+	b.records, b.err = b.records[:0], nil
 	return b
 }
 

@@ -26,7 +26,7 @@ type Index struct {
 	kinds    []kindOf
 	groups   []Group
 	reported []ReportGroup
-	readers  sync.Pool // of *entryReader
+	readers  *sync.Pool // of *entryReader; not in here, because the runtime keeps what a pool is in for a while
 }
 
 // Group is a group of orders of one vendor, type and class of failure. The canary releases each group on its own.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
@@ -37,7 +38,7 @@ type kindKey struct {
 
 func newIndexer(p *Plan) *indexer {
 	return &indexer{
-		ix:    &Index{plan: p, seed: maphash.MakeSeed()},
+		ix:    &Index{plan: p, seed: maphash.MakeSeed(), readers: &sync.Pool{}},
 		kinds: make(map[kindKey]uint32), groups: make(map[Group]int), reported: make(map[ReportGroup]int),
 	}
 }

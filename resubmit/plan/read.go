@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/ahead"
@@ -47,8 +48,6 @@ type lineReader struct {
 	offset int64 // after that line
 
 	trailer string // the last line of the plan; "" if entries has not come to it
-	// free are to be used again. A sync.Pool would keep the reader until the second garbage collection.
-	free chan *lines
 }
 
 // next returns the next line without its end. It returns io.EOF at the end of the file and io.ErrUnexpectedEOF if the
@@ -154,7 +153,7 @@ type blockSums struct {
 // verify reads the whole plan, checks its structure, order, counts and digest, and calls each for its entries.
 func (p *Plan) verify(each func(*Entry, int64)) error {
 	digest := newDigester(p.size - int64(digestEnd))
-	err := p.verifyLines(&lineReader{plan: p, digest: digest, free: make(chan *lines, 2)}, each)
+	err := p.verifyLines(&lineReader{plan: p, digest: digest}, each)
 	close(digest.blocks)
 	if found := <-digest.sum; err == nil && found != p.digest {
 		err = p.errorf(p.counts.Total+2, "%w", errEdited)
@@ -198,10 +197,7 @@ func (p *Plan) verifyLines(r *lineReader, each func(*Entry, int64)) error {
 		if l.err != nil {
 			return fail(l.first+l.count, l.err)
 		}
-		select {
-		case r.free <- l:
-		default:
-		}
+		unusedLines.Put(l)
 	}
 	if err := p.readTrailer([]byte(r.trailer)); err != nil {
 		return fail(r.number, err)
@@ -222,21 +218,23 @@ type lines struct {
 	err     error // of the line behind them
 }
 
+// unusedLines are to be used again. It is not in a lineReader, which the runtime would keep with it until the second
+// garbage collection.
+var unusedLines sync.Pool
+
 // entries yields all entries, up to the last line of the plan or to an error. Their texts refer to the lines.
 func (r *lineReader) entries(yield func(*lines) bool) {
 	var dec decoder
 	for r.trailer == "" {
-		var l *lines
-		select {
-		case l = <-r.free:
-		default:
+		l, ok := unusedLines.Get().(*lines)
+		if !ok {
 			l = new(lines)
 		}
 		l.first, l.count, l.err = r.number+1, 0, nil
 		for l.count < len(l.entries) && r.trailer == "" && l.err == nil {
 			l.err = r.entry(l, &dec)
 		}
-		if !yield(l) || l.err != nil {
+		if last := l.err != nil; !yield(l) || last {
 			return
 		}
 	}
