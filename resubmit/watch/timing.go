@@ -128,7 +128,8 @@ func NewTiming(cfg Config) (*Timing, error) {
 // Config returns the configuration with its defaults.
 func (t *Timing) Config() Config { return t.cfg }
 
-// Run reads the windows every Config.Refresh until ctx is done.
+// Run reads the windows every Config.Refresh until ctx is done. It does not see those that ended more than Config.MaxAge
+// before it begins, so that no episode says that they expired.
 func (t *Timing) Run(ctx context.Context) {
 	t.windows.keep(ctx, &t.cfg, t.from, func() {})
 }
