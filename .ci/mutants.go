@@ -22,6 +22,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -75,6 +76,11 @@ func mutate(run string, onlyCheck bool) error {
 	defer os.RemoveAll(dir)
 	if out, err := exec.Command("git", "clone", "-q", ".", dir).CombinedOutput(); err != nil {
 		return fmt.Errorf("clone: %w: %s", err, out)
+	}
+	for _, test := range tests {
+		if failed, err := failure(dir, test); failed != "" || err != nil {
+			return fmt.Errorf("without a mutant: %s: %w", failed, cmp.Or(err, errors.New("it fails")))
+		}
 	}
 	killed, equivalent, alive := 0, 0, []string{}
 	for _, m := range mutants {
@@ -139,13 +145,30 @@ func try(dir string, m mutant) (by string, err error) {
 		if test == "" {
 			continue
 		}
-		args := append([]string{"test", "-count=1", "-timeout=4m"}, strings.Fields(test)...)
-		if _, err := goTool(dir, args...); err != nil {
-			return fmt.Sprintf("%s after %v", test, time.Since(began).Round(time.Second)), nil
+		failed, err := failure(dir, test)
+		if failed != "" || err != nil {
+			return fmt.Sprintf("%s after %v", failed, time.Since(began).Round(time.Second)), err
 		}
 	}
 	return "", nil
 }
+
+// failure returns which test of a run of go test fails; "" if none does.
+func failure(dir, test string) (string, error) {
+	out, err := goTool(dir, append([]string{"test", "-count=1", "-timeout=4m"}, strings.Fields(test)...)...)
+	if err == nil {
+		return "", nil
+	}
+	if m := failedTest.FindStringSubmatch(out); m != nil {
+		return m[1], nil
+	}
+	if strings.Contains(out, "panic: ") || strings.Contains(out, "fatal error: ") {
+		return "a panic in " + test, nil
+	}
+	return "", fmt.Errorf("go test %s: %w: %s", test, err, out)
+}
+
+var failedTest = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
 
 func goTool(dir string, args ...string) (string, error) {
 	c := exec.Command("go", args...)
