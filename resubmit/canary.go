@@ -159,7 +159,8 @@ func (g *canaryGroup) try(customer uint32) {
 	}
 }
 
-// Health is how a canary judges an order; "" if it has not judged it.
+// Health is what an order says about its group for the canary: that it is well, that it is not, or nothing; "" as long
+// as that is not known. Its values are opaque: give them to [Session.Ready].
 type Health string
 
 const (

@@ -34,8 +34,8 @@ type Config struct {
 	// Calendar returns the maintenance windows that are known now. It is called before every
 	// push. A nil calendar is an empty one. Nil: the calendar of the plan (see [plan.Header]).
 	Calendar func() *maintenance.Calendar
-	// Require are the keys of which one must have signed the plan (see [plan.SignFile] and
-	// [plan.LoadPublicKeys]). Otherwise Apply returns an error that matches [plan.ErrUnsigned] or
+	// Require are public keys: Apply accepts only plans that one of them has signed (see [plan.SignFile] and
+	// [plan.LoadPublicKeys]). For others it returns an error that matches [plan.ErrUnsigned] or
 	// [plan.ErrBadSignature]. Empty: plans need no signature.
 	Require []ed25519.PublicKey
 	// MaxPlanAge is the age at which Apply rejects a plan with ErrStalePlan. Default 24 h. A
@@ -44,8 +44,7 @@ type Config struct {
 	// a run with the Journal has begun is never stale. A Watcher takes 0 as -1: its plan may wait for an approval.
 	MaxPlanAge time.Duration
 
-	// Guard is the time before the next window in which nothing is pushed. Default 5 min; -1
-	// none.
+	// Guard is how long before a maintenance window pushes stop. Default 5 min; -1: they stop when it begins.
 	Guard time.Duration
 	// RateLimit is the limit of calls per second, of all calls of the Runner together: reads,
 	// pushes, look-ups in Connect. One order takes about two. Default 5; -1 no limit.

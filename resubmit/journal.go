@@ -57,7 +57,7 @@ const (
 	Deferred
 )
 
-// JournalUse says who begins to use a journal, and for what.
+// JournalUse says for which system and plan, and by whom, a journal is used from now on.
 type JournalUse struct {
 	// System is the installation. IDSpace distinguishes clients that give the same order different ids.
 	System, BaseURL, IDSpace string
@@ -69,7 +69,7 @@ type JournalUse struct {
 	After plan.Position
 }
 
-// Lease is the right of one run to make claims.
+// Lease gives one run the right to push orders, until it expires.
 type Lease struct {
 	// Position is that of the journal when the lease began.
 	plan.Position
@@ -81,7 +81,7 @@ type Lease struct {
 	// Poll is how often the run reads what other processes have recorded for it, such as commands. Default: a quarter
 	// of Duration.
 	Poll time.Duration
-	// ForgottenBefore is the time of a loss: what was done to orders before is not known, and no
+	// ForgottenBefore is when the journal lost records: what was done to orders before is not known, and no
 	// record that was kept is later, also if the clock was set back since it was written. Zero if
 	// nothing was lost.
 	ForgottenBefore time.Time

@@ -432,7 +432,7 @@ func (s *shared) circuitOpen() (why string, opens int) {
 	return cmp.Or(s.run.caller.outage.open(), why), opens
 }
 
-// ChangeControl changes what operators want of the run of a plan, by its digest. All Runners and Sessions that apply
+// ChangeControl pauses, slows down or stops the run of a plan in all processes, by the digest of the plan. All Runners and Sessions that apply
 // the plan with the journal obey, in about a second with a *sqljournal.Journal and in a quarter of a minute with a
 // *MemoryJournal, also those that begin later: as long as Stop is set, they return ErrDrained or ErrCancelled. It holds
 // besides what Runner.Pause and the like say. A file journal is used by one process, whose Runner has the methods.

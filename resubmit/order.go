@@ -248,10 +248,10 @@ func (o *order) planned() protocol.Planned {
 	return protocol.Planned{
 		ID: e.OrderID, Number: e.Number, Type: e.Type, Request: o.request, Fingerprint: e.Fingerprint,
 		Template: failure.Template(e.Before.Message), Version: e.Version, Lanes: e.Lanes(), PlacedAt: e.Before.PlacedAt,
-		Named:     e.Named,
-		Provable:  c.Capabilities.Failure && c.Capabilities.Transitions,
-		Connect:   len(keys) > 0,
-		NoConnect: o.request == "" || o.request == connect.TypePurchase && len(e.Subscriptions) == 0,
+		Named:                  e.Named,
+		Provable:               c.Capabilities.Failure && c.Capabilities.Transitions,
+		Connect:                len(keys) > 0,
+		ProvableWithoutConnect: o.request == "" || o.request == connect.TypePurchase && len(e.Subscriptions) == 0,
 	}
 }
 
@@ -320,7 +320,7 @@ func (o *order) read() {
 	r := protocol.Reading{Began: began, Change: changed, Status: read.Status, AtRest: orders.AtRest(read.Status)}
 	r.Targets, r.NoTarget = o.attempt.targets(read)
 	o.attempt.choices = r.Targets
-	if tried := o.machine.Tried(); len(tried) > 0 {
+	if tried := o.machine.RefusedTargets(); len(tried) > 0 {
 		r.NoTarget = fmt.Sprintf("Commerce refused the push to %s: %s", list(tried), o.attempt.refusal)
 	}
 	o.machine.Read(r, time.Now())

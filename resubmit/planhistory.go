@@ -96,7 +96,7 @@ func (h *history) of(ctx context.Context, orderID string) (before past, err erro
 
 // settledAt returns from when on a read of the order shows what became of it.
 func (h *past) settledAt(policy *protocol.Policy) time.Time {
-	return policy.SettledAt(h.record.Order, h.run.LeaseOver())
+	return policy.SettledAt(h.record.Order, h.run.LeaseExpiry())
 }
 
 // judge makes an order wait or holds it because of what was done to it before.
@@ -111,14 +111,14 @@ func (h *history) judge(c *candidate, m moment) (v choice) {
 	known := protocol.History{
 		Run: c.past.run, ConnectUp: c.past.connectUp, ForgottenBefore: h.forgotten, Named: e.Named,
 	}
-	now, leaseOver := time.Now(), c.past.run.LeaseOver()
-	if due := protocol.WaitUntil(c.past.record, f, known, leaseOver, &h.Policy); due.After(now) {
+	now, leaseOver := time.Now(), c.past.run.LeaseExpiry()
+	if due := protocol.DecidableAt(c.past.record, f, known, leaseOver, &h.Policy); due.After(now) {
 		return waitUntil(due, rules.IDOrderInProgress, whyInProgress(o, leaseOver.After(now)))
 	}
 	if w, ok := h.Calendar.Last(m.now); ok {
 		known.OutageEnded = w.Span().End
 	}
-	why := protocol.Hold(c.past.record, f, known, &h.Policy)
+	why := protocol.HoldReason(c.past.record, f, known, &h.Policy)
 	switch {
 	case why == "":
 		return choice{}

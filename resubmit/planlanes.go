@@ -276,7 +276,7 @@ func (l *laneOrder) settle(ctx context.Context, b *orderBatch) error {
 
 // notYet returns why the order of a past must not be read yet to free its lanes; the zero blocker if it may.
 func (l *laneOrder) notYet(h *past) blocker {
-	now, leaseOver, settled := time.Now(), h.run.LeaseOver(), h.settledAt(&l.planner.Policy)
+	now, leaseOver, settled := time.Now(), h.run.LeaseExpiry(), h.settledAt(&l.planner.Policy)
 	switch {
 	case l.planner.Reader == nil:
 		return blocker{why: "cannot be read without PlanConfig.Reader"}

@@ -46,7 +46,7 @@ const (
 // since, see PlanConfig.Override. It waits as well, even with an override, while an older order of
 // its subscriptions waits, is held, needs a person, or is in the view and not selected; and while
 // another order of its subscriptions that was resubmitted has not ended well. That one is read, and
-// freed of in the journal once it is completed or cancelled. This needs memory for each such order.
+// the journal releases its subscriptions once it is completed or cancelled. This needs memory for each such order.
 //
 // Listed rows that do not match the query are left out, counted and named, see
 // plan.ActionCounts.Mismatched. It is an error if no row matches.

@@ -169,7 +169,7 @@ func (a *attempt) answered(err error, now time.Time) {
 		a.refusal = err.Error()
 		again := answer.Kind != protocol.Refused && a.deferrals < o.x.cfg.MaxDeferrals
 		if answer.Kind == protocol.NotOffered {
-			tried := o.machine.Tried()
+			tried := o.machine.RefusedTargets()
 			again = slices.ContainsFunc(a.choices, func(t commerce.Status) bool { return !slices.Contains(tried, t) })
 		}
 		o.x.events.emit(PushRefused{OrderID: i.OrderID, Number: i.Number, Target: o.step.Target, Err: err, Again: again})

@@ -40,7 +40,7 @@ func (x *run) recall() error {
 
 // isOther reports whether a record is the lease of another process that applies the plan.
 func (l *lease) isOther(r *protocol.Record, digest string) bool {
-	return r.Run != nil && r.Run.Epoch > 0 && r.Run.Epoch < l.Epoch && r.Run.LeaseOver().After(time.Now()) &&
+	return r.Run != nil && r.Run.Epoch > 0 && r.Run.Epoch < l.Epoch && r.Run.LeaseExpiry().After(time.Now()) &&
 		r.Key == protocol.LeaseKey(digest, r.Run.Epoch)
 }
 
@@ -148,7 +148,7 @@ func (s *sharing) waitFor(rec *protocol.Record) (waited bool, err error) {
 	}
 	if !now.Before(s.alive) {
 		r, err := c.Journal.Get(o.ctx, protocol.LeaseKey(o.x.digest, rec.Order.Epoch))
-		if s.alive = r.Run.LeaseOver(); err != nil || !now.Before(s.alive) {
+		if s.alive = r.Run.LeaseExpiry(); err != nil || !now.Before(s.alive) {
 			return false, err
 		}
 	}
@@ -193,10 +193,10 @@ func (s *sharing) joins() bool {
 	return true
 }
 
-// Recall returns what a journal says about the orders of a plan, while another process applies it or after its process
-// was killed: a report without FinishedAt. Orders that were pushed are progressing or unknown until their outcome is
+// RecordedReport returns the report of a plan as the journal has it, while another process applies the plan or after its
+// process was killed: a report without FinishedAt. Orders that were pushed are progressing or unknown until their outcome is
 // recorded; those that were skipped, blocked or not started are not known. It is nil if the plan was not applied.
-func Recall(ctx context.Context, j Journal, p *plan.Plan) (*Report, error) {
+func RecordedReport(ctx context.Context, j Journal, p *plan.Plan) (*Report, error) {
 	begun, err := j.Get(ctx, protocol.RunKey(p.Digest()))
 	if err != nil {
 		return nil, fmt.Errorf("resubmit: the journal: %w", err)
@@ -234,8 +234,8 @@ func Recall(ctx context.Context, j Journal, p *plan.Plan) (*Report, error) {
 	return report, nil
 }
 
-// AddUnrecorded adds an order of the plan whose outcome a program with its own loop knows, but no journal, because
-// nothing was sent.
+// AddUnrecorded adds an order of which the journal has no outcome because nothing was sent. It is for programs with a
+// loop of their own, which know the outcome.
 func (r *Report) AddUnrecorded(e *plan.Entry, o protocol.Outcome) {
 	item := newItem(e)
 	item.Outcome, item.Why = o, "nothing was sent, and the journal has no reason"
@@ -243,11 +243,12 @@ func (r *Report) AddUnrecorded(e *plan.Entry, o protocol.Outcome) {
 	r.Result.add(o)
 }
 
-// Places is a set of orders of a plan by their number in [plan.Index], one bit each. The zero value is empty.
-type Places []byte
+// OrderSet is a set of orders of a plan, by their numbers in [plan.Index]. The zero value is empty. As JSON it is a
+// string with one bit for each order.
+type OrderSet []byte
 
 // Add adds an order.
-func (p *Places) Add(place int) {
+func (p *OrderSet) Add(place int) {
 	for len(*p) <= place/8 {
 		*p = append(*p, 0)
 	}
@@ -255,9 +256,9 @@ func (p *Places) Add(place int) {
 }
 
 // addAll adds the orders of another set.
-func (p *Places) addAll(other Places) {
+func (p *OrderSet) addAll(other OrderSet) {
 	if len(*p) < len(other) {
-		*p = append(*p, make(Places, len(other)-len(*p))...)
+		*p = append(*p, make(OrderSet, len(other)-len(*p))...)
 	}
 	for i, b := range other {
 		(*p)[i] |= b
@@ -265,30 +266,30 @@ func (p *Places) addAll(other Places) {
 }
 
 // Has reports whether an order is in the set.
-func (p Places) Has(place int) bool { return place/8 < len(p) && p[place/8]&(1<<(place%8)) != 0 }
+func (p OrderSet) Has(place int) bool { return place/8 < len(p) && p[place/8]&(1<<(place%8)) != 0 }
 
 // Len returns the number of orders in the set.
-func (p Places) Len() (n int) {
+func (p OrderSet) Len() (n int) {
 	for _, b := range p {
 		n += bits.OnesCount8(b)
 	}
 	return n
 }
 
-// NextChain is one or more orders of a chain, to be handled one after the other.
+// NextChain is one or more orders that share a subscription or tenant and are to be handled one after the other.
 type NextChain struct {
 	Places []int    `json:"places"`
 	IDs    []string `json:"ids"`
 	Vendor string   `json:"vendor,omitempty"` // of the first one
 }
 
-// Ready is what may be begun now, see [Session.Ready].
+// Ready has the orders that may be begun now, see [Session.Ready].
 type Ready struct {
 	Chains []NextChain `json:"chains,omitempty"`
 	// Ended has the orders that an earlier run has done, by outcome, and that were neither in done nor tried.
-	Ended map[protocol.Outcome]Places `json:"ended,omitempty"`
+	Ended map[protocol.Outcome]OrderSet `json:"ended,omitempty"`
 	// NotStarted are the orders whose group the canary has stopped.
-	NotStarted Places `json:"notStarted,omitempty"`
+	NotStarted OrderSet `json:"notStarted,omitempty"`
 	// Judging reports that some group is still in its steps. Until it is not, each chain has one order, which must be
 	// judged with StepOptions.Judge, and Ready must be called again when one has another Health.
 	Judging bool           `json:"judging,omitempty"`
@@ -306,7 +307,7 @@ const readyTogether = 20
 // outcome; tried those that were begun and are not done, and those that are done with a Health, by their place. At most
 // most chains are returned. Nothing may begin when Chains is empty; when Left is 0 too, every order is done or begun.
 func (s *Session) Ready(
-	ctx context.Context, run string, done map[protocol.Outcome]Places, tried map[int]Health, most int,
+	ctx context.Context, run string, done map[protocol.Outcome]OrderSet, tried map[int]Health, most int,
 ) (Ready, error) {
 	earlier, err := s.earlier.of(ctx, s.x, run)
 	if err != nil {
@@ -315,7 +316,7 @@ func (s *Session) Ready(
 	quiet := s.x.cfg
 	quiet.OnEvent, quiet.Audit, quiet.Logger = nil, nil, Config{}.WithDefaults().Logger
 	r := ready{
-		done: done, tried: tried, index: s.x.scheduler.index, ended: make(map[protocol.Outcome]Places),
+		done: done, tried: tried, index: s.x.scheduler.index, ended: make(map[protocol.Outcome]OrderSet),
 		scheduler: newScheduler(s.x.scheduler.index, &quiet, newEvents(ctx, &quiet, func(error) {})),
 	}
 	r.recall(earlier)
@@ -365,10 +366,10 @@ func (l *earlierOrders) of(ctx context.Context, x *run, name string) ([]earlierO
 type ready struct {
 	scheduler *scheduler
 	index     *plan.Index
-	done      map[protocol.Outcome]Places
-	allDone   Places
+	done      map[protocol.Outcome]OrderSet
+	allDone   OrderSet
 	tried     map[int]Health
-	ended     map[protocol.Outcome]Places
+	ended     map[protocol.Outcome]OrderSet
 }
 
 // recall counts what the journal said.

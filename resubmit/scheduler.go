@@ -29,7 +29,7 @@ type scheduler struct {
 	// progress is how far an earlier run got with each order.
 	progress []progress
 	// counted are orders that recount has counted. Their customers are of interest only in groups that still climb.
-	counted Places
+	counted OrderSet
 	behind  map[int32]int32  // how many orders a chain has from its next order on, if that is not the last one
 	chains  map[int32]*chain // of orders that are not the first of their chain, and wait or are open
 	open    map[int32]*order

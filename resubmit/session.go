@@ -227,7 +227,7 @@ type StepOptions struct {
 	// LookOnly never pushes. The two reads of an order whose push got no answer are a settle delay apart, and the call
 	// waits for that whatever MaxWait is.
 	LookOnly bool
-	// Judge judges an order in progress for a canary, which may ask Connect.
+	// Judge finds out the Health of an order in progress, for the canary, which may ask Connect.
 	Judge bool
 }
 
@@ -241,15 +241,15 @@ type StepResult struct {
 	Why   string
 	// Push reports that the order must be pushed next, which StepOptions.LookOnly ruled out.
 	Push bool
-	// Health is how a canary judges the order, see [Session.Ready].
+	// Health is for the canary, see [Session.Ready].
 	Health Health
 }
 
 // errStepEnded ends the call about an order that has to wait for longer than the call may.
 var errStepEnded = errors.New("the order waits for longer than this call")
 
-// Step is AttemptID for a program that keeps the time itself, such as a workflow engine: it does what can be done with
-// an order now, and returns when to call again, in this or any other process with the same plan and journal. Polls
+// Step does what can be done with an order now, without waiting for long, and returns when to call again, in this or any
+// other process with the same plan and journal. It is for workflow engines, which wait themselves; see AttemptID. Polls
 // follow [VerifyConfig], counted from the push. The error is as of AttemptID.
 func (s *Session) Step(ctx context.Context, orderID string, opts StepOptions) (StepResult, error) {
 	place, e, err := s.find(orderID)

@@ -170,7 +170,7 @@ func TestControlBeginsNoRun(t *testing.T) {
 		s, p := newShop(o), planFor(t, o)
 		require.NoError(t, resubmit.ChangeControl(t.Context(), journalOf(t), p.Digest(),
 			func(c *protocol.Control) { c.Rate = 3 }))
-		report, err := resubmit.Recall(t.Context(), journalOf(t), p)
+		report, err := resubmit.RecordedReport(t.Context(), journalOf(t), p)
 		require.NoError(t, err)
 		require.Nil(t, report, "it was not applied")
 		<-time.After(25 * time.Hour)

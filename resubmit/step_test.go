@@ -23,7 +23,7 @@ type engine struct {
 	workers []*resubmit.Session
 	calls   int
 
-	done     resubmit.Places
+	done     resubmit.OrderSet
 	tried    map[int]resubmit.Health // also those that are done with a health
 	running  map[int]*engineChain    // by the place of the order
 	outcomes map[int]protocol.Outcome
@@ -94,8 +94,8 @@ func (e *engine) begin() bool {
 }
 
 // byOutcome returns the orders that are done.
-func (e *engine) byOutcome() map[protocol.Outcome]resubmit.Places {
-	done := make(map[protocol.Outcome]resubmit.Places)
+func (e *engine) byOutcome() map[protocol.Outcome]resubmit.OrderSet {
+	done := make(map[protocol.Outcome]resubmit.OrderSet)
 	for place, o := range e.outcomes {
 		p := done[o]
 		p.Add(place)
@@ -323,9 +323,9 @@ func TestReadyKeepsTheCanary(t *testing.T) {
 	}
 }
 
-func TestPlaces(t *testing.T) {
+func TestOrderSet(t *testing.T) {
 	t.Parallel()
-	var p resubmit.Places
+	var p resubmit.OrderSet
 	require.False(t, p.Has(9))
 	p.Add(9)
 	p.Add(0)
@@ -429,10 +429,10 @@ func TestReadyReadsTheJournalOnceForEachRun(t *testing.T) {
 			planWith(t, nil, entriesFor(orders)...))
 		before := j.reads
 		for run, ended := range []int{0, 3} {
-			var done resubmit.Places
+			var done resubmit.OrderSet
 			for range 3 {
 				ready, err := session.Ready(t.Context(), fmt.Sprint(run),
-					map[protocol.Outcome]resubmit.Places{protocol.Completed: done}, nil, 1)
+					map[protocol.Outcome]resubmit.OrderSet{protocol.Completed: done}, nil, 1)
 				require.NoError(t, err)
 				require.Equal(t, run+1, j.reads-before)
 				require.Equal(t, ended, ready.Ended[protocol.Completed].Len())

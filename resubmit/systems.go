@@ -14,7 +14,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/internal/throttle"
 )
 
-// Systems are the clients for one Commerce installation and for Connect. Build it once, for
+// Systems has the clients for one Commerce installation and for Connect. Build it once, for
 // instance with SystemsOf, and give the same value to PlanConfig, CheckConfig and Config. A
 // field that holds a nil pointer, map or function is an error.
 type Systems struct {
@@ -69,9 +69,9 @@ type Client interface {
 	Capabilities() commerce.Capabilities
 }
 
-// SystemsOf returns the systems of a client for Commerce, with its name, base URL and capabilities. Planners and
+// SystemsOf returns Systems with a client for Commerce, its name, base URL and capabilities. Planners and
 // Runners that get copies of it, one after the other, keep to the rate limit together.
-// The lister is usually the same client; Billing cannot list, and takes a *billing.Source.
+// The lister is usually the same client; Billing cannot list, and takes a *billing.Lister.
 // Set Requests and Prober to a *connect.Client.
 func SystemsOf(client Client, lister OrderLister) Systems {
 	s := Systems{Lister: lister, Reader: client, Pusher: client, lastCall: new(throttle.LastCall)}
@@ -105,7 +105,7 @@ func (s *Systems) validate(config string) error {
 // OrderLister lists the orders that match a query, each once, and oldest first if the query says
 // so. An error ends the sequence. The planner sorts orders of the same time by their ids, and
 // leaves out and counts those that do not match (see plan.ActionCounts.Mismatched). The clients
-// for Order Management and Simple API are listers; for Billing use a *billing.Source.
+// for Order Management and Simple API are listers; for Billing use a *billing.Lister.
 type OrderLister interface {
 	Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error]
 }
@@ -135,17 +135,17 @@ type RequestFinder interface {
 	LatestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error)
 }
 
-// SharedRate gives the processes that call the same systems their turns, one after the other. A *sqljournal.Journal is
-// one, for all processes with the same tables, and so is a *MemoryJournal, for one process. It is called concurrently,
+// SharedRate lets several processes keep one rate limit together: it gives each its times to call, one after the other.
+// A *sqljournal.Journal is one, for all processes with the same tables, and so is a *MemoryJournal, for one process. It is called concurrently,
 // once for all calls of a tenth of a second. An error ends the run or the planning.
 type SharedRate interface {
-	// Reserve reserves calls for this process, a gap apart, and the first of them a time after the last one that any
-	// process has reserved, but not before the lead from now, which is how long the answer is expected to take: 3 seconds
-	// at most, and the last call is that long and a tenth of a second after the first at most. It returns how
-	// many it has reserved, and the time of the first by the clock of this process. If that is more than a second and more
-	// than the lead ahead, it reserves none and returns when to ask again. A call that is not made is lost: reserved calls
-	// are never given back, nor given to two processes. If the answers come too late for all calls ten times in a row, the
-	// run or the planning ends.
+	// Reserve reserves times for calls of this process. The first is a time after the last one that any process has
+	// reserved, and not before the lead from now; the others follow, a gap apart. The lead is how long the answer is
+	// expected to take, at most 3 seconds; the last call is at most that long and a tenth of a second after the first.
+	// Reserve returns how many times it has reserved, and the first of them by the clock of this process. If that is more
+	// than a second and more than the lead ahead, it reserves none and returns when to ask again. Reserved times are never
+	// given back, nor given to two processes: a call that is not made is lost. If the answers come too late for all calls
+	// ten times in a row, the run or the planning ends.
 	Reserve(ctx context.Context, calls int, first, gap, lead time.Duration) (reserved int, at time.Time, err error)
 }
 

@@ -58,7 +58,7 @@ func (p *program) nightly(ctx context.Context) error {
 	p.next = ""
 	options := state.OnceOptions{}
 	if o.waitAtMost > 0 {
-		options.Deadline = deadline
+		options.WaitUntil = deadline
 	}
 	return s.work(ctx, options)
 }

@@ -28,7 +28,7 @@ func nightly(ctx context.Context, path string, cfg state.Config) error {
 	if err != nil {
 		return err
 	}
-	result, err := dir.Once(ctx, state.OnceOptions{Deadline: time.Now().Add(2 * time.Hour)})
+	result, err := dir.Once(ctx, state.OnceOptions{WaitUntil: time.Now().Add(2 * time.Hour)})
 	fmt.Println(result)
 	for _, run := range result.Runs {
 		if doc, err := dir.Document(run); err == nil {

@@ -122,7 +122,7 @@ func (c *contents) copyTo(out *output, limit time.Time, loss *time.Time) error {
 				return nil
 			}
 			if loss != nil {
-				p = p.KeptAfter(*loss)
+				p = p.AdjustForLoss(*loss)
 				r.fields = encode(nil, func(c *coder) { fields(c, &p) })
 			}
 			return out.add(r)

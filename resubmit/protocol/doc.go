@@ -21,7 +21,7 @@
 // package resubmittest run the same machine, so that every order of observations, crashes and
 // suspensions can be explored and checked against the invariants (resubmit/SAFETY.md#invariants).
 //
-// [Record] is what a journal keeps. [Hold] decides whether a failure may be resubmitted by a new
+// [Record] is what a journal keeps. [HoldReason] decides whether a failure may be resubmitted by a new
 // plan. [Settle] and [Policy.Resolve] end an order without a run. [Policy] has the settings
 // on which the planner and the Runner must agree.
 //

@@ -14,7 +14,7 @@ type Failure struct {
 	PlacedAt              time.Time // of the order
 }
 
-// History is what is known besides the order's record when a new plan decides about an order.
+// History has what a new plan needs besides the order's record to decide about an order.
 type History struct {
 	// OutageEnded is when the last maintenance or observed outage ended; zero if there was none.
 	OutageEnded time.Time
@@ -24,16 +24,16 @@ type History struct {
 	ConnectUp bool
 	// ForgottenBefore is when the journal lost records; zero if it lost none.
 	ForgottenBefore time.Time
-	// Named means that the operator named the order.
+	// Named means that the operator named the order, to be resubmitted in spite of its history.
 	Named bool
 }
 
-// WaitUntil returns from when a new plan can decide about a failure, given the last record of the order;
-// the zero time if at once. leaseEnd is as for [Start]. A run that lives has the orders that it pushed.
+// DecidableAt returns the time from which a new plan can decide about a failure, given the last record of the order;
+// the zero time if it can now. leaseEnd is as for [Start]. A run that lives has the orders that it pushed.
 // After a push without an answer another failure is planned only when that push has settled, since it
 // may still act on the failure. So may a push that the journal has forgotten, if the operator names the order;
-// otherwise [Hold] holds it.
-func WaitUntil(last Record, f Failure, h History, leaseEnd time.Time, p *Policy) time.Time {
+// otherwise [HoldReason] holds it.
+func DecidableAt(last Record, f Failure, h History, leaseEnd time.Time, p *Policy) time.Time {
 	o := last.Order
 	switch {
 	case h.Named && h.forgot(o, f):
@@ -47,11 +47,11 @@ func WaitUntil(last Record, f Failure, h History, leaseEnd time.Time, p *Policy)
 	}
 }
 
-// Hold returns why a new plan must not resubmit a failure, given the last record of the order; "" if it may. An order
-// that was resubmitted and failed again with the same template, or was not moved, is held until something has changed
-// since, and one that the operator has settled as completed until it is named. A push whose outcome is not known is no
-// reason: the run resolves it first, by reads only.
-func Hold(last Record, f Failure, h History, p *Policy) (why string) {
+// HoldReason returns why a new plan must not resubmit a failure, given the last record of the order; "" if it may. An
+// order that was resubmitted and failed again with the same template, or was not moved, is held until something has
+// changed since, and one that the operator has settled as completed until it is named. A push whose outcome is not known
+// is no reason: the run resolves it first, by reads only.
+func HoldReason(last Record, f Failure, h History, p *Policy) (why string) {
 	o := last.Order
 	switch {
 	case h.Named:

@@ -103,7 +103,7 @@ func TestHold(t *testing.T) {
 			if tc.last != nil {
 				last.At = noon.Add(time.Minute)
 			}
-			why := protocol.Hold(last, f, tc.h, &p)
+			why := protocol.HoldReason(last, f, tc.h, &p)
 			if tc.why == "" {
 				require.Empty(t, why)
 				return
@@ -151,11 +151,11 @@ func TestWaitUntil(t *testing.T) {
 			t.Parallel()
 			p := protocol.Policy{}.WithDefaults()
 			f := protocol.Failure{Fingerprint: tc.fingerprint}
-			require.Equal(t, tc.want, protocol.WaitUntil(protocol.Record{Order: tc.last}, f, protocol.History{}, tc.lease, &p))
+			require.Equal(t, tc.want, protocol.DecidableAt(protocol.Record{Order: tc.last}, f, protocol.History{}, tc.lease, &p))
 			h := protocol.History{ForgottenBefore: noon, Named: true}
-			require.Equal(t, forgotten, protocol.WaitUntil(protocol.Record{Order: tc.last}, f, h, tc.lease, &p))
+			require.Equal(t, forgotten, protocol.DecidableAt(protocol.Record{Order: tc.last}, f, h, tc.lease, &p))
 			h.Named = false // it is held
-			require.Equal(t, tc.want, protocol.WaitUntil(protocol.Record{Order: tc.last}, f, h, tc.lease, &p))
+			require.Equal(t, tc.want, protocol.DecidableAt(protocol.Record{Order: tc.last}, f, h, tc.lease, &p))
 		})
 	}
 }
@@ -174,7 +174,7 @@ func TestForgottenPushSettlesForTheLongestSpacing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := tc.policy.WithDefaults()
-			got := protocol.WaitUntil(protocol.Record{}, protocol.Failure{}, h, time.Time{}, &p)
+			got := protocol.DecidableAt(protocol.Record{}, protocol.Failure{}, h, time.Time{}, &p)
 			require.Equal(t, noon.Add(p.MaxClaimAge+p.PushTimeout+tc.want), got)
 		})
 	}

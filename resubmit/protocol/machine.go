@@ -47,9 +47,9 @@ type Planned struct {
 	Provable bool
 	// Connect means that Connect can be asked about the order.
 	Connect bool
-	// NoConnect means that the order can be proven unchanged without Connect: a purchase that
+	// ProvableWithoutConnect means that the order can be proven unchanged without Connect: a purchase that
 	// has no subscription yet (inferred, resubmit/SAFETY.md#f5), or an order without a request.
-	NoConnect bool
+	ProvableWithoutConnect bool
 }
 
 // StepKind is what to do next.
@@ -128,10 +128,10 @@ type Machine struct {
 // Record returns the record as it was last written or will be written by the next step, and its version.
 func (m *Machine) Record() (Order, uint64) { return m.course.rec, m.course.version }
 
-// Tried returns the targets that Commerce refused because the flow of the order lacks them.
-func (m *Machine) Tried() []commerce.Status { return m.attempt.tried }
+// RefusedTargets returns the targets that Commerce refused because the flow of the order lacks them.
+func (m *Machine) RefusedTargets() []commerce.Status { return m.attempt.tried }
 
-// Postpone returns to StepAdmit instead of making a claim.
+// Postpone goes back to StepAdmit without making a claim.
 func (m *Machine) Postpone() { m.course.stage = stageAdmit }
 
 // InFlight reports whether a push of the order was sent, or may have been, and its outcome is not known.
@@ -171,7 +171,7 @@ func (m *Machine) Next(now time.Time) Step {
 	}
 }
 
-// Lanes reports the records of the lanes as they are in the journal: after StepLanes, and before StepAdmit if whoever
+// Lanes gives the machine the records of the lanes as they are in the journal: after StepLanes, and before StepAdmit if whoever
 // runs the machine wants an order that another one blocks to end at once, without waiting for anything.
 func (m *Machine) Lanes(records []Record) {
 	c := &m.course
@@ -185,13 +185,13 @@ func (m *Machine) Lanes(records []Record) {
 	}
 }
 
-// Stored reports that the records of a claim or of a StepPut were written with a sequence number.
+// Stored tells the machine that the records of a claim or of a StepPut were written with a sequence number.
 func (m *Machine) Stored(seq uint64) {
 	m.course.stored(seq)
 	m.attempt.claiming = false
 }
 
-// Rejected reports that records were not written, because the current record of a key is another version than they
+// Rejected tells the machine that records were not written, because the current record of a key is another version than they
 // replace. If it is the order's, another run has the order.
 func (m *Machine) Rejected(current Record) {
 	c := &m.course

@@ -11,8 +11,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// Policy has the settings on which the planner and the Runner must agree. It is data: the plan
-// records it. The zero value has the defaults.
+// Policy says to which statuses failed orders are pushed, how soon and how often. The planner and the Runner must have
+// the same: the plan records it. The zero value has the defaults.
 type Policy struct {
 	// Targets are the transitions that resubmit an order, the best first. Default
 	// PD, PR, I4, RB, which is inferred from practice (commerce/WIRE.md#5.4). CL and FR are

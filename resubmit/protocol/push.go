@@ -37,7 +37,7 @@ func (a *attempt) spent() bool {
 	return a.releases >= maxReleases
 }
 
-// Admitted reports that a push is allowed.
+// Admitted tells the machine that a push is allowed.
 func (m *Machine) Admitted() { m.course.stage, m.course.at = stageRead, time.Time{} }
 
 // Reading is what a read of the order shows.
@@ -59,7 +59,7 @@ type Reading struct {
 	NoTarget string
 }
 
-// Read reports a reading of the order.
+// Read tells the machine what a read of the order shows.
 func (m *Machine) Read(r Reading, now time.Time) {
 	c := &m.course
 	if r.Err == nil {
@@ -139,7 +139,7 @@ func (m *Machine) Claim(records []Record, now, inConnect time.Time) []Record {
 	return c.put
 }
 
-// Check is what is known right before a push is sent.
+// Check is the state of the gate and of the lease right before a push is sent.
 type Check struct {
 	// Closed is why the gate is closed; "" if it is open.
 	Closed string
@@ -221,7 +221,7 @@ type Answer struct {
 	Why  string
 }
 
-// Answered reports what became of the push.
+// Answered tells the machine what became of the push.
 func (m *Machine) Answered(a Answer, now time.Time) {
 	c := &m.course
 	switch a.Kind {

@@ -170,7 +170,7 @@ func TestRefusedPushDoesNotCount(t *testing.T) {
 func TestRefusedTargetsAreTriedInTurn(t *testing.T) {
 	s := newStand(t).start().pushes(protocol.NotOffered).reads(protocol.Reading{}).claims()
 	require.EqualValues(t, "PR", s.wants(protocol.StepPush).Target)
-	require.Equal(t, []commerce.Status{"PD"}, s.m.Tried())
+	require.Equal(t, []commerce.Status{"PD"}, s.m.RefusedTargets())
 	s.sends().answers(protocol.NotOffered)
 	s.reads(protocol.Reading{Targets: []commerce.Status{"PD", "PR"}, NoTarget: "none is left"})
 	s.ends(protocol.Skipped, "none is left")

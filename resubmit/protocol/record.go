@@ -74,10 +74,9 @@ func (r Record) Clone() Record {
 	return r
 }
 
-// KeptAfter returns the record as it is kept after a loss of other records. If the clock was set back since it was
-// written, it is later than the loss; it then must not look as if it was written since. It is for those who implement a
-// journal.
-func (r Record) KeptAfter(loss time.Time) Record {
+// AdjustForLoss returns the record as a journal keeps it after it lost others: its time is not after the loss, also if
+// the clock was set back since it was written. It is for those who implement a journal.
+func (r Record) AdjustForLoss(loss time.Time) Record {
 	r = r.Clone()
 	if r.At.After(loss) {
 		r.At = loss
@@ -89,8 +88,8 @@ func (r Record) KeptAfter(loss time.Time) Record {
 	return r
 }
 
-// AtRest reports whether nothing is sent because the record is missing, so that a journal may remove it when it is old:
-// an order that is completed or cancelled, a free lane, or a lease that has ended. An order that was settled by hand
+// AtRest reports whether a journal may remove the record when it is old, because nothing is pushed for want of it: an
+// order that is completed or cancelled, a free lane, or a lease that has ended. An order that was settled by hand
 // may still be listed as failed, so its record is kept.
 func (r Record) AtRest() bool {
 	if o := r.Order; o != nil {
@@ -148,9 +147,9 @@ type Phase string
 const (
 	// Open: nothing was sent, or every push was refused. The order may be claimed.
 	Open Phase = "open"
-	// Claimed: a push may have been sent. If the run that made the claim is over, it is Unknown.
+	// Claimed: a push may have been sent. If the run that made the claim is over, it counts as Unanswered.
 	Claimed Phase = "claimed"
-	// Unknown: a push got no answer that proves whether it took effect. Only reads may follow,
+	// Unanswered: a push got no answer that proves whether it took effect. Only reads may follow,
 	// until the order is proven unchanged.
 	Unanswered Phase = "unanswered"
 	// Pushed: a push was accepted. The order is verified, never pushed.
@@ -208,13 +207,13 @@ type Order struct {
 
 	Phase   Phase   `json:"phase"`
 	Outcome Outcome `json:"outcome,omitempty"` // of Ended
-	// Attempts counts the claims for this failure that may have been sent. Forgiven counts those
-	// of them that a gateway answered and that are proven to have changed nothing.
+	// Attempts counts the pushes of this failure that were or may have been sent. Forgiven counts those of them that do
+	// not use up an attempt, because a gateway answered and they are proven to have changed nothing.
 	Attempts int `json:"attempts,omitempty"`
 	Forgiven int `json:"forgiven,omitempty"`
 	// Resubmissions counts the claims that may have been sent for any failure, over all plans.
 	Resubmissions int `json:"resubmissions,omitempty"`
-	// Named reports that the operator had named the order in the plan of the last claim.
+	// Named reports that the last plan had the order because the operator named it, in spite of its history.
 	Named bool `json:"named,omitempty"`
 	// Target is the status that the order was pushed to last. Status is the status in which it was last read.
 	Target commerce.Status `json:"target,omitempty"`
@@ -224,7 +223,7 @@ type Order struct {
 	FirstClaimAt time.Time `json:"firstClaimAt,omitzero"`
 	// FirstClaimInConnect is FirstClaimAt by the clock of Connect; zero if that was not known.
 	FirstClaimInConnect time.Time `json:"firstClaimInConnect,omitzero"`
-	// SentAt is when the last push ended at the latest: its own answer, or its deadline.
+	// SentAt is the latest time at which the last push can have been sent: when its answer came, or its deadline.
 	SentAt time.Time `json:"sentAt,omitzero"`
 	// DoneAt is when the order was first read as done in Commerce; zero before.
 	DoneAt time.Time `json:"doneAt,omitzero"`
@@ -234,8 +233,8 @@ type Order struct {
 	Gateway bool `json:"gateway,omitempty"`
 	// After is the template of the failure with which the order ended as FailedAgain.
 	After string `json:"after,omitempty"`
-	// Earlier has the templates of the last failures that were resubmitted before this one, or before
-	// it was resubmitted again.
+	// Earlier has the templates of the failures that were resubmitted before this one, or before this one was resubmitted
+	// again; the last few of them.
 	Earlier []string `json:"earlier,omitempty"`
 	// Why is the reason, in a sentence.
 	Why string `json:"why,omitempty"`
@@ -243,7 +242,8 @@ type Order struct {
 	Settled bool `json:"settled,omitempty"`
 }
 
-// Lane is what a journal knows about a lane: which order has it.
+// Lane is the record of something that only one order at a time may use, such as a subscription or a tenant, with the
+// order that has it. See plan.Entry.Lanes.
 type Lane struct {
 	// Order and Number name the order that has the lane; "" if it is free. Blocked reports that
 	// this order has ended, but not well.
@@ -271,7 +271,7 @@ type Run struct {
 	Control Control `json:"control,omitzero"`
 }
 
-// Control is what operators want of a run.
+// Control is how operators have paused, slowed down or stopped a run.
 type Control struct {
 	Paused bool        `json:"paused,omitempty"` // sends nothing more until it is false again
 	Rate   float64     `json:"rate,omitempty"`   // limit of calls per second; 0: as configured
@@ -300,7 +300,8 @@ const (
 	RunCanaryStopped RunEnd = "canaryStopped"
 )
 
-// System is what holds for all runs that share a journal.
+// System is a record that all runs with a journal share: a pause that a server asked for, or the state of the circuit
+// breaker.
 type System struct {
 	// RetryAfter is the end of the pause that a server asked for at AskedAt.
 	RetryAfter time.Time `json:"retryAfter,omitzero"`
@@ -319,8 +320,8 @@ func (s *System) PauseEnd(now time.Time) time.Time {
 	return s.RetryAfter
 }
 
-// LeaseOver returns when the lease of a run is over, as [Start] needs it; zero if the run has ended or is nil.
-func (r *Run) LeaseOver() time.Time {
+// LeaseExpiry returns when the lease of a run is over, as [Start] needs it; zero if the run has ended or is nil.
+func (r *Run) LeaseExpiry() time.Time {
 	if r == nil || !r.Ended.IsZero() {
 		return time.Time{}
 	}

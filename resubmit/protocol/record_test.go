@@ -16,12 +16,12 @@ func TestKeys(t *testing.T) {
 	require.Len(t, protocol.Outcomes(), 10)
 }
 
-func TestLeaseOver(t *testing.T) {
+func TestLeaseExpiry(t *testing.T) {
 	t.Parallel()
 	var none *protocol.Run
-	require.Zero(t, none.LeaseOver())
-	require.Zero(t, (&protocol.Run{LeaseEnd: noon, Ended: noon}).LeaseOver())
-	require.Equal(t, noon, (&protocol.Run{LeaseEnd: noon}).LeaseOver())
+	require.Zero(t, none.LeaseExpiry())
+	require.Zero(t, (&protocol.Run{LeaseEnd: noon, Ended: noon}).LeaseExpiry())
+	require.Equal(t, noon, (&protocol.Run{LeaseEnd: noon}).LeaseExpiry())
 }
 
 func TestAtRest(t *testing.T) {

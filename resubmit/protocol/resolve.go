@@ -37,7 +37,7 @@ func (p *Policy) Resolve(order Record, run *Run, taken []Record, r Resolution, n
 	if o == nil {
 		return nil, fmt.Errorf("%w: nothing was done to it", ErrUnresolvable)
 	}
-	leaseEnd := run.LeaseOver()
+	leaseEnd := run.LeaseExpiry()
 	settled := p.SettledAt(o, leaseEnd)
 	switch {
 	case o.Phase == Ended && r.Gone && slices.ContainsFunc(taken, func(l Record) bool { return l.Lane.has(order.ID) }):

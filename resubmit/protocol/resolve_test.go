@@ -122,9 +122,9 @@ func TestResolvedOrderIsPushedAgainOnlyIfNamed(t *testing.T) {
 		h := protocol.History{
 			OutageEnded: noon.Add(time.Hour), ConnectUp: true, Run: &protocol.Run{End: protocol.RunCircuitOpen},
 		}
-		require.Contains(t, protocol.Hold(done, f, h, &policy), "settled by ana: seen in the portal")
+		require.Contains(t, protocol.HoldReason(done, f, h, &policy), "settled by ana: seen in the portal")
 		h.Named = true
-		require.Empty(t, protocol.Hold(done, f, h, &policy))
+		require.Empty(t, protocol.HoldReason(done, f, h, &policy))
 	}
 }
 

@@ -28,8 +28,8 @@ func (p *Policy) pushEnd(o *Order, leaseEnd time.Time) time.Time {
 	}
 }
 
-// Settle returns the records that end an order without a run: for a planner that has read, not before
-// [Policy.SettledAt], that the order is at rest. For an operator, see [Policy.Resolve].
+// Settle returns the records with which a planner ends an order that it has read as completed or cancelled, not before
+// [Policy.SettledAt]. An operator ends one by hand with [Policy.Resolve].
 // order and taken are the records in the journal, of the order and of its lanes, which are freed or stay blocked.
 func Settle(order Record, taken []Record, o Outcome, why string, free bool, now time.Time) []Record {
 	records := lanes(taken).ends(order.ID, free, now)

@@ -10,7 +10,7 @@ func Start(p Planned, policy *Policy, owner Owner, record Record, leaseEnd, now 
 	return m
 }
 
-// Reload continues after StepReload.
+// Reload gives the machine the record that StepReload asked for.
 func (m *Machine) Reload(record Record, leaseEnd, now time.Time) {
 	m.course.at = time.Time{}
 	m.start(record, leaseEnd, now)

@@ -13,8 +13,8 @@ func (m *Machine) Clone() *Machine {
 	return &c
 }
 
-// Encoding says how times, versions and owners are encoded, so that whoever explores the states of
-// machines can merge those that differ only in what does not matter any more.
+// Encoding encodes the times, versions and owners in the state of a machine. A model checker gives equal codes to those
+// whose difference has no effect any more, so that it recognizes states that it has seen.
 type Encoding interface {
 	// Age encodes how long ago a time was, and Wait how far away it is.
 	Age(t time.Time) uint64

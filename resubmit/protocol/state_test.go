@@ -66,5 +66,5 @@ func TestCloneIsIndependent(t *testing.T) {
 	c.sends().answers(protocol.NotOffered)
 	require.NotEqual(t, before, c.state())
 	require.Equal(t, before, s.state())
-	require.Len(t, s.m.Tried(), 1)
+	require.Len(t, s.m.RefusedTargets(), 1)
 }

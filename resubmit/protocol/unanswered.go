@@ -38,7 +38,7 @@ func (m *Machine) resolveRead(r Reading, now time.Time) {
 	case c.stage == stageFirstRead:
 		c.stage, m.readFails = stageSecondRead, 0
 		c.at = now.Add(m.policy.SettleDelay)
-	case m.planned.NoConnect && !m.planned.Connect:
+	case m.planned.ProvableWithoutConnect && !m.planned.Connect:
 		m.unchanged(now)
 	case !m.planned.Connect:
 		c.unknown("Connect cannot be asked about the order")
@@ -60,7 +60,7 @@ type LookUp struct {
 	Forbidden string
 }
 
-// LookedUp reports what Connect says.
+// LookedUp tells the machine what Connect says.
 func (m *Machine) LookedUp(l LookUp, now time.Time) {
 	c := &m.course
 	switch {
@@ -114,7 +114,7 @@ type Verification struct {
 	Why      string
 }
 
-// Verified reports the result of verifying a push.
+// Verified tells the machine the result of verifying a push.
 func (m *Machine) Verified(v Verification, now time.Time) {
 	c := &m.course
 	first := c.rec.DoneAt.IsZero() && !v.DoneAt.IsZero()

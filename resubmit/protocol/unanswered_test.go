@@ -101,11 +101,11 @@ func TestResolve(t *testing.T) {
 			first:   unchanged, second: &unchanged, outcome: protocol.Unknown, why: "Connect cannot be asked",
 		},
 		"a purchase without Connect": {
-			planned: func(p *protocol.Planned) { p.Connect, p.NoConnect = false, true },
+			planned: func(p *protocol.Planned) { p.Connect, p.ProvableWithoutConnect = false, true },
 			first:   unchanged, second: &unchanged, next: protocol.StepAdmit,
 		},
 		"a purchase with Connect": {
-			planned: func(p *protocol.Planned) { p.NoConnect = true },
+			planned: func(p *protocol.Planned) { p.ProvableWithoutConnect = true },
 			first:   unchanged, second: &unchanged, lookUp: &protocol.LookUp{}, next: protocol.StepAdmit,
 		},
 		"a request in Connect": {

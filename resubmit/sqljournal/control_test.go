@@ -175,7 +175,7 @@ func TestReport(t *testing.T) {
 	for _, r := range x.reports {
 		t.Log(r.Result, r.Earlier)
 	}
-	merged, err := resubmit.Recall(context.WithoutCancel(t.Context()), x.journal, x.plan)
+	merged, err := resubmit.RecordedReport(context.WithoutCancel(t.Context()), x.journal, x.plan)
 	require.NoError(t, err)
 	require.Equal(t, resubmit.OutcomeCounts{Completed: 30}, merged.Result)
 }

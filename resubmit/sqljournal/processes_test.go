@@ -106,7 +106,7 @@ func (p *program) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.Once(ctx, state.OnceOptions{Deadline: time.Now().Add(time.Minute)})
+	_, err = d.Once(ctx, state.OnceOptions{WaitUntil: time.Now().Add(time.Minute)})
 	return err
 }
 

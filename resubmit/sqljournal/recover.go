@@ -65,7 +65,7 @@ func (t *transaction) keptAfter(ctx context.Context, loss time.Time) (changed []
 	err = t.eachRow(ctx, t.conn, "", nil, func(row row) error {
 		r, err := row.decode()
 		if err == nil && (r.At.After(loss) || r.Order != nil && r.Order.ClaimedAt.After(loss)) {
-			changed = append(changed, r.KeptAfter(loss))
+			changed = append(changed, r.AdjustForLoss(loss))
 		}
 		return err
 	})

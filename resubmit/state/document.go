@@ -69,7 +69,7 @@ func (d *Dir) recall(p *plan.Plan) (*resubmit.Report, error) {
 	if err != nil || j == nil {
 		return nil, err
 	}
-	r, err := resubmit.Recall(ctx, j, p)
+	r, err := resubmit.RecordedReport(ctx, j, p)
 	if err != nil {
 		_ = closing() // err says more
 		return nil, fmt.Errorf("state: %w", err)

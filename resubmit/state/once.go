@@ -29,9 +29,9 @@ type OnceOptions struct {
 	Continue bool
 	// Applying is called before a plan is applied. Optional.
 	Applying func(*Run)
-	// Deadline is until when the call waits for orders that become due, and then plans again. It does not interrupt a
+	// WaitUntil is until when the call waits for orders that become due, and then plans again. It does not interrupt a
 	// run. Zero: it does not wait.
-	Deadline time.Time
+	WaitUntil time.Time
 }
 
 // Result is what a call of [Dir.Once] did.
@@ -70,7 +70,7 @@ var (
 //   - [ErrPaused] if an operator paused the run,
 //   - [resubmit.ErrDrained] or [resubmit.ErrCancelled] if an operator ended it: the next call makes a new plan,
 //   - [ErrApprovalRequired] if the plan is beyond Limits,
-//   - [*resubmit.TooEarlyError] if all orders wait (see OnceOptions.Deadline),
+//   - [*resubmit.TooEarlyError] if all orders wait (see OnceOptions.WaitUntil),
 //   - [resubmit.ErrJournalMismatch] if the journal is not the one that was used last (see [Recover]).
 //
 // Other errors are those of planning and applying.
@@ -80,7 +80,7 @@ func (d *Dir) Once(ctx context.Context, o OnceOptions) (*Result, error) {
 		due, err := d.once(ctx, o, r)
 		next := later(due, time.Now().Add(minWait))
 		_, early := errors.AsType[*resubmit.TooEarlyError](err)
-		if due.IsZero() || next.After(o.Deadline) || err != nil && !early {
+		if due.IsZero() || next.After(o.WaitUntil) || err != nil && !early {
 			return r, err
 		}
 		d.log.Info("orders wait", "due", due, "next", next)

@@ -228,7 +228,7 @@ func TestTooEarly(t *testing.T) {
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				r, err := w.open().Once(t.Context(), OnceOptions{Deadline: start.Add(2 * time.Hour)})
+				r, err := w.open().Once(t.Context(), OnceOptions{WaitUntil: start.Add(2 * time.Hour)})
 				if early, ok := errors.AsType[*resubmit.TooEarlyError](err); !ok || early.Wait != 1 || len(r.Runs) != 3 {
 					t.Errorf("got %d runs and the error %v", len(r.Runs), err)
 				}
@@ -252,12 +252,12 @@ func TestTooEarly(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, waiting(1, time.Now().Add(-time.Hour)))
-			r, err := w.open().Once(t.Context(), OnceOptions{Deadline: time.Now().Add(-time.Minute)})
+			r, err := w.open().Once(t.Context(), OnceOptions{WaitUntil: time.Now().Add(-time.Minute)})
 			requireTooEarly(t, err)
 			require.Len(t, r.Runs, 1)
 			ctx, cancel := context.WithTimeout(t.Context(), 65*time.Second)
 			defer cancel()
-			r, err = w.open().Once(ctx, OnceOptions{Deadline: time.Now().Add(time.Hour)})
+			r, err = w.open().Once(ctx, OnceOptions{WaitUntil: time.Now().Add(time.Hour)})
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.LessOrEqual(t, len(r.Runs), 7)
 		})

@@ -134,7 +134,7 @@ func TestOnceWithPlannerAndRunner(t *testing.T) {
 				require.WithinDuration(t, time.Now().Add(3*time.Minute), early.Due, 2*time.Second)
 			}
 			require.Empty(t, s.pushes)
-			r, err := d.Once(t.Context(), state.OnceOptions{Deadline: time.Now().Add(time.Hour)})
+			r, err := d.Once(t.Context(), state.OnceOptions{WaitUntil: time.Now().Add(time.Hour)})
 			require.NoError(t, err)
 			require.Equal(t, 3, r.Runs[len(r.Runs)-1].Report.Result.Completed)
 			require.Len(t, s.pushes, 3)

@@ -188,14 +188,14 @@ func Wait(ctx context.Context, c client.Client, digest string) (map[protocol.Out
 	return r.Counts, nil
 }
 
-// Report returns what the journal and the workflow of a plan know of its orders, as [resubmit.Recall] does; orders that
+// Report returns what the journal and the workflow of a plan know of its orders, as [resubmit.RecordedReport] does; orders that
 // were skipped, blocked or not started are in it too, without the reason. It is nil if the plan was never started.
 func Report(ctx context.Context, c client.Client, j resubmit.Journal, p *plan.Plan) (*resubmit.Report, error) {
-	r, err := resubmit.Recall(ctx, j, p)
+	r, err := resubmit.RecordedReport(ctx, j, p)
 	if err != nil || r == nil {
 		return nil, err
 	}
-	var outcomes map[protocol.Outcome]resubmit.Places
+	var outcomes map[protocol.Outcome]resubmit.OrderSet
 	if err := query(ctx, c, p.Digest(), outcomesQuery, &outcomes); err != nil {
 		return nil, err
 	}

@@ -156,10 +156,10 @@ type stepOutput struct {
 
 // readyInput is the input of the activity that finds what may begin.
 type readyInput struct {
-	Digest string                               `json:"digest"`
-	Run    string                               `json:"run"` // of the workflow, of which the journal is read once
-	Done   map[protocol.Outcome]resubmit.Places `json:"done,omitempty"`
-	Tried  map[int]resubmit.Health              `json:"tried,omitempty"`
-	Most   int                                  `json:"most"`
-	Rate   float64                              `json:"rate,omitempty"`
+	Digest string                                 `json:"digest"`
+	Run    string                                 `json:"run"` // of the workflow, of which the journal is read once
+	Done   map[protocol.Outcome]resubmit.OrderSet `json:"done,omitempty"`
+	Tried  map[int]resubmit.Health                `json:"tried,omitempty"`
+	Most   int                                    `json:"most"`
+	Rate   float64                                `json:"rate,omitempty"`
 }

@@ -32,20 +32,20 @@ const (
 
 // planInput is the input of the workflow of a plan, and what it hands to its next run.
 type planInput struct {
-	Setup    setup                                `json:"setup"`
-	Total    int                                  `json:"total"`
-	Control  control                              `json:"control"`
-	Outcomes map[protocol.Outcome]resubmit.Places `json:"outcomes,omitempty"`
-	Tried    map[int]resubmit.Health              `json:"tried,omitempty"`
-	Running  map[int]*running                     `json:"running,omitempty"` // by the first place
-	Canary   []resubmit.CanaryStatus              `json:"canary,omitempty"`
-	Judging  bool                                 `json:"judging,omitempty"` // by the canary
-	Left     int                                  `json:"left,omitempty"`
-	Recalled bool                                 `json:"recalled,omitempty"` // orders of earlier runs are in Outcomes
-	Lost     int                                  `json:"lost,omitempty"`     // chains that left orders undone
-	Problem  string                               `json:"problem,omitempty"`
-	Fatal    string                               `json:"fatal,omitempty"`
-	Command  bool                                 `json:"command,omitempty"` // that is one of an operator
+	Setup    setup                                  `json:"setup"`
+	Total    int                                    `json:"total"`
+	Control  control                                `json:"control"`
+	Outcomes map[protocol.Outcome]resubmit.OrderSet `json:"outcomes,omitempty"`
+	Tried    map[int]resubmit.Health                `json:"tried,omitempty"`
+	Running  map[int]*running                       `json:"running,omitempty"` // by the first place
+	Canary   []resubmit.CanaryStatus                `json:"canary,omitempty"`
+	Judging  bool                                   `json:"judging,omitempty"` // by the canary
+	Left     int                                    `json:"left,omitempty"`
+	Recalled bool                                   `json:"recalled,omitempty"` // orders of earlier runs are in Outcomes
+	Lost     int                                    `json:"lost,omitempty"`     // chains that left orders undone
+	Problem  string                                 `json:"problem,omitempty"`
+	Fatal    string                                 `json:"fatal,omitempty"`
+	Command  bool                                   `json:"command,omitempty"` // that is one of an operator
 }
 
 // running is a chain that runs.
@@ -79,7 +79,7 @@ func runPlan(ctx workflow.Context, in planInput) (result, error) {
 	f := &planFlow{planInput: in, own: ctx, dirty: true}
 	f.ctx, _ = workflow.NewDisconnectedContext(ctx)
 	if f.Outcomes == nil {
-		f.Outcomes = make(map[protocol.Outcome]resubmit.Places)
+		f.Outcomes = make(map[protocol.Outcome]resubmit.OrderSet)
 		f.Tried, f.Running = make(map[int]resubmit.Health), make(map[int]*running)
 	}
 	if err := f.handle(); err != nil {
@@ -108,7 +108,7 @@ func (f *planFlow) long() bool {
 func (f *planFlow) handle() error {
 	err := errors.Join(
 		workflow.SetQueryHandler(f.ctx, statusQuery, func() (Status, error) { return f.status(), nil }),
-		workflow.SetQueryHandler(f.ctx, outcomesQuery, func() (map[protocol.Outcome]resubmit.Places, error) {
+		workflow.SetQueryHandler(f.ctx, outcomesQuery, func() (map[protocol.Outcome]resubmit.OrderSet, error) {
 			return f.Outcomes, nil
 		}))
 	f.news = workflow.NewSelector(f.ctx)

@@ -122,7 +122,7 @@ func (w *world) history(o int, named bool) protocol.History {
 
 // plannedFrom returns from when a plan can decide about an order, which the operator may have named.
 func (w *world) plannedFrom(o int, named bool) time.Time {
-	return protocol.WaitUntil(w.journal.orders[o], w.failure(o), w.history(o, named), w.leaseEnd(o), &w.cfg.Policy)
+	return protocol.DecidableAt(w.journal.orders[o], w.failure(o), w.history(o, named), w.leaseEnd(o), &w.cfg.Policy)
 }
 
 // decide returns why an order is not planned; "" if it is.
@@ -138,7 +138,7 @@ func (w *world) decide(o int, pl *plan, named bool) string {
 		rec.Order = new(*rec.Order)
 		rec.Order.Settled = false
 	}
-	if why := protocol.Hold(rec, f, h, &w.cfg.Policy); why != "" && w.cfg.without != ruleHold {
+	if why := protocol.HoldReason(rec, f, h, &w.cfg.Policy); why != "" && w.cfg.without != ruleHold {
 		return "hold: " + why
 	}
 	l := w.journal.lane.Lane

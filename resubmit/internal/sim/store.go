@@ -247,7 +247,7 @@ func (s *Store) recover(now time.Time) {
 	s.reset()
 	s.forgotten = now
 	for _, r := range kept {
-		r = r.KeptAfter(now)
+		r = r.AdjustForLoss(now)
 		s.puts = append(s.puts, storePut{at: s.start.at, durable: true, records: []protocol.Record{r}})
 		s.apply([]protocol.Record{r})
 	}

@@ -89,7 +89,7 @@ func lead(ctx context.Context, s *settings, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { _ = p.Close() }() // only read
-	report, err := resubmit.Recall(ctx, c.journal, p)
+	report, err := resubmit.RecordedReport(ctx, c.journal, p)
 	if err != nil {
 		return err
 	}

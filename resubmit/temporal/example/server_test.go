@@ -131,7 +131,7 @@ func (s *stage) wait(most time.Duration) map[protocol.Outcome]int {
 	}()
 	counts, err := temporal.Wait(ctx, s.client, s.plan.Digest())
 	require.NoError(s.t, err)
-	report, err := resubmit.Recall(ctx, s.journal, s.plan)
+	report, err := resubmit.RecordedReport(ctx, s.journal, s.plan)
 	require.NoError(s.t, err)
 	for _, i := range report.Items {
 		if i.Outcome != protocol.Completed {
