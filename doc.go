@@ -39,9 +39,12 @@
 //   - resubmit/journal: the journal on disk, the memory of all plans and runs.
 //   - resubmit/otel: spans and metrics for OpenTelemetry; a module of its own.
 //   - resubmit/sqljournal: the journal in a database, for several machines; a module of its own.
+//   - resubmit/temporal: plans and watches as Temporal workflows; a module of its own.
 //   - resubmit/audit: a tamper-evident audit log.
 //   - resubmit/report: the report as text, JSON, CSV and HTML with a chart.
 //   - resubmit/state: the state directory of one Commerce, and the nightly job: limits, approvals, control, history.
+//   - resubmit/console: a web console to mount in a service.
+//   - resubmit/doctor: checks an installation against what the library expects, and only reads.
 //   - resubmit/watch: a watcher that resubmits after each maintenance, for months, inside a service.
 //   - resubmit/resubmittest: conformance suites for your own adapters and journals, and a simulator.
 //
@@ -49,11 +52,10 @@
 //
 // The orders of a failure view (commerce.View) are listed and filtered. Each failure is classified by its text and
 // compared with the maintenance windows. Rules turn that, the latest Connect request for the order, and what the
-// journal
-// knows of it, into a decision. The decisions and their evidence form a plan, which a person can review as a file. A
-// runner applies the plan: it waits while a
-// window is open, reads each order again, claims it in the journal, pushes it once, resolves a lost answer by reading,
-// and verifies the result in Commerce and in Connect. The report counts the outcomes and names what is left.
+// journal knows of it, into a decision. The decisions and their evidence form a plan, which a person can review as a
+// file. A runner applies the plan: it waits while a window is open, reads each order again, claims it in the journal,
+// pushes it once, resolves a lost answer by reading, and verifies the result in Commerce and in Connect. The report
+// counts the outcomes and names what is left.
 //
 // # Conventions
 //

@@ -33,7 +33,7 @@ type RequestQuery struct {
 	NewestFirst bool
 	// Limit is the maximum number of requests; 0 is all. CountRequests ignores it.
 	Limit int
-	// RQL is an additional condition, not percent-encoded:
+	// RQL is an additional condition in the Resource Query Language, not percent-encoded:
 	// "eq(asset.status,active)&out(assignee,(null()))". Fields that Connect does not document
 	// as filters are rejected, see [WithFilterFields]; so are ordering, selection and paging.
 	RQL string

@@ -432,10 +432,11 @@ func (s *shared) circuitOpen() (why string, opens int) {
 	return cmp.Or(s.run.caller.outage.open(), why), opens
 }
 
-// ChangeControl pauses, slows down or stops the run of a plan in all processes, by the digest of the plan. All Runners and Sessions that apply
-// the plan with the journal obey, in about a second with a *sqljournal.Journal and in a quarter of a minute with a
-// *MemoryJournal, also those that begin later: as long as Stop is set, they return ErrDrained or ErrCancelled. It holds
-// besides what Runner.Pause and the like say. A file journal is used by one process, whose Runner has the methods.
+// ChangeControl pauses, slows down or stops the run of a plan in all processes, by the digest of the plan. All Runners
+// and Sessions that apply the plan with the journal obey, in about a second with a *sqljournal.Journal and in a quarter
+// of a minute with a *MemoryJournal, also those that begin later: as long as Stop is set, they return ErrDrained or
+// ErrCancelled. It holds besides what Runner.Pause and the like say. A file journal is used by one process, whose
+// Runner has the methods.
 func ChangeControl(ctx context.Context, j Journal, digest string, change func(*protocol.Control)) error {
 	var invalid error
 	err := changeRun(ctx, j, digest, func(r *protocol.Run) bool {

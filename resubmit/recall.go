@@ -193,9 +193,10 @@ func (s *sharing) joins() bool {
 	return true
 }
 
-// RecordedReport returns the report of a plan as the journal has it, while another process applies the plan or after its
-// process was killed: a report without FinishedAt. Orders that were pushed are progressing or unknown until their outcome is
-// recorded; those that were skipped, blocked or not started are not known. It is nil if the plan was not applied.
+// RecordedReport returns the report of a plan as the journal has it, while another process applies the plan or after
+// its process was killed: a report without FinishedAt. Orders that were pushed are progressing or unknown until their
+// outcome is recorded; those that were skipped, blocked or not started are not known. It is nil if the plan was not
+// applied.
 func RecordedReport(ctx context.Context, j Journal, p *plan.Plan) (*Report, error) {
 	begun, err := j.Get(ctx, protocol.RunKey(p.Digest()))
 	if err != nil {

@@ -248,9 +248,9 @@ type StepResult struct {
 // errStepEnded ends the call about an order that has to wait for longer than the call may.
 var errStepEnded = errors.New("the order waits for longer than this call")
 
-// Step does what can be done with an order now, without waiting for long, and returns when to call again, in this or any
-// other process with the same plan and journal. It is for workflow engines, which wait themselves; see AttemptID. Polls
-// follow [VerifyConfig], counted from the push. The error is as of AttemptID.
+// Step does what can be done with an order now, without waiting for long, and returns when to call again, in this or
+// any other process with the same plan and journal. It is for workflow engines, which wait themselves; see AttemptID.
+// Polls follow [VerifyConfig], counted from the push. The error is as of AttemptID.
 func (s *Session) Step(ctx context.Context, orderID string, opts StepOptions) (StepResult, error) {
 	place, e, err := s.find(orderID)
 	if err != nil {

@@ -34,7 +34,7 @@ type Systems struct {
 	// with it if Capabilities.Lists is set: see VerifyConfig.
 	Lister OrderLister
 	// Reader reads one order. Required by CheckPlan and the Runner. The planner reads each
-	// selected order that was listed without details (see commerce.Order.Detailed). Nil: it
+	// selected order that was listed without details (see commerce.Order.HasTransitions). Nil: it
 	// uses them as listed.
 	Reader OrderReader
 	// Pusher moves an order along a transition. Required by the Runner.
@@ -136,8 +136,8 @@ type RequestFinder interface {
 }
 
 // SharedRate lets several processes keep one rate limit together: it gives each its times to call, one after the other.
-// A *sqljournal.Journal is one, for all processes with the same tables, and so is a *MemoryJournal, for one process. It is called concurrently,
-// once for all calls of a tenth of a second. An error ends the run or the planning.
+// A *sqljournal.Journal is one, for all processes with the same tables, and so is a *MemoryJournal, for one process. It
+// is called concurrently, once for all calls of a tenth of a second. An error ends the run or the planning.
 type SharedRate interface {
 	// Reserve reserves times for calls of this process. The first is a time after the last one that any process has
 	// reserved, and not before the lead from now; the others follow, a gap apart. The lead is how long the answer is

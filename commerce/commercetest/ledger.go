@@ -53,7 +53,8 @@ const (
 	RuleForbidden Rule = "I12"
 )
 
-// Violation is a broken rule, as the server observed it. Its ID is the order's number.
+// Violation is a broken rule, as the server observed it, with the fields Rule, ID (the number of the order), Text and
+// At.
 type Violation = testkit.Violation
 
 // Pushes returns all attempted pushes, in order.

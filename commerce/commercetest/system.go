@@ -21,7 +21,7 @@ import (
 // performs the next push and loses its answer.
 type Fault = testkit.Fault
 
-// FaultCount is an injected fault and how often it was applied.
+// FaultCount is an injected Fault and how often it was applied, Hits.
 type FaultCount = testkit.FaultCount
 
 // The kinds of faults.

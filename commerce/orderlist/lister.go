@@ -87,7 +87,7 @@ func newLister(rows func(ctx context.Context) iter.Seq2[[]any, error], opts []Op
 	return l
 }
 
-// Orders implements the interface of package resubmit. A query with an Account is an error, and so
+// Orders implements resubmit.OrderLister. A query with an Account is an error, and so
 // is one for a column that the table lacks.
 func (l *Lister) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {

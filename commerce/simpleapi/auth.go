@@ -47,8 +47,8 @@ func TokenFunc(subscriptionKey string, token func(context.Context) (string, time
 	})
 }
 
-// GatewayToken gets tokens from Simple API itself, with POST {base}/token, as its specification says
-// (documented, variant A of commerce/WIRE.md#3).
+// GatewayToken signs in with a login and gets tokens from Simple API itself, with POST {base}/token, as its
+// specification says (documented, variant A of commerce/WIRE.md#3).
 func GatewayToken(subscriptionKey string, l GatewayLogin) Auth {
 	return withKey(subscriptionKey, func(base rest.Config) (rest.Auth, error) {
 		s, err := l.signIn(subscriptionKey, base)

@@ -29,7 +29,7 @@ import (
 //
 // Simple API cannot sort, so all matching orders are held in memory before the first is
 // yielded: half a KiB per order, and its JSON. If that is too much, limit PlacedFrom and
-// PlacedTo, or use List.
+// PlacedTo, or use ListUnchecked.
 //
 // Listed orders have no subscriptions, transitions or failure; reading an order adds its
 // subscriptions. An error ends the sequence. Ranging over it again lists the orders again.

@@ -42,8 +42,8 @@ type TrackerConfig struct {
 	// Threshold is how many consecutive probes must agree before the condition
 	// changes. Default 3 (inferred).
 	Threshold int
-	// ThresholdTime is how long at least two probes must agree to change the condition before
-	// Threshold probes have. Default 2 min (inferred); -1 disables it.
+	// ThresholdTime: probes, at least two, that agree for this long change the condition too, even if they are fewer than
+	// Threshold. Default 2 min (inferred); -1 disables it.
 	ThresholdTime time.Duration
 	// MaxGap is the longest time without a probe. After it the condition is unknown,
 	// an ongoing outage ends as interrupted, and counting starts again. It must be

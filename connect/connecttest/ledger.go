@@ -51,7 +51,7 @@ const (
 	RuleMaintenance Rule = "maintenance"
 )
 
-// Violation is a broken rule, as the server observed it. Its ID is the request's.
+// Violation is a broken rule, as the server observed it, with the fields Rule, ID (that of the request), Text and At.
 type Violation = testkit.Violation
 
 // Changes returns all changes of requests, in order, except those by AddRequest.

@@ -22,7 +22,7 @@ import (
 // creates the next request and loses the answer.
 type Fault = testkit.Fault
 
-// FaultCount is an injected fault and how often it was applied.
+// FaultCount is an injected Fault and how often it was applied, Hits.
 type FaultCount = testkit.FaultCount
 
 // The kinds of faults.

@@ -16,9 +16,7 @@ func Hurry() {
 		return
 	}
 	debug.SetGCPercent(400)
-	if err := flag.Set("test.parallel", "16"); err != nil {
-		panic(err)
-	}
+	_ = flag.Set("test.parallel", "16") // every test program has this flag
 	if os.Getenv("TMPDIR") != "" {
 		return
 	}

@@ -300,8 +300,8 @@ func (l *Log) add(line Line) error {
 	return l.write(line)
 }
 
-// Act writes what a person is about to do: State says what, By who, and Why, Plan, Order and others as it needs. The
-// line is on disk when Act returns. Do nothing after an error.
+// Act records what a person is about to do, before it is done: State says what, By who, and Why, Plan, Order and others
+// as it needs. The line is on disk when Act returns. Do nothing after an error.
 func (l *Log) Act(line Line) error {
 	line.Event = EventAct
 	l.mu.Lock()

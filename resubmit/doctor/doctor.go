@@ -22,7 +22,7 @@ type State string
 const (
 	OK      State = "ok"
 	Note    State = "note"    // worth knowing
-	Differs State = "differs" // from the facts; see Finding.Do
+	Differs State = "differs" // from what the library expects; see Finding.Do
 	Broken  State = "broken"  // the installation cannot be used like this
 )
 
@@ -32,7 +32,7 @@ type Finding struct {
 	Check  string `json:"check"`  // such as "sorting"
 	State  State  `json:"state"`
 	Text   string `json:"text"`           // what was found
-	Fact   string `json:"fact,omitempty"` // the section that says what was expected
+	Fact   string `json:"fact,omitempty"` // where the documentation says what is expected, such as commerce/WIRE.md#5.4
 	Do     string `json:"do,omitempty"`   // what to configure or to find out
 }
 

@@ -19,9 +19,8 @@ import (
 // ErrWrite means that a call was not sent, because it could change something.
 var ErrWrite = errors.New("doctor: a call that could change something was not sent")
 
-// Wire is between a client and the network: give Wrap to WithMiddleware of the client. Only calls that read pass, at
-// most five per second; sign-ins do too. What they answer is kept for [Check]. The zero value is ready for use. It is
-// safe for concurrent use.
+// Wire lets only calls of a client that read pass, and sign-ins, at most five per second: give Wrap to WithMiddleware
+// of the client. It keeps the answers for [Check]. The zero value is ready for use. It is safe for concurrent use.
 type Wire struct {
 	mu      sync.Mutex
 	next    time.Time // when the next call may be sent

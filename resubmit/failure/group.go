@@ -39,7 +39,7 @@ type Grouping struct {
 }
 
 // GroupOrders groups failed orders by [Template] and class. It keeps one text per group and no orders.
-// A limit of 0 means 1000 groups; orders beyond it are counted in Groups.Ungrouped. A nil classifier means
+// A limit of 0 means 1000 groups; orders beyond it are counted in Grouping.Ungrouped. A nil classifier means
 // [DefaultClassifier]. It returns an error for a negative limit and the first error of orders.
 //
 // Order Management lists orders without failure texts, so read each order first:

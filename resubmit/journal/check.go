@@ -25,7 +25,7 @@ type Summary struct {
 	// System, BaseURL and IDSpace are those of the installation; empty before Begin.
 	System, BaseURL, IDSpace string
 	Position                 plan.Position
-	// ForgottenBefore is the time of a loss; zero if nothing was lost.
+	// ForgottenBefore is when the journal lost records; zero if it lost none.
 	ForgottenBefore time.Time
 	// Records counts the records by kind, Orders those of orders by outcome, or by phase if they
 	// have not ended.

@@ -15,7 +15,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// LockInfo describes the process that holds a lock.
+// LockInfo describes the process that holds a lock, with the fields User, Host, PID, Program and Since.
 type LockInfo = durable.LockInfo
 
 // LockedError is returned if another process has locked the journal. It names the process.
@@ -62,7 +62,8 @@ func WithOwner(program string) Option {
 	}
 }
 
-// WithRetention sets after how long records of orders at rest, free lanes and ended leases may be removed.
+// WithRetention sets how long records are kept that no decision needs any more: of completed and cancelled orders, of
+// subscriptions that no order has, and of leases that have ended.
 // Default 400 days; 0 keeps them forever. It happens when the file is compacted.
 func WithRetention(d time.Duration) Option {
 	return func(o *options) error {
@@ -200,7 +201,7 @@ func (f *File) settle() error {
 	return nil
 }
 
-// Recovered returns the size of a write that was cut off by a crash, in bytes; 0 if there was none.
+// Recovered returns how many bytes Open found of a write that a crash had cut off; 0 if there was none.
 // Open has removed it, or ignores it if the journal is read-only.
 func (f *File) Recovered() int64 { return f.recovered }
 

@@ -45,7 +45,8 @@ type Header struct {
 	Journal Position `json:"journal,omitzero"`
 }
 
-// Position is a position in a journal: the journal recognizes whether it was there.
+// Position is a position in a journal. A journal knows its own earlier positions, so that another journal, or an older
+// copy, is found out.
 type Position struct {
 	// Journal is the identity of the journal.
 	Journal string `json:"id"`
@@ -92,7 +93,8 @@ type Entry struct {
 	// Version is that of the order's record in the journal when the plan was made; 0 if there was none. A claim names
 	// it, so that two plans cannot both push the order.
 	Version uint64 `json:"version,omitempty"`
-	// Named means that the operator named the order, see resubmit.PlanConfig.
+	// Named means that the operator named the order, to be resubmitted in spite of its history, see
+	// resubmit.PlanConfig.Override.
 	Named bool `json:"named,omitempty"`
 	// Due is when the wait is over, so that a new plan can decide again. Zero if that is not known, and unless the
 	// action is Wait.

@@ -29,7 +29,7 @@ type Index struct {
 	readers  *sync.Pool // of *entryReader; not in here, because the runtime keeps what a pool is in for a while
 }
 
-// Group is a group of orders of one vendor, type and class of failure. The canary releases each group on its own.
+// Group is a group of the canary: the orders of one vendor, type and class of failure, which it releases on their own.
 type Group struct {
 	VendorAccountID string
 	Type            commerce.OrderType

@@ -6,8 +6,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
-// WindowUse collects, from the entries of a plan, which windows failures are attributed to. The zero value is ready to
-// use. It is not safe for concurrent use.
+// WindowUse collects which maintenance windows the entries of a plan have as the causes of failures. The zero value is
+// ready to use. It is not safe for concurrent use.
 type WindowUse struct {
 	used   map[string]bool
 	oldest time.Time

@@ -49,8 +49,8 @@ func DecidableAt(last Record, f Failure, h History, leaseEnd time.Time, p *Polic
 
 // HoldReason returns why a new plan must not resubmit a failure, given the last record of the order; "" if it may. An
 // order that was resubmitted and failed again with the same template, or was not moved, is held until something has
-// changed since, and one that the operator has settled as completed until it is named. A push whose outcome is not known
-// is no reason: the run resolves it first, by reads only.
+// changed since, and one that the operator has settled as completed until it is named. A push whose outcome is not
+// known is no reason: the run resolves it first, by reads only.
 func HoldReason(last Record, f Failure, h History, p *Policy) (why string) {
 	o := last.Order
 	switch {

@@ -171,8 +171,8 @@ func (m *Machine) Next(now time.Time) Step {
 	}
 }
 
-// Lanes gives the machine the records of the lanes as they are in the journal: after StepLanes, and before StepAdmit if whoever
-// runs the machine wants an order that another one blocks to end at once, without waiting for anything.
+// Lanes gives the machine the records of the lanes as they are in the journal: after StepLanes, and before StepAdmit if
+// whoever runs the machine wants an order that another one blocks to end at once, without waiting for anything.
 func (m *Machine) Lanes(records []Record) {
 	c := &m.course
 	switch {
@@ -191,8 +191,8 @@ func (m *Machine) Stored(seq uint64) {
 	m.attempt.claiming = false
 }
 
-// Rejected tells the machine that records were not written, because the current record of a key is another version than they
-// replace. If it is the order's, another run has the order.
+// Rejected tells the machine that records were not written, because the current record of a key is another version than
+// they replace. If it is the order's, another run has the order.
 func (m *Machine) Rejected(current Record) {
 	c := &m.course
 	if m.attempt.claiming { // again with the lanes as they are now, and a new token

@@ -77,7 +77,7 @@ type Document struct {
 	Times     Times     `json:"times"`
 	Timeline  Timeline  `json:"timeline"`
 	Marks     []Mark    `json:"marks,omitempty"`
-	// People are the first of the orders for which a person must act, in the order of the plan. ByActor has their number.
+	// People are orders for which a person must act: the first of them in the plan. ByActor has the number of all.
 	People []Item `json:"people,omitempty"`
 	// Items are all orders of the plan, the oldest first; nil if they were omitted.
 	Items []Item `json:"items,omitempty"`
@@ -128,7 +128,7 @@ type Step struct {
 	Command string `json:"command,omitempty"`
 }
 
-// Tally counts some orders.
+// Tally has the numbers of orders and of their customers, and the money.
 type Tally struct {
 	Orders int `json:"orders"`
 	// Customers counts the different customers. NoCustomer counts the orders whose customer is unknown.
@@ -140,7 +140,7 @@ type Tally struct {
 	NoTotal int              `json:"noTotal,omitempty"`
 }
 
-// Share is about the orders that have something in common.
+// Share has the numbers of the orders of one vendor, channel, type or class.
 type Share struct {
 	// Key is the vendor, channel, type or class; "" if it is unknown.
 	Key     string `json:"key"`
@@ -187,7 +187,7 @@ type Window struct {
 	Attributed int `json:"attributed"`
 }
 
-// Deadlines say when the orders that wait can be planned again.
+// Deadlines says from when the orders that wait can be planned again.
 type Deadlines struct {
 	First time.Time `json:"first,omitzero"`
 	Last  time.Time `json:"last,omitzero"`

@@ -27,12 +27,12 @@ const (
 	runCalls    = "makes calls only between RunStarted and RunFinished"
 )
 
-// CheckRunner returns a configuration of which t checks, each time that [resubmit.Runner.Apply] is called, what the
-// Runner promises: that RunStarted is the first event and RunFinished the last one, that OnEvent gets one event at a
-// time, that there is one OrderDone for each order, that before each push the order was read, Calendar was called and
-// PushIntended was emitted, that no order is pushed twice at the same time or after it is done, that no key is looked
-// up twice by one call, and that nothing is called outside of a run. Use it in tests of what relies on that: your own
-// clients, windows, rules and consumers of events. A broken promise is reported once, when the test ends.
+// CheckRunner returns c with checks: t fails if a [resubmit.Runner] with the result breaks one of its promises when
+// Apply is called. These are that RunStarted is the first event and RunFinished the last one, that OnEvent gets one
+// event at a time, that there is one OrderDone for each order, that before each push the order was read, Calendar was
+// called and PushIntended was emitted, that no order is pushed twice at the same time or after it is done, that no key
+// is looked up twice by one call, and that nothing is called outside of a run. Use it in tests of what relies on that:
+// your own clients, windows, rules and consumers of events. A broken promise is reported once, when the test ends.
 func CheckRunner(t testing.TB, c resubmit.Config) resubmit.Config {
 	t.Helper()
 	return checkRunner(&runnerCheck{Checks: conformance.NewChecks(t)}, c)

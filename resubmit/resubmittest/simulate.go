@@ -13,7 +13,7 @@ import (
 // The functions are called each time that a world starts or restarts a program, and concurrently for different
 // worlds. Each gets a complete value, and replaces or wraps what it tests. nil changes nothing.
 type Config struct {
-	// Worlds is the number of simulated worlds. Default 500.
+	// Worlds is the number of simulations, each of another installation with other orders and faults. Default 500.
 	Worlds int
 	// FirstSeed is the seed of the first world; the others count up. Default 1.
 	FirstSeed uint64

@@ -26,11 +26,11 @@ const (
 	watchCloses  = "calls OnClosed with a final state, and with a report only if the plan was applied"
 )
 
-// CheckWatcher returns a function that returns a configuration of which t checks what the Watcher promises: that it
-// waits for a complete answer of Windows, plans after the end of a maintenance when Connect is ready, asks for approval
-// of plans that resubmit orders only, applies nothing that was rejected, and reports how each episode ends. It also
-// checks the runs, as [CheckRunner] does. Call the function for each process of a service that is restarted: it
-// remembers what was rejected.
+// CheckWatcher returns a function that adds checks to a configuration: t fails if a [watch.Watcher] with the result
+// breaks one of its promises. These are that it waits for a complete answer of Windows, plans after the end of a
+// maintenance when Connect is ready, asks for approval of plans that resubmit orders only, applies nothing that was
+// rejected, and reports how each episode ends. It also checks the runs, as [CheckRunner] does. Call the function for
+// each process of a service that is restarted: it remembers what was rejected.
 func CheckWatcher(t testing.TB) func(watch.Config) watch.Config {
 	t.Helper()
 	checks := conformance.NewChecks(t)

@@ -15,7 +15,7 @@ const (
 	Hold Action = "hold"
 	// Quarantine means never to resubmit the order. It needs a new order or support.
 	Quarantine Action = "quarantine"
-	// Complete means that a person should complete the order by hand. This library never does so.
+	// Complete means that a person should complete the order by hand in Commerce. This library never does it.
 	Complete Action = "complete"
 	// Manual means that a person must handle the order.
 	Manual Action = "manual"

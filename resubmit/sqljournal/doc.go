@@ -49,8 +49,8 @@
 // a tenth of a second.
 //
 // A Retry-After that one process is sent, an open circuit and what operators want (resubmit.ChangeControl, or the
-// commands of a state directory with this journal) are records. All processes read them each second. resubmit.RecordedReport
-// reports what all processes did, at any time. The directory example has a program to try.
+// commands of a state directory with this journal) are records. All processes read them each second.
+// resubmit.RecordedReport reports what all processes did, at any time. The directory example has a program to try.
 //
 // # Plans
 //

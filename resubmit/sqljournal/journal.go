@@ -55,7 +55,8 @@ func WithLease(d time.Duration) Option {
 	}
 }
 
-// WithRetention sets after how long records of orders at rest, free lanes and ended leases are removed.
+// WithRetention sets how long records are kept that no decision needs any more: of completed and cancelled orders, of
+// subscriptions that no order has, and of leases that have ended.
 // Default 400 days; 0 keeps them forever. It happens when a run begins. Positions, by which a journal is recognized,
 // are kept for at least 400 days.
 func WithRetention(d time.Duration) Option {

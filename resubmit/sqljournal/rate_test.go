@@ -144,7 +144,8 @@ func TestReserveAfterTheClockWasSetBack(t *testing.T) {
 	})
 }
 
-// TestReserveAfterARestart reserves calls while the server is killed. What was reserved before must not be reserved again.
+// TestReserveAfterARestart reserves calls while the server is killed. What was reserved before must not be reserved
+// again.
 func TestReserveAfterARestart(t *testing.T) {
 	t.Parallel()
 	for _, d := range dialects() {

@@ -9,10 +9,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 )
 
-// Recover continues after a loss of records, for example after the database was restored from a backup. It gives the
-// journal a new identity and keeps its records. From then on every order that was placed before, and that the journal
-// has no newer record of, is held until the operator names it. No other process may use the journal; those that do fail
-// with [resubmit.ErrJournalMismatch]. A state directory must be recovered afterwards, with state.Recover.
+// Recover lets plans be made again after a loss of records, for example after the database was restored from a backup.
+// It gives the journal a new identity and keeps its records. From then on every order that was placed before, and that
+// the journal has no newer record of, is held until the operator names it. No other process may use the journal; those
+// that do fail with [resubmit.ErrJournalMismatch]. A state directory must be recovered afterwards, with state.Recover.
 func Recover(ctx context.Context, db *sql.DB, d Dialect, opts ...Option) error {
 	j, err := Open(ctx, db, d, opts...)
 	if err != nil {

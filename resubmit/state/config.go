@@ -57,7 +57,7 @@ type Config struct {
 	Retention time.Duration
 	// Program is the name of this program, for people. Default: that of the executable.
 	Program string
-	// Command is the start of the commands in messages. Default: "aftermaintenance -state DIR".
+	// Command is how the commands begin that messages tell a person to enter. Default: "aftermaintenance -state DIR".
 	Command string
 	// Logger logs what an operator must see. Nil: nothing is logged.
 	Logger *slog.Logger

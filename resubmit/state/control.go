@@ -405,7 +405,8 @@ type Status struct {
 	Run *Run
 	// Previous is the newest run before it that was applied; nil if there is none.
 	Previous *Run
-	// Busy reports whether a process plans or applies. Holder names it; nil if it is not known.
+	// Busy reports whether a process plans or applies. Holder is that process, a *journal.LockInfo; nil if it is not
+	// known.
 	Busy   bool
 	Holder *durable.LockInfo
 	// Commands are those that were not obeyed yet.

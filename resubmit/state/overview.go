@@ -26,7 +26,7 @@ const (
 	readingLock  = "overview.lock"
 )
 
-// Reading is how the failed orders were read the last time.
+// Reading describes the last [Dir.Read]: when it ended, how many orders there were, and its error.
 type Reading struct {
 	Kind    string    `json:"kind"`
 	Version int       `json:"version"`
@@ -40,11 +40,11 @@ var readingFormat = jsonfile.Format[Reading]{
 	Name: "state: reading", MaxBytes: 64 << 10, Kind: "cloudblue-resubmit-reading", Version: 1,
 }
 
-// Read lists the failed orders and keeps them in the directory for [Dir.Overview]: all orders of Config.Plan.View, with
-// their reasons, their causes and what the journal knows about them. It asks Commerce only, at Config.Plan.RateLimit:
-// one call for each page, and one for each order whose reason is not in the list. It takes no lock that a run needs,
-// except that of the journal for a moment if a server sends Retry-After, which is recorded for the next planning. If
-// the journal is in use or does not exist, that is logged.
+// Read reads the failed orders from Commerce and keeps them in the directory for [Dir.Overview]: all orders of
+// Config.Plan.View, with their reasons, their causes and what the journal knows about them. It asks Commerce only, at
+// Config.Plan.RateLimit: one call for each page, and one for each order whose reason is not in the list. It takes no
+// lock that a run needs, except that of the journal for a moment if a server sends Retry-After, which is recorded for
+// the next planning. If the journal is in use or does not exist, that is logged.
 //
 // The limit is for all processes: Read returns a [*LockedError] while another one reads, plans or applies, and stops if
 // one begins to plan or apply. After an error the last overview stays, and Status.Reading has the error.

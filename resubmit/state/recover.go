@@ -8,10 +8,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// Recover continues after a loss of the journal, and is the only way to do so: the journal gets a new identity and
-// keeps what can be read of the old one, which stays beside it. From then on, every order that was placed before, and
-// that the new journal has no newer record of, is held until the operator names it (see resubmit.PlanConfig), because
-// it may have been sent. An unfinished run ends. why is logged.
+// Recover replaces a lost or damaged journal, so that plans can be made again; nothing else does. The new journal has
+// another identity and what can be read of the old one, which stays beside it. From then on, every order that was
+// placed before, and that the new journal has no newer record of, is held until the operator names it (see
+// resubmit.PlanConfig), because it may have been sent. An unfinished run ends. why is logged.
 //
 // A journal in Config.Journal must have been recovered before; Recover accepts it and stores its position.
 func Recover(ctx context.Context, dir string, cfg Config, why string) error {

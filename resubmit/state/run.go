@@ -61,14 +61,14 @@ type Run struct {
 	Report *resubmit.Report `json:"-"`
 }
 
-// Pause is an order of an operator to send nothing more.
+// Pause records who paused a run, when and why.
 type Pause struct {
 	By  string    `json:"by"`
 	At  time.Time `json:"at"`
 	Why string    `json:"why,omitempty"`
 }
 
-// Stop is an order of an operator to end a run.
+// Stop records who stopped a run, how, when and why.
 type Stop struct {
 	End End       `json:"end"` // EndDrained or EndCancelled
 	By  string    `json:"by"`

@@ -216,13 +216,13 @@ func TestWorkerRejects(t *testing.T) {
 	s := newShop()
 	a, _ := newActivities(t, s, nil)
 	cfg := a.sessions.cfg
-	_, err := Worker(nil, cfg.Systems, new(resubmit.MemoryJournal), Options{Plans: Dir(""), Runner: cfg})
+	_, err := NewWorkers(nil, cfg.Systems, new(resubmit.MemoryJournal), Options{Plans: Dir(""), Runner: cfg})
 	require.ErrorContains(t, err, "MemoryJournal")
-	_, err = Worker(nil, cfg.Systems, cfg.Journal, Options{Plans: Dir("")})
+	_, err = NewWorkers(nil, cfg.Systems, cfg.Journal, Options{Plans: Dir("")})
 	require.ErrorContains(t, err, "SharedRate")
-	_, err = Worker(nil, cfg.Systems, cfg.Journal, Options{Runner: cfg})
+	_, err = NewWorkers(nil, cfg.Systems, cfg.Journal, Options{Runner: cfg})
 	require.ErrorContains(t, err, "Options.Plans")
 	cfg.Guard = 1
-	_, err = Worker(nil, cfg.Systems, cfg.Journal, Options{Plans: Dir(""), Runner: cfg})
+	_, err = NewWorkers(nil, cfg.Systems, cfg.Journal, Options{Plans: Dir(""), Runner: cfg})
 	require.ErrorContains(t, err, "Config.Guard")
 }

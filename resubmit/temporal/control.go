@@ -99,7 +99,8 @@ type Status struct {
 	// Total is how many orders the plan marks for resubmission, Outcomes how many of them are done, by outcome.
 	Total    int                      `json:"total"`
 	Outcomes map[protocol.Outcome]int `json:"outcomes"`
-	// Chains is how many chains run; of Verifying, the order was sent.
+	// Chains is how many chains run; orders that share a subscription or tenant are one. Verifying is in how many of them
+	// an order was sent and is being verified.
 	Chains    int                     `json:"chains"`
 	Verifying int                     `json:"verifying"`
 	Canary    []resubmit.CanaryStatus `json:"canary,omitempty"`
@@ -188,8 +189,9 @@ func Wait(ctx context.Context, c client.Client, digest string) (map[protocol.Out
 	return r.Counts, nil
 }
 
-// Report returns what the journal and the workflow of a plan know of its orders, as [resubmit.RecordedReport] does; orders that
-// were skipped, blocked or not started are in it too, without the reason. It is nil if the plan was never started.
+// Report returns what the journal and the workflow of a plan know of its orders, as [resubmit.RecordedReport] does;
+// orders that were skipped, blocked or not started are in it too, without the reason. It is nil if the plan was never
+// started.
 func Report(ctx context.Context, c client.Client, j resubmit.Journal, p *plan.Plan) (*resubmit.Report, error) {
 	r, err := resubmit.RecordedReport(ctx, j, p)
 	if err != nil || r == nil {

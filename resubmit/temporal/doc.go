@@ -2,7 +2,7 @@
 // plan, and any of them may die. Each order is handled by the code of [resubmit.Runner], see [resubmit.Session.Step],
 // with the same guarantees. The workflows only keep the time and the list of what is done.
 //
-//	w, err := temporal.Worker(client, systems, journal, temporal.Options{Plans: temporal.Dir("/srv/plans")})
+//	w, err := temporal.NewWorkers(client, systems, journal, temporal.Options{Plans: temporal.Dir("/srv/plans")})
 //	if err != nil {
 //		return err
 //	}

@@ -23,7 +23,7 @@ func nameOf(digest string) string { return strings.TrimPrefix(digest, "sha256:")
 
 const signatureSuffix = ".sig"
 
-// Dir is a store of plans in a directory that all workers see, with one file for each plan and one for its signature.
+// Dir is a [plan.Store] in a directory that all workers see, with one file for each plan and one for its signature.
 // Remove files when they are not needed any more.
 type Dir string
 

@@ -155,7 +155,7 @@ func aboutSystem(system string, err error) error {
 	return fmt.Errorf("temporal: the watch of %s: %w", system, err)
 }
 
-// Approval is a decision about the plan that waits, see WatchStatus.Digest.
+// Approval approves or rejects the plan that waits, see WatchStatus.Digest.
 type Approval struct {
 	System string
 	// Digest is that of the plan that was reviewed.

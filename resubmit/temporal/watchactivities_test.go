@@ -215,7 +215,7 @@ func TestWorkerRejectsAWatch(t *testing.T) {
 		"Options.Watch.State.Policy is set":  {State: state.Config{Policy: resubmit.Policy{SettleDelay: time.Minute}}},
 		"Config.Windows is nil":              {},
 	} {
-		_, err := Worker(nil, cfg.Systems, cfg.Journal, Options{Plans: Dir(""), Runner: cfg, Watch: &c})
+		_, err := NewWorkers(nil, cfg.Systems, cfg.Journal, Options{Plans: Dir(""), Runner: cfg, Watch: &c})
 		require.ErrorContains(t, err, want)
 	}
 	require.Error(t, StartWatch(t.Context(), nil, WatchOptions{}))

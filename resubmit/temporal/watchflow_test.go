@@ -374,8 +374,8 @@ func TestWatchIsStopped(t *testing.T) {
 	require.True(t, stopped, "it does not wait for the plan")
 }
 
-// TestWatchLeavesAPlanThatSomebodyStarted checks that a plan that already runs is not started again after its end, which
-// would undo its cancellation.
+// TestWatchLeavesAPlanThatSomebodyStarted checks that a plan that already runs is not started again after its end,
+// which would undo its cancellation.
 func TestWatchLeavesAPlanThatSomebodyStarted(t *testing.T) {
 	t.Parallel()
 	f := newWatch(t)

@@ -26,9 +26,9 @@ type Options struct {
 	Runner resubmit.Config
 	// TaskQueue is the name of the task queue; attempts have another one, with the suffix "-push". Default DefaultQueue.
 	TaskQueue string
-	// Attempts is how many orders this worker attempts at the same time. Default: twice Runner.Concurrency, so that the
+	// Concurrency is how many orders this worker handles at the same time. Default: twice Runner.Concurrency, so that the
 	// next ones are ready.
-	Attempts int
+	Concurrency int
 	// Watch has the workers decide when to plan, see StartWatch. It is the configuration of a [watch.Watcher] without Dir
 	// and OnClosed; of State, only Plan, Limits and Approvers are used. Each worker reads the windows and observes the
 	// outages. The default of Runner.Calendar is what they know, and that of Runner.MaxPlanAge is -1. Optional.
@@ -45,12 +45,12 @@ type Workers struct {
 	watches  *watchActivities // nil if they do not watch
 }
 
-// Worker returns the workers of a process, which resubmit orders when they run. All workers must share the journal and
-// systems.SharedRate, which may be nil if Options.Runner.RateLimit is -1.
-func Worker(c client.Client, systems resubmit.Systems, journal resubmit.Journal, o Options) (*Workers, error) {
+// NewWorkers returns the workers of a process, which resubmit orders when they run. All workers must share the journal
+// and systems.SharedRate, which may be nil if Options.Runner.RateLimit is -1.
+func NewWorkers(c client.Client, systems resubmit.Systems, journal resubmit.Journal, o Options) (*Workers, error) {
 	o.Runner.Systems, o.Runner.Journal = systems, journal
 	if _, memory := journal.(*resubmit.MemoryJournal); memory {
-		return nil, errors.New("temporal: Worker was given a MemoryJournal, which other workers do not see; " +
+		return nil, errors.New("temporal: NewWorkers was given a MemoryJournal, which other workers do not see; " +
 			"give one that they share, such as a *sqljournal.Journal")
 	}
 	if systems.SharedRate == nil && o.Runner.RateLimit != -1 {
@@ -75,8 +75,8 @@ func Worker(c client.Client, systems resubmit.Systems, journal resubmit.Journal,
 	if o.TaskQueue == "" {
 		o.TaskQueue = DefaultQueue
 	}
-	if o.Attempts == 0 {
-		o.Attempts = 2 * o.Runner.WithDefaults().Concurrency
+	if o.Concurrency == 0 {
+		o.Concurrency = 2 * o.Runner.WithDefaults().Concurrency
 	}
 	w := &Workers{
 		sessions: &sessions{cfg: o.Runner, plans: o.Plans, open: make(map[string]*session)}, watches: watches,
@@ -93,7 +93,7 @@ func Worker(c client.Client, systems resubmit.Systems, journal resubmit.Journal,
 		watches.register(all)
 	}
 	pushes := worker.New(c, pushQueue(o.TaskQueue), worker.Options{
-		MaxConcurrentActivityExecutionSize: o.Attempts, DisableWorkflowWorker: true, Identity: o.Worker.Identity,
+		MaxConcurrentActivityExecutionSize: o.Concurrency, DisableWorkflowWorker: true, Identity: o.Worker.Identity,
 		MaxHeartbeatThrottleInterval: heartbeat, OnFatalError: o.Worker.OnFatalError,
 		Interceptors: o.Worker.Interceptors, WorkerStopTimeout: o.Worker.WorkerStopTimeout,
 	})

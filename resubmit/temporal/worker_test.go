@@ -47,7 +47,7 @@ func TestRunNeedsAServer(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	cfg := a.sessions.cfg
-	w, err := Worker(c, cfg.Systems, cfg.Journal, Options{Plans: Dir(""), Runner: cfg})
+	w, err := NewWorkers(c, cfg.Systems, cfg.Journal, Options{Plans: Dir(""), Runner: cfg})
 	require.NoError(t, err)
 	require.Error(t, w.Run(t.Context()))
 }

@@ -18,7 +18,7 @@
 //	return w.Run(ctx) // until ctx is cancelled
 //
 // A plan beyond the limits waits for an approval, by Config.Approve or by [state.Dir.Approve], also
-// of another process: aftermaintenance -state /var/lib/resubmit approve DIGEST.
+// of another process: aftermaintenance -state /var/lib/resubmit sign DIGEST -key FILE.
 //
 // Errors: [New] returns an error for an incomplete configuration, an unreadable state, or a
 // journal that is missing or older than its anchor. [Watcher.Run] returns only the error of its

@@ -95,7 +95,7 @@ type History struct {
 	Unready int `json:"unready,omitempty"`
 }
 
-// Next is what is to be done next.
+// Next says what a program is to do now, see [Timing.Next].
 type Next struct {
 	// Phase is PhasePlanning if a plan is to be made for Episode now. With an open episode it is PhaseAwaitingApproval,
 	// or another one if another maintenance has begun, so that one plan is to be made for both.
@@ -104,7 +104,7 @@ type Next struct {
 	Text    string    `json:"text"`
 	Until   time.Time `json:"until,omitzero"`
 	Episode *Episode  `json:"episode,omitempty"`
-	// Pause is when to look again.
+	// Pause is how long to wait before the next call of Timing.Next.
 	Pause time.Duration `json:"pause,omitempty"`
 }
 
@@ -128,8 +128,8 @@ func NewTiming(cfg Config) (*Timing, error) {
 // Config returns the configuration with its defaults.
 func (t *Timing) Config() Config { return t.cfg }
 
-// Run reads the windows every Config.Refresh until ctx is done. It does not see those that ended more than Config.MaxAge
-// before it begins, so that no episode says that they expired.
+// Run reads the windows every Config.Refresh until ctx is done. It does not see those that ended more than
+// Config.MaxAge before it begins, so that no episode says that they expired.
 func (t *Timing) Run(ctx context.Context) {
 	t.windows.keep(ctx, &t.cfg, t.from, func() {})
 }

@@ -68,7 +68,7 @@ func (s *settings) work(ctx context.Context) error {
 	if s.Watch {
 		o.Plans, o.Runner.Calendar, o.Watch = journal.Plans(), nil, s.watch()
 	}
-	w, err := temporal.Worker(c, systems, journal, o)
+	w, err := temporal.NewWorkers(c, systems, journal, o)
 	if err != nil {
 		return err
 	}
