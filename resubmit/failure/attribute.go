@@ -26,6 +26,9 @@ func (m Margins) lookback() time.Duration {
 	return max(0, cmp.Or(m.Lookback, 24*time.Hour))
 }
 
+// Before returns how long before a window an order can have been placed or have failed that the window affected.
+func (m Margins) Before() time.Duration { return m.Lead + m.lookback() }
+
 // AttributorConfig configures an [Attributor]. With the zero value no window is known.
 type AttributorConfig struct {
 	// Calendar has the maintenance windows. Nil means none.

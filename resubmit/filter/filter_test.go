@@ -54,6 +54,13 @@ func TestConditions(t *testing.T) {
 	endedEarly.ActualEnd = night.Add(time.Minute)
 	stillOpen := window
 	stillOpen.ActualStart = night.Add(-2 * time.Hour)
+	waited := func(change func(*commerce.Order)) *commerce.Order {
+		o := notToldWhenItFailed()
+		change(o)
+		return o
+	}
+	sameID := maintenance.Window{ID: "W1", Start: night.AddDate(0, 0, 7), End: night.AddDate(0, 0, 7).Add(time.Hour)}
+	affected := filter.AffectedBy(failure.AttributorConfig{}, cancelled, window, sameID)
 	custom, err := failure.NewClassifier(failure.Pattern{ID: "ours", Class: failure.Permanent,
 		Match: []string{"bad gateway"}})
 	require.NoError(t, err)
@@ -77,10 +84,31 @@ func TestConditions(t *testing.T) {
 		"failed during the window":                   {filter.FailedDuring(cancelled, window), acme(), true},
 		"failed after the window ended early":        {filter.FailedDuring(endedEarly), acme(), false},
 		"failed during a window without a known end": {filter.FailedDuring(stillOpen), acme(), true},
-		"one of the types":                           {filter.Types(commerce.TypeChange, commerce.TypeSales), acme(), true},
-		"none of the types":                          {filter.Types(commerce.TypeChange), acme(), false},
-		"the status CL is not the type CL":           {filter.Statuses("CL"), &commerce.Order{Type: "CL"}, false},
-		"one of the statuses":                        {filter.Statuses("LO", "PF"), acme(), true},
+		"affected, as it failed during a window":     {affected, acme(), true},
+		"affected, as it waited when it began":       {affected, notToldWhenItFailed(), true},
+		"affected, as it waited for the second window": {affected,
+			waited(func(o *commerce.Order) { o.PlacedAt = sameID.Start.Add(-23 * time.Hour) }), true},
+		"placed too long before a window to be affected": {affected,
+			waited(func(o *commerce.Order) { o.PlacedAt = night.Add(-25 * time.Hour) }), false},
+		"placed before a window, and rejected by the vendor": {affected,
+			waited(func(o *commerce.Order) { o.Failure = failedWith("Invalid parameter: domain") }), false},
+		"placed in a window, and rejected by the vendor": {affected,
+			waited(func(o *commerce.Order) {
+				o.PlacedAt, o.Failure = night.Add(time.Minute), failedWith("Invalid parameter: domain")
+			}), true},
+		"failed before a window": {affected, waited(func(o *commerce.Order) { o.FailedAt = night.Add(-time.Minute) }), false},
+		"failed after a window": {affected,
+			waited(func(o *commerce.Order) { o.FailedAt = night.Add(2 * time.Hour) }), false},
+		"waited shorter than the margin": {
+			filter.AffectedBy(failure.AttributorConfig{Margins: failure.Margins{Lookback: 2 * time.Hour}}, window),
+			notToldWhenItFailed(), true},
+		"waited longer than the margin": {
+			filter.AffectedBy(failure.AttributorConfig{Margins: failure.Margins{Lookback: time.Minute}}, window),
+			notToldWhenItFailed(), false},
+		"one of the types":                 {filter.Types(commerce.TypeChange, commerce.TypeSales), acme(), true},
+		"none of the types":                {filter.Types(commerce.TypeChange), acme(), false},
+		"the status CL is not the type CL": {filter.Statuses("CL"), &commerce.Order{Type: "CL"}, false},
+		"one of the statuses":              {filter.Statuses("LO", "PF"), acme(), true},
 		"one of many statuses": {filter.Statuses("1", "2", "3", "4", "5", "6", "7", "8", "9", "PF"),
 			acme(), true},
 		"none of many statuses": {filter.Statuses("1", "2", "3", "4", "5", "6", "7", "8", "9", "LO"),
@@ -167,6 +195,8 @@ func TestValidateReportsInvalidArguments(t *testing.T) {
 		"an impossible year": {filter.PlacedBetween(time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC),
 			time.Time{}), "filter: placed: the time 12026-01-01 00:00:00 +0000 UTC is out of range"},
 		"no windows": {filter.FailedDuring(), "filter: FailedDuring has no window that is not cancelled"},
+		"no windows that affect": {filter.AffectedBy(failure.AttributorConfig{}),
+			"filter: FailedDuring has no window that is not cancelled"},
 		"only cancelled windows": {filter.FailedDuring(maintenance.Window{ID: "W1", Cancelled: true}),
 			"filter: FailedDuring has no window that is not cancelled"},
 		"a window without start": {filter.FailedDuring(maintenance.Window{ID: "W1"}),

@@ -3,6 +3,7 @@ package filter
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ func FailedBetween(from, to time.Time) Filter { return between(propFailed, from,
 
 // FailedDuring matches orders that failed in at least one of the windows. If the time of the failure is unknown, as
 // always with Order Management, it uses the time of placing, as [FailedBetween] does: an order that was placed before
-// a window and failed in it does not match then. To select by the probable cause instead, use [Verdicts].
+// a window and failed in it does not match then, but does with [AffectedBy].
 //
 // FailedDuring uses the actual times of a window ([maintenance.Window.Span]), which is open if its end is unknown.
 // Cancelled windows are ignored; without any other window the filter is invalid. The text form contains the times, not
@@ -51,6 +52,38 @@ func FailedDuring(windows ...maintenance.Window) Filter {
 		return reject("FailedDuring has no window that is not cancelled")
 	}
 	return Or(spans...)
+}
+
+// AffectedBy matches orders that [FailedDuring] matches, and those whose failure one of the windows has certainly or
+// probably caused (see [failure.Attributor]). If the time of the failure is unknown, as always with Order Management,
+// these are the orders that were placed before a window and waited for Connect when it began. The windows take the
+// place of the Calendar of cfg; the other fields should be those of the plan. The text form is that of the conditions
+// that it consists of; [Parse] it [WithVerdict].
+func AffectedBy(cfg failure.AttributorConfig, windows ...maintenance.Window) Filter {
+	during := FailedDuring(windows...)
+	if err := Validate(during); err != nil {
+		return during
+	}
+	var spans []Filter
+	windows = slices.DeleteFunc(slices.Clone(windows), func(w maintenance.Window) bool { return w.Cancelled })
+	for i := range windows {
+		w := &windows[i]
+		w.ID = strconv.Itoa(i) // it does not matter here, but must be unique
+		span := w.Span()
+		to := span.End
+		if !to.IsZero() {
+			to = to.Add(cfg.Margins.Tail)
+		}
+		spans = append(spans, FailedBetween(span.Start.Add(-cfg.Margins.Before()), to))
+	}
+	calendar, err := maintenance.NewCalendar(windows)
+	if err != nil {
+		return reject("AffectedBy: %w", err)
+	}
+	cfg.Calendar = calendar
+	attributor := failure.NewAttributor(cfg)
+	verdict := func(o *commerce.Order) failure.Verdict { return attributor.Attribute(o).Verdict }
+	return And(Or(spans...), Or(during, Verdicts(verdict, failure.Caused, failure.Likely)))
 }
 
 // Types matches orders with any of the given types.

@@ -26,8 +26,7 @@ type Config struct {
 	Dir string
 	// State configures Dir, and with it planning and applying. A plan within State.Limits is applied at
 	// once. Calendar must be nil: the watcher sets it. The default of Plan.Filter is
-	// filter.FailedDuring(e.Windows...); if orders have no failure time, set a filter that begins early
-	// enough, see [filter.FailedBetween]. The default of Observed are the Outages. The defaults of Plan.RateLimit
+	// [filter.AffectedBy] of the episode's windows. The default of Observed are the Outages. The defaults of Plan.RateLimit
 	// and Logger are Runner.RateLimit and the Logger of the watcher; that of Runner.MaxPlanAge is -1, because
 	// a plan is for an episode, however long its approval takes. Policy.SettleDelay is also the time between a
 	// maintenance and its

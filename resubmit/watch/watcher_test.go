@@ -74,6 +74,24 @@ func TestWatcherResubmitsAfterMaintenance(t *testing.T) {
 	})
 }
 
+// An order that waits for Connect when the maintenance begins fails too. Not every client tells when an order failed.
+func TestWatcherResubmitsOrdersThatWereWaiting(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, w := announced(2)
+		waiting := s.breaks(w.Start.Add(-2*time.Minute), outage)
+		old := s.breaks(w.Start.Add(-25*time.Hour), outage)
+		for _, o := range s.orders {
+			o.FailedAt = time.Time{}
+		}
+		p := s.start(t, filepath.Join(t.TempDir(), "state"), nil, nil)
+		pass(24 * time.Hour)
+		p.stop(t)
+		require.Equal(t, 3, s.pushes())
+		require.Equal(t, 1, s.accepted(waiting.ID))
+		require.Zero(t, s.accepted(old.ID))
+	})
+}
+
 // The service is killed at each point, one after the other.
 func TestWatcherResumesAfterCrash(t *testing.T) {
 	t.Parallel()
