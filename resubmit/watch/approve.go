@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,8 @@ type Approval struct {
 	State ApprovalState
 	// AskAgainAt is when Approve is called again for the plan; zero means in 15 min. For Pending only.
 	AskAgainAt time.Time
+	// By is who decided, for the signature and the audit log. Default "watcher".
+	By string
 	// Why is the reason, for the log and the status. Optional.
 	Why string
 }
@@ -33,7 +36,7 @@ const (
 	Rejected ApprovalState = "rejected" // cancel the plan and close the episode
 )
 
-// signer names the watcher in approvals and commands.
+// signer is the default of Approval.By.
 const signer = "watcher"
 
 // approver asks Config.Approve about plans.
@@ -81,7 +84,7 @@ func (a *approver) ask(ctx context.Context, e Episode, need *state.ApprovalError
 
 // decide acts on the answer of Config.Approve.
 func (a *approver) decide(e Episode, run *state.Run, answer Approval) error {
-	l, why := a.loop, ""
+	l, by, why := a.loop, cmp.Or(text.Short(answer.By), signer), ""
 	if answer.Why != "" {
 		why = ": " + text.Short(answer.Why)
 	}
@@ -89,9 +92,9 @@ func (a *approver) decide(e Episode, run *state.Run, answer Approval) error {
 	case Approved:
 		l.board.log(slog.LevelInfo, "plan approved", "step", PhaseAwaitingApproval, "episode", e.ID,
 			"detail", "The plan "+shortDigest(run.Digest)+" is approved"+why+".")
-		return l.dir.Approve(run.Digest, signer, l.cfg.ApprovalKey)
+		return l.dir.Approve(run.Digest, by, l.cfg.ApprovalKey)
 	case Rejected: // the next call of Dir.Once obeys
-		return l.dir.Control(state.Command{Action: state.ActionCancel, Run: run.Digest, By: signer,
+		return l.dir.Control(state.Command{Action: state.ActionCancel, Run: run.Digest, By: by,
 			Why: "the plan was rejected" + why})
 	case Pending:
 	default:
