@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,6 +33,7 @@ func TestRunbook(t *testing.T) {
 	for _, m := range statuses {
 		require.Contains(t, runbook, "\n| "+m[1]+" |", "the exit status %s", m[1])
 	}
+	safety := read(t, "resubmit/SAFETY.md")
 	ids := ruleID.FindAllStringSubmatch(read(t, "resubmit/rules/*.go"), -1)
 	require.Greater(t, len(ids), 20)
 	proceeds := map[string]bool{ // orders that they resubmit need nobody
@@ -39,6 +41,7 @@ func TestRunbook(t *testing.T) {
 		"connect-failed-change": true, "connect-under-way": true, "connect-approved": true,
 	}
 	for _, m := range ids {
+		require.True(t, strings.Contains(safety, "`"+m[1]+"`"), "SAFETY.md has no rule %s", m[1])
 		if !proceeds[m[1]] {
 			require.Contains(t, runbook, "`"+m[1]+"`", "the rule %s", m[1])
 		}

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
+	"strings"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
@@ -216,9 +218,27 @@ func checkPolicy(own *Policy, planned json.RawMessage) error {
 	if err != nil {
 		return fmt.Errorf("resubmit: policy: %w", err)
 	}
-	if planned != nil && !bytes.Equal(b, planned) {
-		return fmt.Errorf("resubmit: the plan was made with another policy: %s, and the Runner has %s; "+
-			"give both the same Policy, or make a new plan", text.Short(string(planned)), text.Short(string(b)))
+	if planned == nil || bytes.Equal(b, planned) {
+		return nil
 	}
-	return nil
+	var other Policy
+	if err := json.Unmarshal(planned, &other); err != nil {
+		return fmt.Errorf("resubmit: the policy of the plan: %w; make a new plan", err)
+	}
+	return fmt.Errorf("resubmit: the plan was made with another policy: %s; give both the same Policy, or make a new plan",
+		text.Short(policyDifference(&other, own)))
+}
+
+// policyDifference says in which fields two policies differ.
+func policyDifference(planned, own *Policy) string {
+	var fields []string
+	p, o := reflect.ValueOf(*planned), reflect.ValueOf(*own)
+	for i := range p.NumField() {
+		f := p.Type().Field(i)
+		was, is := fmt.Sprint(p.Field(i)), fmt.Sprint(o.Field(i))
+		if f.Tag.Get("json") != "-" && was != is {
+			fields = append(fields, fmt.Sprintf("%s is %s in the plan and %s in the Runner", f.Name, was, is))
+		}
+	}
+	return strings.Join(fields, ", ")
 }

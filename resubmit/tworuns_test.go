@@ -299,7 +299,8 @@ func TestApplyRejectsAPlanWithAnotherPolicy(t *testing.T) {
 		planned := with(resubmit.Policy{MaxResubmissions: 5})
 		report, err := runnerFor(t, s, nil).Apply(t.Context(), planned)
 		require.Nil(t, report)
-		require.ErrorContains(t, err, "resubmit: the plan was made with another policy: ")
+		require.ErrorContains(t, err, "resubmit: the plan was made with another policy: "+
+			"MaxResubmissions is 5 in the plan and 3 in the Runner; give both")
 		require.ErrorContains(t, err, "give both the same Policy, or make a new plan")
 		require.NotContains(t, err.Error(), "\n")
 		require.Empty(t, s.calls)

@@ -4,7 +4,7 @@
 // that calls Connect over HTTP as the Connect extension does (commerce/WIRE.md#6). Orders
 // fail because those calls fail.
 //
-//	sys, err := commercetest.New(commercetest.Config{ConnectURL: connectURL})
+//	sys, err := commercetest.New(commercetest.Config{ConnectURL: connectURL, ConnectKey: connecttest.DefaultKey})
 //	if err != nil { … }
 //	base, err := sys.Start() // on loopback; see also Transport
 //	if err != nil { … }
@@ -38,7 +38,12 @@
 //
 // Events happen when they are due by [Config.Now]. Either the test sets the clock and
 // calls [System.Step], which is deterministic for a seed, or [System.Run] processes
-// events in real time.
+// events in real time. The times of orders are whole seconds, so let maintenance windows begin at
+// one: time.Now().Truncate(time.Second).
+//
+// In real time a resubmission takes minutes by default. A quick test gives the Runner a short
+// Policy.SettleDelay, Verify.InitialInterval and a RateLimit of -1, and the System a StaleEventFor
+// that is shorter than the settle delay, and a short PollInterval.
 //
 // # Ledger, violations and failures
 //

@@ -50,7 +50,7 @@ func (s *session) admit(run *Run, p *plan.Plan) error {
 	}
 	signature, err := s.approvals.of(p)
 	if errors.Is(err, plan.ErrUnsigned) || errors.Is(err, plan.ErrBadSignature) {
-		return &ApprovalError{Run: run, Reasons: reasons, Command: s.cfg.Command + " approve " + run.Digest, Err: err}
+		return &ApprovalError{Run: run, Reasons: reasons, Command: s.cfg.Command + " sign " + run.Digest, Err: err}
 	}
 	if err != nil {
 		return err

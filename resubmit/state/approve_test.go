@@ -26,7 +26,7 @@ func requireApproval(t *testing.T, err error) *ApprovalError {
 	require.ErrorIs(t, err, ErrApprovalRequired)
 	need, ok := errors.AsType[*ApprovalError](err)
 	require.True(t, ok)
-	require.ErrorContains(t, err, "run: am -state DIR approve "+need.Run.Digest)
+	require.ErrorContains(t, err, "run: am -state DIR sign "+need.Run.Digest)
 	return need
 }
 

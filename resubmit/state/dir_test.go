@@ -90,7 +90,7 @@ func TestOpen(t *testing.T) {
 		w := newWorld(t, someOrders(501)...)
 		w.dir, w.cfg.Command = filepath.Join(t.TempDir(), "the state"), ""
 		_, err := w.once()
-		require.ErrorContains(t, err, fmt.Sprintf("aftermaintenance -state %q approve sha256:", w.dir))
+		require.ErrorContains(t, err, fmt.Sprintf("aftermaintenance -state %q sign sha256:", w.dir))
 	})
 }
 

@@ -144,7 +144,7 @@ func TestOtherProcessApprovesThePlanOfTheWatcher(t *testing.T) {
 		_, err := o.Once(t.Context(), state.OnceOptions{})
 		require.ErrorIs(t, err, state.ErrApprovalRequired, "it is the plan of both")
 		run := o.status().Run
-		require.Contains(t, p.watcher.Status().Text, "approve "+run.Digest)
+		require.Contains(t, p.watcher.Status().Text, "sign "+run.Digest)
 		require.NoError(t, o.Approve(run.Digest, "ana", approvalKey))
 		pass(time.Hour)
 		p.stop(t)
