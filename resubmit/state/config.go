@@ -45,7 +45,8 @@ type Config struct {
 	// Limits are the limits within which a plan is applied without approval.
 	Limits Limits
 	// Approvers are the keys of which one must sign a plan beyond Limits, see [Dir.Approve]. Empty: Runner.Require, and
-	// if that is empty too, a key of this user beside the anchor of Anchor nil.
+	// if that is empty too, a key in the user's configuration directory, which the first approval makes. Tests set
+	// Anchor and Approvers, so that nothing is left there.
 	Approvers []ed25519.PublicKey
 	// Observed returns when Connect was seen down, for reports. Nil: that is not known.
 	Observed func() []maintenance.Window

@@ -3,7 +3,8 @@
 // processes, and repeated after any error or crash:
 //
 //	dir, err := state.Open(ctx, "/var/lib/resubmit", state.Config{
-//		Systems: systems, Plan: resubmit.PlanConfig{Filter: filter.Everything()}, Calendar: windows,
+//		Systems: systems, Plan: resubmit.PlanConfig{Filter: filter.Everything()},
+//		Calendar: func() *maintenance.Calendar { return windows },
 //	})
 //	if err != nil {
 //		return err

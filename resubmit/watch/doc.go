@@ -18,7 +18,11 @@
 //	return w.Run(ctx) // until ctx is cancelled
 //
 // A plan beyond the limits waits for an approval, by Config.Approve or by [state.Dir.Approve], also
-// of another process: aftermaintenance -state /var/lib/resubmit sign DIGEST -key FILE.
+// of another process: aftermaintenance -state /var/lib/resubmit sign DIGEST -key FILE. Which limits a plan is
+// beyond says State.Limits.Exceeded; [Watcher.Wake] has Approve called as soon as a person has decided.
+//
+// What happens to orders is reported to State.Runner.OnEvent, the steps of the watcher to the Logger and in
+// [Watcher.Status], and the end of each episode to OnClosed.
 //
 // Errors: [New] returns an error for an incomplete configuration, an unreadable state, or a
 // journal that is missing or older than its anchor. [Watcher.Run] returns only the error of its
