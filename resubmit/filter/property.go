@@ -38,9 +38,11 @@ const (
 )
 
 var propertyNames = []string{
-	"id", "billingId", "number", "type", "status", "provisioningStatus", "vendor", "channel", "customer",
-	"customerName", "subscription", "tenant", "reason", "template", "class", "verdict", "window", "placed", "failed",
-	"amount",
+	propID: "id", propBillingID: "billingId", propNumber: "number", propType: "type", propStatus: "status",
+	propProvisioning: "provisioningStatus", propVendor: "vendor", propChannel: "channel", propCustomer: "customer",
+	propCustomerName: "customerName", propSubscription: "subscription", propTenant: "tenant", propReason: "reason",
+	propTemplate: "template", propClass: "class", propVerdict: "verdict", propWindow: "window", propPlaced: "placed",
+	propFailed: "failed", propAmount: "amount",
 }
 
 func (p property) String() string { return propertyNames[p] }
