@@ -67,6 +67,42 @@ func TestLeaseThatCannotBeRenewedEndsTheRun(t *testing.T) {
 	})
 }
 
+// tardyJournal writes the first renewal of a lease at once, answers it late, and fails the others.
+type tardyJournal struct {
+	resubmit.Journal
+	renewed time.Time
+}
+
+func (j *tardyJournal) Put(ctx context.Context, d resubmit.Durability, r ...protocol.Record) (uint64, error) {
+	renewal := r[0].Kind == protocol.KindRun && r[0].Run.Ended.IsZero() && r[0].Run.Renewals > 0
+	if renewal && r[0].Run.Renewals > 1 {
+		return 0, errors.New("the connection to the journal is gone")
+	}
+	seq, err := j.Journal.Put(ctx, d, r...)
+	if renewal {
+		j.renewed = time.Now()
+		<-time.After(38 * time.Second)
+	}
+	return seq, err
+}
+
+// The journal counts a lease from when it is written, which may be long before its answer.
+func TestLeaseIsCountedFromTheBeginningOfItsRenewal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(200)
+		s := newShop(orders...)
+		j := &tardyJournal{Journal: journalOf(t)}
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.RateLimit = j, 2 })
+		_, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.ErrorIs(t, err, resubmit.ErrLeaseLost)
+		require.NotEmpty(t, s.ledger)
+		for _, l := range s.ledger {
+			require.Less(t, l.at.Sub(j.renewed), leaseTrust)
+		}
+	})
+}
+
 // mutedJournal writes the first renewal of a lease, but returns an error.
 type mutedJournal struct {
 	resubmit.Journal
