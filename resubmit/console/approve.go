@@ -22,7 +22,6 @@ const (
 // approveBody is the page that asks before a plan is approved.
 type approveBody struct {
 	Run    *state.Run
-	Name   string
 	Send   *tally
 	Others int // orders of the plan that stay as they are
 	Groups int // of the canary; 0 without one
@@ -57,7 +56,7 @@ func (v *visit) askApproval(run *state.Run, failed error) error {
 		return err
 	}
 	body := &approveBody{
-		Run: run, Name: runName(run), Send: p.tally(rules.Resubmit), Groups: v.site.canaryGroups(p.Index()),
+		Run: run, Send: p.tally(rules.Resubmit), Groups: v.site.canaryGroups(p.Index()),
 		Typed: v.field("typed"), Newest: status.Run, Here: v.site.cfg.Apply != nil,
 		Denied: v.denied(Approve, "approve", run),
 	}
@@ -65,17 +64,11 @@ func (v *visit) askApproval(run *state.Run, failed error) error {
 	body.Others = run.Counts.Total - body.Send.Orders
 	body.Type = mustType(body.Send)
 	body.Gone = status.Run == nil || status.Run.ID != run.ID || run.Ended() || !run.StartedAt.IsZero()
-	h := head{Title: fmt.Sprintf("Resubmit %s?", plural(body.Send.Orders, "order")), Page: "plan", Body: body}
 	if body.Gone && failed == nil {
-		failed = conflict("Plan %s is not waiting for an approval any more. Nothing was sent.", body.Name)
+		failed = conflict("Plan %s is not waiting for an approval any more. Nothing was sent.", runName(run))
 	}
-	if failed == nil {
-		return v.show("approve", h)
-	}
-	if h.Problem = problemOf(failed); h.Problem == nil {
-		return failed
-	}
-	return v.showStatus(h.Problem.status, "approve", h)
+	h := head{Title: fmt.Sprintf("Resubmit %s?", plural(body.Send.Orders, "order")), Page: "plan", Body: body}
+	return v.show("approve", h, failed)
 }
 
 func mustType(send *tally) bool {
@@ -101,11 +94,8 @@ func (s *site) rateLimit(n int) (rate, duration string) {
 
 // approve approves the plan whose digest was shown.
 func approve(v *visit) error {
-	run, err := v.shownRun("plan")
+	run, err := v.shownRun("plan", "approve")
 	if err != nil {
-		return err
-	}
-	if err := v.allow("approve", run); err != nil {
 		return err
 	}
 	if err := v.checkTyped(run); err != nil {
@@ -129,11 +119,8 @@ func approve(v *visit) error {
 
 // revoke withdraws the approval of a plan that was not begun.
 func revoke(v *visit) error {
-	run, err := v.shownRun("plan")
+	run, err := v.shownRun("plan", "revoke")
 	if err != nil {
-		return err
-	}
-	if err := v.allow("revoke", run); err != nil {
 		return err
 	}
 	if err := v.site.dir.Revoke(run.Digest, v.by(), v.field("why")); err != nil {

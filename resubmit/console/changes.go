@@ -39,7 +39,7 @@ func changesPage(v *visit) error {
 	if err := v.site.compare(body); err != nil {
 		body.Why = shown(err.Error())
 	}
-	return v.show("changes", head{Title: "Changes of plan " + body.Name, Page: "plan", Body: body})
+	return v.show("changes", head{Title: "Changes of plan " + body.Name, Page: "plan", Body: body}, nil)
 }
 
 // compare fills the page.

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -21,9 +20,7 @@ var controls = map[state.Action]bool{
 // confirmBody is the page that asks before a run is drained or cancelled.
 type confirmBody struct {
 	Run      *state.Run
-	Name     string
 	Action   state.Action
-	Progress *progress
 	Verified int
 	Sent     int // sent and not verified
 	Left     int // not sent
@@ -50,19 +47,19 @@ func confirmPage(v *visit) error {
 	if action == state.ActionDrain && !status.Busy {
 		return v.showRun(run, errNoDrain)
 	}
-	body := &confirmBody{Run: run, Name: runName(run), Action: action, Progress: v.site.progressOf(run, &status)}
-	body.Denied = v.denied(Control, string(action), run)
-	body.Verified = run.Result.Completed
+	p := v.site.progressOf(run, &status)
+	body := &confirmBody{
+		Run: run, Action: action, Verified: run.Result.Completed, Sent: p.Sent, Left: max(0, p.Total-p.Done-p.Sent),
+		Denied: v.denied(Control, string(action), run),
+	}
 	if run.Live != nil {
 		body.Verified = run.Live.Result.Completed
 	}
-	body.Sent = body.Progress.Sent
-	body.Left = max(0, body.Progress.Total-body.Progress.Done-body.Sent)
 	title := "Cancel this run?"
 	if action == state.ActionDrain {
 		title = "Drain this run?"
 	}
-	return v.show("confirm", head{Title: title, Page: "run", Body: body})
+	return v.show("confirm", head{Title: title, Page: "run", Body: body}, nil)
 }
 
 // control gives a command to the run whose digest was shown.
@@ -71,11 +68,8 @@ func control(v *visit) error {
 	if _, ok := controls[action]; !ok {
 		return badRequest("there is no command %q", text.Short(string(action)))
 	}
-	run, err := v.shownRun("run")
+	run, err := v.shownRun("run", string(action))
 	if err != nil {
-		return err
-	}
-	if err := v.allow(string(action), run); err != nil {
 		return err
 	}
 	if action == state.ActionResume {
@@ -107,8 +101,7 @@ func control(v *visit) error {
 			return err
 		}
 	}
-	err = v.settle(func(s *state.Status) bool { return len(s.Commands) == 0 })
-	if err != nil {
+	if err := v.settle(func(s *state.Status) bool { return len(s.Commands) == 0 }); err != nil {
 		return err
 	}
 	return v.see(query("run", "run", run.ID, "did", action))
@@ -157,11 +150,8 @@ func (v *visit) obeyNow(run *state.Run) error {
 
 // discard ends a plan that was not applied.
 func discard(v *visit) error {
-	run, err := v.shownRun("plan")
+	run, err := v.shownRun("plan", "discard")
 	if err != nil {
-		return err
-	}
-	if err := v.allow("discard", run); err != nil {
 		return err
 	}
 	if !run.StartedAt.IsZero() || run.Ended() {
@@ -181,11 +171,11 @@ func discard(v *visit) error {
 
 // proceed continues a run that nobody works on.
 func proceed(v *visit) error {
-	run, err := v.shownRun("plan")
-	if err != nil {
-		return err
+	run, err := v.shownRun("plan", "continue")
+	if err == nil {
+		err = v.allowBegin("continue", run)
 	}
-	if err := cmp.Or(v.allow("continue", run), v.allowBegin("continue", run)); err != nil {
+	if err != nil {
 		return err
 	}
 	if v.site.cfg.Apply == nil {

@@ -60,7 +60,7 @@ func historyPage(v *visit) error {
 	if to < len(runs) {
 		body.Before = query("history", "first", first, "last", last, "from", to)
 	}
-	return v.show("history", head{Title: "History", Page: "history", Body: body})
+	return v.show("history", head{Title: "History", Page: "history", Body: body}, nil)
 }
 
 // days returns the first and the last day of the filter of a visit, such as 2026-11-30; "" for none.

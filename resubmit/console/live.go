@@ -24,7 +24,6 @@ type progress struct {
 	Rate  string
 	Until time.Time // when the wait ends; zero if unknown
 	ETA   string
-	Left  string // what to do if nobody works on the run; "" otherwise
 	Ended bool
 }
 

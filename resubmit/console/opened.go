@@ -27,17 +27,9 @@ type opened struct {
 
 // kind is what orders have in common. Many orders are of one kind.
 type kind struct {
-	action  rules.Action
-	typ     commerce.OrderType
-	status  commerce.Status
-	service commerce.ProvisioningStatus
-	vendor  string
-	channel commerce.Channel
-	class   failure.Class
-	verdict failure.Verdict
-	window  string
-	reason  string // the failure text of the first order of the kind: all have its template
-	mixed   bool   // there are too many templates to tell them apart
+	kindKey
+	reason string // the failure text of the first order of the kind: all have its template
+	mixed  bool   // there are too many templates to tell them apart
 }
 
 // kindKey distinguishes kinds.
@@ -134,11 +126,7 @@ func (x *indexer) addKind(key *kindKey, e *plan.Entry, mixed bool) uint32 {
 	n := uint32(len(x.o.kinds)) //nolint:gosec // there are at most as many as orders
 	x.numbers[copied] = n
 	x.templates[copied.template] = struct{}{}
-	x.o.kinds = append(x.o.kinds, kind{
-		action: copied.action, typ: copied.typ, status: copied.status, service: copied.service, vendor: copied.vendor,
-		channel: copied.channel, class: copied.class, verdict: copied.verdict, window: copied.window,
-		reason: strings.Clone(e.Before.Message), mixed: mixed,
-	})
+	x.o.kinds = append(x.o.kinds, kind{copied, strings.Clone(e.Before.Message), mixed})
 	return n
 }
 

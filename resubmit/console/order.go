@@ -2,7 +2,6 @@ package console
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/text"
-	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/audit"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
@@ -66,13 +64,7 @@ func (v *visit) showOrder(failed error) error {
 			h.Title = "Order " + shown(body.Name)
 		}
 	}
-	if h.Problem = problemOf(failed); h.Problem != nil {
-		return v.showStatus(h.Problem.status, "order", h)
-	}
-	if failed != nil {
-		return failed
-	}
-	return v.show("order", h)
+	return v.show("order", h, failed)
 }
 
 // fillOrder adds what is known about an order.
@@ -176,18 +168,10 @@ func override(v *visit) error {
 	if why == "" {
 		return v.showOrder(wrongField("override-why", "Give the reason for another attempt. Nothing was planned."))
 	}
-	by := v.user
 	cfg := v.site.dir.Config().Plan
 	cfg.Override = []string{name}
 	cfg.Filter = filter.And(cfg.Filter, filter.Or(filter.Numbers(name), filter.IDs(name)))
-	k, err := v.site.tasks.start("Making a plan for "+shown(name), by, func(ctx context.Context, k *task) (string, error) {
-		cfg.Progress = func(p resubmit.PlanProgress) { k.setProgress("Making a plan: " + p.String() + ".") }
-		run, err := v.site.dir.Plan(ctx, &cfg, state.PlanOptions{By: by, For: "override: " + why})
-		if err != nil {
-			return "", err
-		}
-		return query("plan", "run", run.ID), nil
-	})
+	k, err := v.startPlan(shown(name), &cfg, "override: "+why)
 	if err != nil {
 		return v.showOrder(err)
 	}

@@ -77,14 +77,7 @@ func (v *visit) showOverview(failed error) error {
 			return err
 		}
 	}
-	h := head{Title: "Failed orders", Page: "overview", Body: body}
-	if h.Problem = problemOf(failed); h.Problem != nil {
-		return v.showStatus(h.Problem.status, "overview", h)
-	}
-	if failed != nil {
-		return failed
-	}
-	return v.show("overview", h)
+	return v.show("overview", head{Title: "Failed orders", Page: "overview", Body: body}, failed)
 }
 
 // snapshot returns what was read last; nil if nothing was.
@@ -164,19 +157,24 @@ func makePlan(v *visit) error {
 	if err != nil {
 		return v.showOverview(err)
 	}
+	k, err := v.startPlan(what, cfg, "")
+	if err != nil {
+		return v.showOverview(err)
+	}
+	return v.started(k, nil)
+}
+
+// startPlan makes a plan in the background. what says of which orders, and purpose what for; "" for none.
+func (v *visit) startPlan(what string, cfg *resubmit.PlanConfig, purpose string) (*task, error) {
 	by := v.user
-	k, err := v.site.tasks.start("Making a plan for "+what, by, func(ctx context.Context, k *task) (string, error) {
+	return v.site.tasks.start("Making a plan for "+what, by, func(ctx context.Context, k *task) (string, error) {
 		cfg.Progress = func(p resubmit.PlanProgress) { k.setProgress("Making a plan: " + p.String() + ".") }
-		run, err := v.site.dir.Plan(ctx, cfg, state.PlanOptions{By: by})
+		run, err := v.site.dir.Plan(ctx, cfg, state.PlanOptions{By: by, For: purpose})
 		if err != nil {
 			return "", err
 		}
 		return query("plan", "run", run.ID), nil
 	})
-	if err != nil {
-		return v.showOverview(err)
-	}
-	return v.started(k, nil)
 }
 
 // selected returns how to plan the orders that were selected, and which these are in words.

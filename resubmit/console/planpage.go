@@ -16,7 +16,6 @@ import (
 type planBody struct {
 	list
 	Run      *state.Run
-	Name     string
 	Previous *state.Run // the plan before it; nil if there is none
 	Approved string     // who approved it; "" if nobody did
 	Approve  step
@@ -79,7 +78,7 @@ func planPage(v *visit) error {
 		return err
 	}
 	defer leave()
-	body := &planBody{list: list{Page: "plan", ID: run.ID}, Run: run, Name: runName(run)}
+	body := &planBody{list: list{Page: "plan", ID: run.ID}, Run: run}
 	body.Open = !run.Ended() && run.StartedAt.IsZero()
 	body.Approve = step{v.denied(Approve, "approve", run)}
 	body.Discard = step{v.denied(Control, "discard", run)}
@@ -102,7 +101,7 @@ func planPage(v *visit) error {
 		}
 		body.outcomes = doc.outcomes
 	}
-	return v.showList("plan", head{Title: "Plan " + body.Name, Page: "plan", Body: body}, &body.list, p)
+	return v.showList("plan", head{Title: "Plan " + runName(run), Page: "plan", Body: body}, &body.list, p)
 }
 
 // ordersPage lists the failed orders as they were read last.
@@ -123,17 +122,11 @@ func ordersPage(v *visit) error {
 func (v *visit) showList(name string, h head, l *list, p *shared) error {
 	l.Header, l.Mismatch = p.Header(), p.Mismatched()
 	sel, err := v.selection(&l.Sel)
+	l.tabs(p)
 	if err == nil {
 		err = v.fill(l, p, sel)
 	}
-	if h.Problem = problemOf(err); h.Problem != nil {
-		l.tabs(p)
-		return v.showStatus(h.Problem.status, name, h)
-	}
-	if err != nil {
-		return err
-	}
-	return v.show(name, h)
+	return v.show(name, h, err)
 }
 
 // previous returns the run before a run; nil if there is none.
@@ -182,7 +175,6 @@ func (v *visit) fill(l *list, p *shared, sel selection) error {
 	if err != nil {
 		return err
 	}
-	l.tabs(p)
 	l.Found = found.count()
 	page, next := found.page(position, l.Sel.Size, len(p.offsets))
 	for _, i := range page {

@@ -20,7 +20,6 @@ import (
 // runBody is the page of a run.
 type runBody struct {
 	Run      *state.Run
-	Name     string
 	Did      string // the command that was just given
 	Progress *progress
 	Holder   string // the process that works on it; "" if none does
@@ -60,7 +59,7 @@ func (v *visit) showRun(run *state.Run, failed error) error {
 		return err
 	}
 	body := &runBody{
-		Run: run, Name: runName(run), Did: v.field("did"), Progress: s.progressOf(run, &status), Here: s.cfg.Apply != nil,
+		Run: run, Did: v.field("did"), Progress: s.progressOf(run, &status), Here: s.cfg.Apply != nil,
 		Denied: v.denied(Control, "control", run),
 	}
 	current := status.Run != nil && status.Run.ID == run.ID
@@ -81,17 +80,11 @@ func (v *visit) showRun(run *state.Run, failed error) error {
 	if err := s.fillRun(body); err != nil {
 		return err
 	}
-	h := head{Title: "Run " + body.Name, Page: "run", Body: body}
+	h := head{Title: "Run " + runName(run), Page: "run", Body: body}
 	if current && !run.Ended() {
 		h.Events = query("events", "run", run.ID, "after", body.Last)
 	}
-	if h.Problem = problemOf(failed); h.Problem != nil {
-		return v.showStatus(h.Problem.status, "run", h)
-	}
-	if failed != nil {
-		return failed
-	}
-	return v.show("run", h)
+	return v.show("run", h, failed)
 }
 
 // controlsOf returns the controls of a run.
@@ -205,9 +198,7 @@ const taskWait = 1500 * time.Millisecond
 // taskBody is the page of work in the background.
 type taskBody struct {
 	Task     *task
-	Ended    bool
 	Progress string
-	Result   string
 	Failed   string
 }
 
@@ -221,18 +212,17 @@ func taskPage(v *visit) error {
 	if k == nil {
 		return notFound("nothing was started in this process")
 	}
-	body := &taskBody{Task: k, Ended: k.Done(), Progress: k.Progress()}
-	h := head{Title: k.Name, Page: "", Body: body}
-	if !body.Ended {
-		h.Events = query("events", "task", k.ID)
-		return v.show("task", h)
+	h := head{Title: k.Name}
+	if !k.Done() {
+		h.Events, h.Body = query("events", "task", k.ID), &taskBody{Task: k, Progress: k.Progress()}
+		return v.show("task", h, nil)
 	}
 	page, err := k.outcome()
 	if err == nil {
 		return v.see(page)
 	}
-	body.Failed = shown(err.Error())
-	return v.show("task", h)
+	h.Body = &taskBody{Failed: shown(err.Error())}
+	return v.show("task", h, nil)
 }
 
 // started answers a POST that started a task.
@@ -241,12 +231,10 @@ func (v *visit) started(k *task, err error) error {
 		return err
 	}
 	k.wait(v.r.Context(), taskWait)
-	if !k.Done() {
-		return v.see(query("task", "id", k.ID))
+	if k.Done() {
+		if page, err := k.outcome(); err == nil {
+			return v.see(page)
+		}
 	}
-	page, err := k.outcome()
-	if err != nil {
-		return v.see(query("task", "id", k.ID))
-	}
-	return v.see(page)
+	return v.see(query("task", "id", k.ID))
 }

@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -61,10 +62,16 @@ type link struct{ Text, Href string }
 
 var overviewLink = link{"Look at the failed orders", "./"}
 
-// show renders a page.
-func (v *visit) show(name string, h head) error { return v.showStatus(http.StatusOK, name, h) }
-
-func (v *visit) showStatus(status int, name string, h head) error {
+// show renders a page, with the problem of an attempt to do something; nil if nothing failed. A failure that is no
+// problem of the user is returned.
+func (v *visit) show(name string, h head, failed error) error {
+	status := http.StatusOK
+	if failed != nil {
+		if h.Problem = problemOf(failed); h.Problem == nil {
+			return failed
+		}
+		status = h.Problem.status
+	}
 	if err := v.complete(&h); err != nil {
 		return err
 	}
@@ -161,7 +168,8 @@ func (v *visit) run() (*state.Run, error) {
 }
 
 // shownRun returns the run whose digest a field of the form has: the one that the user saw, whatever else names a run.
-func (v *visit) shownRun(field string) (*state.Run, error) {
+// The user must be allowed to do the action to it.
+func (v *visit) shownRun(field, action string) (*state.Run, error) {
 	digest := v.field(field)
 	if digest == "" {
 		return nil, badRequest("the digest of the plan is missing; open the plan or its run and repeat the action there")
@@ -172,6 +180,9 @@ func (v *visit) shownRun(field string) (*state.Run, error) {
 	}
 	if run.Digest != digest {
 		return nil, conflict("The form was shown for another plan. Open the plan or its run again. Nothing was done.")
+	}
+	if why := v.denied(v.role, action, run); why != "" {
+		return nil, forbidden(errors.New(why))
 	}
 	return run, nil
 }

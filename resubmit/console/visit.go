@@ -49,14 +49,6 @@ func (v *visit) denied(role Role, name string, run *state.Run) string {
 	return ""
 }
 
-// allow returns an error if the user may not do something to a run.
-func (v *visit) allow(name string, run *state.Run) error {
-	if why := v.denied(v.role, name, run); why != "" {
-		return forbidden(errors.New(why))
-	}
-	return nil
-}
-
 // allowBegin returns an error if an action could begin a plan, and the user may not approve one: a plan within the
 // limits needs no approval.
 func (v *visit) allowBegin(name string, run *state.Run) error {
