@@ -1,6 +1,9 @@
 package text
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 const (
 	maxShort    = 200
@@ -14,11 +17,29 @@ func Short(s string) string { return Excerpt(s, maxShort) }
 func Sentence(s string) string { return Excerpt(s, maxSentence) }
 
 // Orders is a number of orders in words: "1 order", "2 orders".
-func Orders(n int) string {
+func Orders(n int) string { return Count(n, "order") }
+
+// Count is a number of things in words: "1 customer", "2 customers".
+func Count(n int, thing string) string {
 	if n == 1 {
-		return "1 order"
+		return "1 " + thing
 	}
-	return fmt.Sprintf("%d orders", n)
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// Narrow is the space between groups of digits. Lines are not broken at it.
+const Narrow = "\u202f"
+
+// Grouped returns a text that begins with a number, with [Narrow] between groups of three digits: "-1 012.40 USD".
+func Grouped(s string) string {
+	end := strings.IndexAny(s, ". ")
+	if end < 0 {
+		end = len(s)
+	}
+	for i := end - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + Narrow + s[i:]
+	}
+	return s
 }
 
 // Strings converts values of a string type.

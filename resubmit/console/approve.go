@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/cloudblue-go/cloudblue/internal/eta"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
@@ -137,7 +138,7 @@ func (v *visit) checkTyped(run *state.Run) error {
 	}
 	defer leave()
 	send := p.tally(rules.Resubmit)
-	typed := strings.Join(strings.Fields(strings.ReplaceAll(v.field("typed"), narrow, "")), "")
+	typed := strings.Join(strings.Fields(strings.ReplaceAll(v.field("typed"), text.Narrow, "")), "")
 	if mustType(send) && typed != fmt.Sprint(send.Orders) {
 		return wrongField("typed", "Type %d to confirm. Nothing was sent.", send.Orders)
 	}

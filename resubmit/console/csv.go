@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
@@ -16,43 +14,21 @@ import (
 // errIncomplete means that a download ends early, and that the browser must notice.
 var errIncomplete = errors.New("the download is incomplete")
 
-// csvWriter writes rows that spreadsheets show as they are. The first error stays.
-type csvWriter struct {
-	w   *bufio.Writer
-	err error
-}
-
 // newCSV begins a download.
-func newCSV(v *visit, name string) *csvWriter {
+func newCSV(v *visit, name string) *bufio.Writer {
 	h := v.w.Header()
 	h.Set("Content-Type", "text/csv; charset=utf-8")
 	h.Set("Content-Disposition", `attachment; filename="`+name+`.csv"`)
 	v.w.WriteHeader(http.StatusOK)
-	return &csvWriter{w: bufio.NewWriterSize(v.w, 64<<10)}
+	return bufio.NewWriterSize(v.w, 64<<10)
 }
 
-// row writes fields, each in quotes.
-func (c *csvWriter) row(fields ...string) {
-	for i, field := range fields {
-		if i > 0 {
-			c.write(",")
-		}
-		c.write(`"` + strings.ReplaceAll(harmless(field), `"`, `""`) + `"`)
+// csvRow writes a row that spreadsheets show as it is. An error means that the browser is gone.
+func csvRow(w *bufio.Writer, fields ...string) error {
+	for i := range fields {
+		fields[i] = harmless(fields[i])
 	}
-	c.write("\r\n")
-}
-
-func (c *csvWriter) write(s string) {
-	if c.err == nil {
-		_, c.err = io.WriteString(c.w, s)
-	}
-}
-
-// flush ends the rows. An error means that the browser is gone, and the file is incomplete.
-func (c *csvWriter) flush() {
-	if c.err == nil {
-		c.err = c.w.Flush()
-	}
+	return text.WriteCSV(w, fields...)
 }
 
 // harmless returns a text that no spreadsheet takes for a formula.
@@ -65,14 +41,6 @@ func harmless(s string) string {
 		return "'" + s
 	}
 	return text.NoFormula(s)
-}
-
-// stamp is a time in a CSV file; "" if it is unknown.
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
 }
 
 // planCSV downloads the orders of a plan that a filter selects.
@@ -111,28 +79,30 @@ func listCSV(v *visit, name string, p *shared) error {
 	if err != nil {
 		return err
 	}
-	c := newCSV(v, name)
-	c.row("number", "id", "customer", "customer id", "vendor", "channel", "type", "amount", "currency", "placed", "failed",
-		"class", "cause", "window", "decision", "rule", "why", "due", "reason")
+	w := newCSV(v, name)
+	err = csvRow(w, "number", "id", "customer", "customer id", "vendor", "channel", "type", "amount", "currency", "placed",
+		"failed", "class", "cause", "window", "decision", "rule", "why", "due", "reason")
 	for i, offset := range p.offsets {
-		if !found.has(i) || c.err != nil {
+		if !found.has(i) || err != nil {
 			continue
 		}
-		e, err := p.EntryAt(offset)
-		if err != nil {
-			return fmt.Errorf("%w: %w", errIncomplete, err)
+		e, failed := p.EntryAt(offset)
+		if failed != nil {
+			return fmt.Errorf("%w: %w", errIncomplete, failed)
 		}
-		c.entry(e)
+		err = csvRow(w, entryFields(e)...)
 	}
-	c.flush()
+	_ = w.Flush() // an error means that the browser is gone
 	return nil
 }
 
-// entry writes an order of a plan.
-func (c *csvWriter) entry(e *plan.Entry) {
+// entryFields returns the row of an order of a plan.
+func entryFields(e *plan.Entry) []string {
 	amount, _, _ := strings.Cut(e.Total.String(), " ") // with the digits that the server sent
-	c.row(e.Number, e.OrderID, e.Customer, e.CustomerID, e.VendorAccountID, string(e.Channel), string(e.Type), amount,
-		e.Total.Currency, stamp(e.Before.PlacedAt), stamp(e.Before.FailedAt), string(e.Attribution.Class),
+	return []string{
+		e.Number, e.OrderID, e.Customer, e.CustomerID, e.VendorAccountID, string(e.Channel), string(e.Type), amount,
+		e.Total.Currency, text.Stamp(e.Before.PlacedAt), text.Stamp(e.Before.FailedAt), string(e.Attribution.Class),
 		string(e.Attribution.Verdict), e.Attribution.WindowID, string(e.Decision.Action), e.Decision.RuleID,
-		e.Decision.Why, stamp(e.Due), e.Before.Message)
+		e.Decision.Why, text.Stamp(e.Due), e.Before.Message,
+	}
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"net/url"
@@ -14,9 +15,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
-
-// narrow is the space between groups of digits, which does not break.
-const narrow = "\u202f"
 
 // funcs returns the functions of the templates.
 func funcs(loc *time.Location) template.FuncMap {
@@ -46,26 +44,7 @@ func funcs(loc *time.Location) template.FuncMap {
 }
 
 // count formats a number with spaces between groups of digits, such as 12 345.
-func count(n int) string { return grouped(strconv.Itoa(n)) }
-
-func grouped(digits string) string {
-	sign := ""
-	if strings.HasPrefix(digits, "-") {
-		sign, digits = "-", digits[1:]
-	}
-	whole, fraction, _ := strings.Cut(digits, ".")
-	var b strings.Builder
-	for i, r := range whole {
-		if i > 0 && (len(whole)-i)%3 == 0 {
-			b.WriteString(narrow)
-		}
-		b.WriteRune(r)
-	}
-	if fraction != "" {
-		b.WriteString("." + fraction)
-	}
-	return sign + b.String()
-}
+func count(n int) string { return text.Grouped(strconv.Itoa(n)) }
 
 // plural formats a number of things, such as 1 order or 12 345 orders.
 func plural(n int, thing string) string {
@@ -81,7 +60,7 @@ func money(m commerce.Money) string {
 		return ""
 	}
 	places := max(2, -int(m.Amount.Exponent()))
-	amount := grouped(m.Amount.StringFixed(int32(min(places, 64))))
+	amount := text.Grouped(m.Amount.StringFixed(int32(min(places, 64))))
 	if m.Currency == "" {
 		return amount + " without a currency"
 	}
@@ -167,71 +146,38 @@ func query(page string, pairs ...any) string {
 	return page + "?" + values.Encode()
 }
 
+// outcomeNames are outcomes in the words of the pages.
+var outcomeNames = map[protocol.Outcome]string{
+	protocol.Completed:        "verified",
+	protocol.Progressing:      "sent, not verified yet",
+	protocol.FailedAgain:      "failed again",
+	protocol.FalseSuccess:     "done in Commerce only",
+	protocol.NotMoved:         "sent, proven unchanged",
+	protocol.Unknown:          "unknown",
+	protocol.Skipped:          "changed, skipped",
+	protocol.Blocked:          "blocked",
+	protocol.ClaimedElsewhere: "claimed by another run",
+	protocol.NotStarted:       "not started",
+}
+
 // outcomeWords returns an outcome in the words of the pages.
-func outcomeWords(o protocol.Outcome) string {
-	switch o {
-	case protocol.Completed:
-		return "verified"
-	case protocol.Progressing:
-		return "sent, not verified yet"
-	case protocol.FailedAgain:
-		return "failed again"
-	case protocol.FalseSuccess:
-		return "done in Commerce only"
-	case protocol.NotMoved:
-		return "sent, proven unchanged"
-	case protocol.Unknown:
-		return "unknown"
-	case protocol.Skipped:
-		return "changed, skipped"
-	case protocol.Blocked:
-		return "blocked"
-	case protocol.ClaimedElsewhere:
-		return "claimed by another run"
-	case protocol.NotStarted:
-		return "not started"
-	default:
-		return shown(o)
-	}
+func outcomeWords(o protocol.Outcome) string { return cmp.Or(outcomeNames[o], shown(o)) }
+
+// decisions are the decisions in the words of the pages, and who acts next on their orders.
+var decisions = map[rules.Action]struct{ words, next string }{
+	rules.Resubmit:   {"Resubmit", "this plan, after an approval if it needs one"},
+	rules.Wait:       {"Wait", "a later plan, when they are due"},
+	rules.Hold:       {"Hold", "a person or the vendor, then a later plan"},
+	rules.Quarantine: {"Quarantine", "a person: a new order, or support"},
+	rules.Complete:   {"Complete by hand", "a person: complete them in Commerce"},
+	rules.Manual:     {"Needs a person", "a person"},
 }
 
 // actionWords returns a decision in the words of the pages.
-func actionWords(a rules.Action) string {
-	switch a {
-	case rules.Resubmit:
-		return "Resubmit"
-	case rules.Wait:
-		return "Wait"
-	case rules.Hold:
-		return "Hold"
-	case rules.Quarantine:
-		return "Quarantine"
-	case rules.Complete:
-		return "Complete by hand"
-	case rules.Manual:
-		return "Needs a person"
-	default:
-		return shown(a)
-	}
-}
+func actionWords(a rules.Action) string { return cmp.Or(decisions[a].words, shown(a)) }
 
 // actsNext says who acts next on the orders of a decision.
-func actsNext(a rules.Action) string {
-	switch a {
-	case rules.Resubmit:
-		return "this plan, after an approval if it needs one"
-	case rules.Wait:
-		return "a later plan, when they are due"
-	case rules.Hold:
-		return "a person or the vendor, then a later plan"
-	case rules.Quarantine:
-		return "a person: a new order, or support"
-	case rules.Complete:
-		return "a person: complete them in Commerce"
-	default:
-		return "a person"
-	}
-}
+func actsNext(a rules.Action) string { return cmp.Or(decisions[a].next, "a person") }
 
 // classWords returns a class of failures in words.
 func classWords(c failure.Class) string {

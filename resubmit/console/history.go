@@ -208,16 +208,19 @@ func historyCSV(v *visit) error {
 	if err != nil {
 		return err
 	}
-	c := newCSV(v, "runs")
-	c.row("run", "for", "planned", "planned by", "approved by", "started", "ended", "orders", "verified", "failed again",
-		"unknown", "result")
+	w := newCSV(v, "runs")
+	err = csvRow(w, "run", "for", "planned", "planned by", "approved by", "started", "ended", "orders", "verified",
+		"failed again", "unknown", "result")
 	for i := range runs {
+		if err != nil {
+			break
+		}
 		row := v.site.historyRow(&runs[i])
 		n := &row.Outcomes
-		c.row(row.ID, row.For, stamp(row.PlannedAt), row.PlannedBy, row.Approved, stamp(row.StartedAt), stamp(row.EndedAt),
-			strconv.Itoa(row.Counts.Resubmit), strconv.Itoa(n.Completed), strconv.Itoa(n.FailedAgain), strconv.Itoa(n.Unknown),
-			row.Result)
+		err = csvRow(w, row.ID, row.For, text.Stamp(row.PlannedAt), row.PlannedBy, row.Approved, text.Stamp(row.StartedAt),
+			text.Stamp(row.EndedAt), strconv.Itoa(row.Counts.Resubmit), strconv.Itoa(n.Completed),
+			strconv.Itoa(n.FailedAgain), strconv.Itoa(n.Unknown), row.Result)
 	}
-	c.flush()
+	_ = w.Flush() // an error means that the browser is gone
 	return nil
 }

@@ -45,7 +45,7 @@ func newBuilder(d *Document, in *Input) *builder {
 		customers: make(map[string]int), attributed: make(map[string]int),
 		examples: make(map[string]string),
 		times:    points{classes: make(map[failure.Class]instants)},
-		all:      d.Planned.Resubmit > 0 && d.Outcomes.Completed == d.Planned.Resubmit,
+		all:      d.allVerified(),
 	}
 	if !in.OmitItems {
 		d.Items = make([]Item, 0, d.Planned.Total)
@@ -154,15 +154,10 @@ func (b *builder) customer(i *Item) int {
 func (d *Deadlines) add(i *Item) {
 	switch {
 	case i.Action != rules.Wait:
-		return
 	case i.Due.IsZero():
 		d.Undated++
-		return
-	case d.First.IsZero() || i.Due.Before(d.First):
-		d.First = i.Due
-	}
-	if i.Due.After(d.Last) {
-		d.Last = i.Due
+	default:
+		d.First, d.Last = widen(d.First, d.Last, i.Due)
 	}
 }
 

@@ -176,7 +176,7 @@ func (c *Chart) missing(t *Timeline) string {
 		}
 	}
 	if hidden > 0 {
-		parts = append(parts, fmt.Sprintf("%s without orders %s not drawn.", count(hidden, "maintenance window"),
+		parts = append(parts, fmt.Sprintf("%s without orders %s not drawn.", text.Count(hidden, "maintenance window"),
 			are(hidden)))
 	}
 	return strings.Join(parts, " ")

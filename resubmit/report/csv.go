@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
@@ -30,8 +29,8 @@ func columns() []column {
 		{"type", false, func(i *Item) string { return string(i.Type) }},
 		{"total", true, total},
 		{"currency", false, func(i *Item) string { return i.Total.Currency }},
-		{"failed at", true, func(i *Item) string { return stamp(i.FailedAt) }},
-		{"placed at", true, func(i *Item) string { return stamp(i.PlacedAt) }},
+		{"failed at", true, func(i *Item) string { return text.Stamp(i.FailedAt) }},
+		{"placed at", true, func(i *Item) string { return text.Stamp(i.PlacedAt) }},
 		{"class", false, func(i *Item) string { return string(i.Class) }},
 		{"reason", false, func(i *Item) string { return i.Reason }},
 		{"cause", false, func(i *Item) string { return string(i.Cause) }},
@@ -40,15 +39,15 @@ func columns() []column {
 		{"rule", false, func(i *Item) string { return i.Rule }},
 		{"decision", false, func(i *Item) string { return i.Decision }},
 		{"please check", false, func(i *Item) string { return yes(i.Flagged) }},
-		{"due", true, func(i *Item) string { return stamp(i.Due) }},
+		{"due", true, func(i *Item) string { return text.Stamp(i.Due) }},
 		{"target", false, func(i *Item) string { return string(i.Target) }},
 		{"outcome", false, func(i *Item) string { return string(i.Outcome) }},
 		{"why", false, func(i *Item) string { return i.Why }},
 		{"acts next", false, func(i *Item) string { return string(i.Actor) }},
 		{"blocked by", false, func(i *Item) string { return i.BlockedBy }},
 		{"attempts", true, func(i *Item) string { return fmt.Sprint(i.Attempts) }},
-		{"pushed at", true, func(i *Item) string { return stamp(i.PushedAt) }},
-		{"done at", true, func(i *Item) string { return stamp(i.DoneAt) }},
+		{"pushed at", true, func(i *Item) string { return text.Stamp(i.PushedAt) }},
+		{"done at", true, func(i *Item) string { return text.Stamp(i.DoneAt) }},
 		{"commerce only", false, func(i *Item) string { return yes(i.CommerceOnly) }},
 		{"class after", false, func(i *Item) string { return string(i.ClassAfter) }},
 		{"reason after", false, func(i *Item) string { return i.ReasonAfter }},
@@ -61,13 +60,6 @@ func columns() []column {
 func total(i *Item) string {
 	amount, _, _ := strings.Cut(i.Total.String(), " ")
 	return amount
-}
-
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
 }
 
 func yes(b bool) string {
@@ -114,32 +106,21 @@ func (d *Document) WriteCSV(w io.Writer) error {
 	}
 	b := bufio.NewWriterSize(w, 64<<10)
 	list := columns()
+	fields := make([]string, len(list))
 	for n, c := range list {
-		field(b, n, c.name)
+		fields[n] = c.name
 	}
-	_, _ = b.WriteString("\r\n") // Flush returns the errors of b
+	_ = text.WriteCSV(b, fields...) // Flush returns the errors of b
 	for i := range d.Items {
 		for n, c := range list {
-			v := c.value(&d.Items[i])
-			if !c.plain {
-				v = text.NoFormula(text.Sentence(v))
+			if fields[n] = c.value(&d.Items[i]); !c.plain {
+				fields[n] = text.NoFormula(text.Sentence(fields[n]))
 			}
-			field(b, n, v)
 		}
-		_, _ = b.WriteString("\r\n")
+		_ = text.WriteCSV(b, fields...)
 	}
 	if err := b.Flush(); err != nil {
 		return fmt.Errorf("report: write CSV: %w", err)
 	}
 	return nil
-}
-
-// field writes the n-th field of a line.
-func field(b *bufio.Writer, n int, v string) {
-	if n > 0 {
-		_ = b.WriteByte(',')
-	}
-	_ = b.WriteByte('"')
-	_, _ = b.WriteString(strings.ReplaceAll(v, `"`, `""`))
-	_ = b.WriteByte('"')
 }

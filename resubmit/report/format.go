@@ -3,9 +3,11 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
@@ -66,14 +68,6 @@ func duration(seconds float64) string {
 	}
 }
 
-// count returns a number with a noun: "1 order", "2 orders".
-func count(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
-}
-
 // are is the verb for a number of things.
 func are(n int) string {
 	if n == 1 {
@@ -85,15 +79,20 @@ func are(n int) string {
 // maxCurrencies is how many totals a sentence has.
 const maxCurrencies = 5
 
-// money returns the totals: "1012.40 USD, 310.00 EUR"; "" if there are none.
-func (t *Tally) money() string {
-	var parts []string
+// totals returns the totals of the first few currencies in a format, and how many more there are.
+func (t *Tally) totals(format func(commerce.Money) string) (parts []string) {
 	for _, m := range t.Money[:min(maxCurrencies, len(t.Money))] {
-		parts = append(parts, m.String())
+		parts = append(parts, format(m))
 	}
 	if rest := len(t.Money) - maxCurrencies; rest > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more currencies", rest))
 	}
+	return parts
+}
+
+// money returns the totals: "1012.40 USD, 310.00 EUR"; "" if there are none.
+func (t *Tally) money() string {
+	parts := t.totals(commerce.Money.String)
 	if t.NoTotal > 0 {
 		parts = append(parts, fmt.Sprintf("%d without a known total", t.NoTotal))
 	}
@@ -104,7 +103,7 @@ func (t *Tally) money() string {
 func (t Tally) String() string {
 	s := text.Orders(t.Orders)
 	if t.Customers > 0 {
-		s += " of " + count(t.Customers, "customer")
+		s += " of " + text.Count(t.Customers, "customer")
 	}
 	if t.NoCustomer > 0 {
 		s += fmt.Sprintf(" (%d without a known one)", t.NoCustomer)
@@ -171,10 +170,4 @@ func outcomeText(o protocol.Outcome) string {
 }
 
 // grouped returns a number with thin spaces between groups of three digits, for HTML.
-func grouped(n int) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "\u202f" + s[i:]
-	}
-	return s
-}
+func grouped(n int) string { return text.Grouped(strconv.Itoa(n)) }

@@ -144,17 +144,8 @@ func (d *page) results() (list []resultCount) {
 			list = append(list, resultCount{words(decision), outcome, n})
 		}
 	}
-	c := &d.Outcomes
-	for _, one := range []struct {
-		outcome protocol.Outcome
-		n       int
-	}{
-		{protocol.Completed, c.Completed}, {protocol.Progressing, c.Progressing}, {protocol.FailedAgain, c.FailedAgain},
-		{protocol.FalseSuccess, c.FalseSuccess}, {protocol.NotMoved, c.NotMoved}, {protocol.Unknown, c.Unknown},
-		{protocol.Skipped, c.Skipped}, {protocol.Blocked, c.Blocked}, {protocol.ClaimedElsewhere, c.ClaimedElsewhere},
-		{protocol.NotStarted, c.NotStarted},
-	} {
-		add(rules.Resubmit, outcomeText(one.outcome), one.n)
+	for _, o := range protocol.Outcomes() {
+		add(rules.Resubmit, outcomeText(o), d.Outcomes.Of(o))
 	}
 	add(rules.Resubmit, "not done yet", d.Open)
 	p := &d.Planned
@@ -240,7 +231,7 @@ func (d *Document) funcs() template.FuncMap {
 		"short":   func(v any) string { return text.Short(fmt.Sprint(v)) },
 		"words":   func(v any) string { return words(fmt.Sprint(v)) },
 		"amount":  amount,
-		"amounts": amounts, "noTotal": noTotal,
+		"amounts": func(t Tally) []string { return t.totals(amount) }, "noTotal": noTotal,
 		"customers": customersText,
 		"vendors":   vendorsText,
 		"causes":    causesText,
@@ -288,26 +279,7 @@ func amount(m commerce.Money) string {
 	if m.IsZero() {
 		return "unknown"
 	}
-	s := text.Short(m.String())
-	end := strings.IndexAny(s, ". ")
-	if end < 0 {
-		end = len(s)
-	}
-	for i := end - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "\u202f" + s[i:]
-	}
-	return s
-}
-
-// amounts returns one line for each currency.
-func amounts(t Tally) (lines []string) {
-	for _, m := range t.Money[:min(maxCurrencies, len(t.Money))] {
-		lines = append(lines, amount(m))
-	}
-	if rest := len(t.Money) - maxCurrencies; rest > 0 {
-		lines = append(lines, fmt.Sprintf("and %d more currencies", rest))
-	}
-	return lines
+	return text.Grouped(text.Short(m.String()))
 }
 
 // noTotal says how many orders have no known total; "" if all have one.
@@ -315,13 +287,13 @@ func noTotal(t Tally) string {
 	if t.NoTotal == 0 {
 		return ""
 	}
-	return count(t.NoTotal, "order") + " without a known total"
+	return text.Count(t.NoTotal, "order") + " without a known total"
 }
 
 func customersText(t Tally) string {
-	s := count(t.Customers, "customer")
+	s := text.Count(t.Customers, "customer")
 	if t.NoCustomer > 0 {
-		s += ", " + count(t.NoCustomer, "order") + " without a known one"
+		s += ", " + text.Count(t.NoCustomer, "order") + " without a known one"
 	}
 	return s
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/cloudblue-go/cloudblue/internal/text"
@@ -105,12 +106,7 @@ func (s *steps) waitText() string {
 
 // stopped reports whether the canary stopped a group.
 func stopped(canary []resubmit.CanaryStatus) bool {
-	for _, c := range canary {
-		if c.Stopped != "" {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(canary, func(c resubmit.CanaryStatus) bool { return c.Stopped != "" })
 }
 
 func blocker(list []resubmit.Blocker) []string {

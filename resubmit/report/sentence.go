@@ -93,7 +93,7 @@ func (d *Document) others(n int) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" %s %s not sent.", count(n, "other order"), were(n))
+	return fmt.Sprintf(" %s %s not sent.", text.Count(n, "other order"), were(n))
 }
 
 func were(n int) string {

@@ -14,15 +14,11 @@ import (
 
 // The places of the parts of the chart, in the units of its viewBox.
 const (
-	chartWidth  = 720
 	left, right = 44, 708
 	barsTop     = 80
 	barsBottom  = 230
 	runsTop     = 299 // of the line of verified orders
 	runsBottom  = 336
-	againLane   = 343
-	sentLane    = 349
-	axisBottom  = 358
 	charWidth   = 6.4 // of the small labels, about
 )
 
@@ -97,13 +93,12 @@ type svgLegend struct{ Class, Pattern, X, TextX, Text, Link string }
 
 // svgRuns is the second panel.
 type svgRuns struct {
-	Sent, FailedAgain        []string // x
-	Line                     string
-	End, EndX, EndY, Anchor  string
-	Good                     bool // all are verified
-	Legend                   []svgLegend
-	Marks                    []svgMark
-	AgainY, SentTop, SentEnd int
+	Sent, FailedAgain       []string // x
+	Line                    string
+	End, EndX, EndY, Anchor string
+	Good                    bool // all are verified
+	Legend                  []svgLegend
+	Marks                   []svgMark
 }
 
 type svgMark struct{ Class, Path, Title string }
@@ -218,17 +213,26 @@ func (c drawing) binTitle(b Bin) string {
 }
 
 func (c drawing) legend(link func(failure.Class) string) (list []svgLegend) {
-	x := float64(left)
 	for _, one := range c.doc.byClass() {
 		l := svgLegend{
-			Class: string(one.Class), Pattern: pattern(one.Class), X: num(x), TextX: num(x + 16),
+			Class: string(one.Class), Pattern: pattern(one.Class),
 			Text: fmt.Sprintf("%s %s", words(one.Class), grouped(one.N)),
 		}
 		if link != nil {
 			l.Link = link(one.Class)
 		}
-		x += 16 + float64(len([]rune(l.Text)))*charWidth + 18
 		list = append(list, l)
+	}
+	return placed(list)
+}
+
+// placed sets the places of the entries of a legend, one beside the other.
+func placed(list []svgLegend) []svgLegend {
+	x := float64(left)
+	for i := range list {
+		l := &list[i]
+		l.X, l.TextX = num(x), num(x+16)
+		x += 16 + float64(len([]rune(l.Text)))*charWidth + 18
 	}
 	return list
 }
@@ -322,8 +326,7 @@ func (c drawing) bands(link func(id string) string) (bands []svgBand) {
 			if numbered {
 				label = fmt.Sprint(i + 1)
 			}
-			b := c.band(one.class, one.span, one.y)
-			c.place(&b, one.span, label, taken)
+			b := c.band(one.class, one.span, one.y, label, taken)
 			if link != nil {
 				b.Link = link(w.ID)
 			}
@@ -347,10 +350,10 @@ func (c drawing) windowLabel(s *maintenance.Span) string {
 	return from + "–" + s.End.In(c.doc.zone()).Format(clockForm)
 }
 
-// band returns a window without its label.
-func (c drawing) band(class string, s *maintenance.Span, y float64) svgBand {
+// band returns a window.
+func (c drawing) band(class string, s *maintenance.Span, y float64, label string, taken map[string]float64) svgBand {
 	t, from, to := &c.doc.Timeline, c.x(s.Start), float64(right)
-	b := svgBand{Class: class, Y: num(y), LabelY: num(y + 9)}
+	b := svgBand{Class: class, Y: num(y), LabelY: num(y + 9), Label: label}
 	if !s.End.IsZero() {
 		to = c.x(s.End)
 	}
@@ -361,33 +364,33 @@ func (c drawing) band(class string, s *maintenance.Span, y float64) svgBand {
 	if !s.End.IsZero() && s.End.Before(t.To) {
 		b.End = num(to)
 	}
+	taken[class] = b.place(from, to, taken[class])
 	return b
 }
 
-// place sets the label of a band: on the right of it if there is room, otherwise on the left, otherwise inside.
-func (c drawing) place(b *svgBand, s *maintenance.Span, label string, taken map[string]float64) {
-	from, to, width := c.x(s.Start), float64(right), float64(len([]rune(label)))*charWidth+4
-	if !s.End.IsZero() {
-		to = c.x(s.End)
-	}
-	b.Label, b.LabelX, b.Anchor = label, num(to+4), "start"
-	end := to + 4 + width
+// place sets where the label of a band is: on the right of it if there is room, otherwise on the left, otherwise inside.
+// taken is where the label before it in the lane ends. It returns where the label and the band end.
+func (b *svgBand) place(from, to, taken float64) float64 {
+	width := float64(len([]rune(b.Label)))*charWidth + 4
+	b.LabelX, b.Anchor = num(to+4), "start"
 	switch {
-	case end <= right:
-	case from-4-width >= max(left, taken[b.Class]):
-		b.LabelX, b.Anchor, end = num(from-4), "end", to
+	case to+4+width <= right:
+		return to + 4 + width
+	case from-4-width >= max(left, taken):
+		b.LabelX, b.Anchor = num(from-4), "end"
 	case to-from >= width:
-		b.LabelX, b.Inside, end = num(from+4), true, to
+		b.LabelX, b.Inside = num(from+4), true
 	default:
-		b.LabelX, b.Anchor, end = num(right), "end", right
+		b.LabelX, b.Anchor = num(right), "end"
+		return right
 	}
-	taken[b.Class] = end
+	return to
 }
 
 // runsPanel returns the second panel: what was sent, verified, and failed again.
 func (c drawing) runsPanel() *svgRuns {
 	d := c.doc
-	r := &svgRuns{AgainY: againLane, SentTop: sentLane, SentEnd: axisBottom}
+	r := new(svgRuns)
 	all := max(1, d.Planned.Resubmit)
 	y := func(n int) float64 { return runsBottom - min(1, float64(n)/float64(all))*(runsBottom-runsTop) }
 	step := d.Timeline.To.Sub(d.Timeline.From) / runBins
@@ -459,15 +462,9 @@ func runsLegend(sent, verified, all, again int) []svgLegend {
 	if sent >= 0 {
 		sentText += " " + grouped(sent)
 	}
-	list := []svgLegend{
+	return placed([]svgLegend{
 		{Class: "sent", Text: sentText},
 		{Class: "verified", Text: fmt.Sprintf("verified %s of %s", grouped(verified), grouped(all))},
 		{Class: "again", Text: "failed again " + grouped(again)},
-	}
-	x := float64(left)
-	for i := range list {
-		list[i].X, list[i].TextX = num(x), num(x+16)
-		x += 16 + float64(len([]rune(list[i].Text)))*charWidth + 18
-	}
-	return list
+	})
 }

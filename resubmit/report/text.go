@@ -38,7 +38,7 @@ func (d *Document) Text() string {
 		line("  %d failed again (%s): %s", g.Orders, words(g.Class), cmp.Or(text.Short(g.Template), "no reason reported"))
 	}
 	if rest := len(d.FailedAgain) - maxTextGroups; rest > 0 {
-		line("  and for %s more", count(rest, "other reason"))
+		line("  and for %s more", text.Count(rest, "other reason"))
 	}
 	textWindows(d, line)
 	if d.Waiting.Orders > 0 && d.State != StatePlanned {
@@ -64,7 +64,7 @@ func textWindows(d *Document, line func(string, ...any)) {
 		}
 	}
 	if n > maxTextGroups {
-		line("warning: no order fits %s more", count(n-maxTextGroups, "window"))
+		line("warning: no order fits %s more", text.Count(n-maxTextGroups, "window"))
 	}
 }
 

@@ -38,8 +38,7 @@ func (b *builder) windows() error {
 	if w, ok := calendar.Last(until); ok {
 		d.Times.WindowClosedAt = w.Span().End
 	}
-	done := d.Planned.Resubmit > 0 && d.Outcomes.Completed == d.Planned.Resubmit
-	if done && !d.Times.WindowClosedAt.IsZero() && !d.Times.LastVerifiedAt.IsZero() {
+	if d.allVerified() && !d.Times.WindowClosedAt.IsZero() && !d.Times.LastVerifiedAt.IsZero() {
 		d.Times.CloseToVerifiedSeconds = d.Times.LastVerifiedAt.Sub(d.Times.WindowClosedAt).Seconds()
 	}
 	return nil
