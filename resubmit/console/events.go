@@ -36,11 +36,11 @@ func (t *streams) events(v *visit) error {
 	if err != nil {
 		return err
 	}
-	now, ended, err := next()
+	now, err := next()
 	if err != nil {
 		return err
 	}
-	if ended && v.r.Header.Get("Last-Event-ID") != "" {
+	if now.End && v.r.Header.Get("Last-Event-ID") != "" {
 		v.w.WriteHeader(http.StatusNoContent) // so that the browser does not connect again
 		return nil
 	}
@@ -54,14 +54,13 @@ func (t *streams) events(v *visit) error {
 		v.w.Header().Del("X-Accel-Buffering")
 		return &problem{status: http.StatusNotImplemented, text: "this server cannot send live updates; reload the page"}
 	}
-	return s.follow(v, now, ended, next)
+	return s.follow(v, now, next)
 }
 
 // follow sends updates until the end, or until the browser is gone or the user may not see them any more.
-func (s *stream) follow(v *visit, now *live, ended bool, next func() (*live, bool, error)) error {
+func (s *stream) follow(v *visit, now *live, next func() (*live, error)) error {
 	for n := 1; ; n++ {
-		now.End = ended
-		if err := s.send(now); err != nil || ended {
+		if err := s.send(now); err != nil || now.End {
 			return nil //nolint:nilerr // the browser is gone
 		}
 		if n%heartbeat == 0 && (!v.signedIn() || v.denied(View, "view", nil) != "" || s.still() != nil) {
@@ -75,7 +74,7 @@ func (s *stream) follow(v *visit, now *live, ended bool, next func() (*live, boo
 		if err != nil {
 			return nil //nolint:nilerr // the browser is gone
 		}
-		if now, ended, err = next(); err != nil {
+		if now, err = next(); err != nil {
 			v.site.cfg.Logger.Error("live updates ended", "error", err)
 			return nil
 		}
@@ -125,8 +124,8 @@ func (s *stream) write(text string) error {
 	return s.control.Flush()
 }
 
-// liveSource returns a function that returns the current update, and whether it is the last one.
-func liveSource(v *visit) (func() (*live, bool, error), error) {
+// liveSource returns a function that returns the current update.
+func liveSource(v *visit) (func() (*live, error), error) {
 	if v.field("task") != "" {
 		return liveTask(v)
 	}
@@ -138,36 +137,35 @@ func liveSource(v *visit) (func() (*live, bool, error), error) {
 	if err != nil {
 		return nil, err
 	}
-	return func() (*live, bool, error) { return v.site.liveRun(run.ID, after) }, nil
+	return func() (*live, error) { return v.site.liveRun(run.ID, after) }, nil
 }
 
-func liveTask(v *visit) (func() (*live, bool, error), error) {
+func liveTask(v *visit) (func() (*live, error), error) {
 	id, err := v.int("task", 0)
 	if err != nil {
 		return nil, err
 	}
-	return func() (*live, bool, error) {
+	return func() (*live, error) {
 		k := v.site.tasks.find(id)
 		if k == nil || k.Done() {
-			return &live{
-				Text: map[string]string{"state": "Done."}, Hidden: map[string]bool{"done": false, "working": true},
-			}, true, nil
+			hidden := map[string]bool{"done": false, "working": true}
+			return &live{Text: map[string]string{"state": "Done."}, Hidden: hidden, End: true}, nil
 		}
-		return &live{Text: map[string]string{"state": k.Progress()}}, false, nil
+		return &live{Text: map[string]string{"state": k.Progress()}}, nil
 	}, nil
 }
 
 // liveRun returns the update of a run. after is the number of the newest event that the page shows.
-func (s *site) liveRun(id string, after int) (*live, bool, error) {
+func (s *site) liveRun(id string, after int) (*live, error) {
 	status, err := s.dir.Status()
 	if err != nil || status.Run == nil || status.Run.ID != id {
-		return &live{Text: map[string]string{"state": "This is not the current run any more."}}, true, err
+		return &live{Text: map[string]string{"state": "This is not the current run any more."}, End: true}, err
 	}
 	run := status.Run
 	p := s.progressOf(run, &status)
 	last, err := lastNumber(s.dir.Path(run, auditFile))
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	l := &live{
 		Text: map[string]string{
@@ -177,10 +175,11 @@ func (s *site) liveRun(id string, after int) (*live, bool, error) {
 		},
 		Value:  map[string]int{"done": p.Done},
 		Hidden: map[string]bool{"news": last <= after, "eta": p.ETA == "", "ended": !run.Ended()},
+		End:    run.Ended(),
 	}
 	l.Text["announce"] = fmt.Sprintf("%s, %d %% done", p.State, percent(p.Done, p.Total)/10*10)
 	for _, c := range p.Cells {
 		l.Text["n-"+c.Key], l.Hidden["c-"+c.Key] = count(c.N), c.Hidden
 	}
-	return l, run.Ended(), nil
+	return l, nil
 }
