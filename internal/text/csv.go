@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// WriteCSV writes a line of a CSV file, as RFC 4180 has it: each field in quotes, and CR LF at the end. The error is the
+// WriteCSV writes a line of a CSV file as RFC 4180 has it: each field in quotes, and CR LF at the end. The error is the
 // first one of w.
 func WriteCSV(w *bufio.Writer, fields ...string) error {
 	for i, field := range fields {

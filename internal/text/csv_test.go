@@ -47,6 +47,6 @@ func TestNumbersForPeople(t *testing.T) {
 		"": "", "0": "0", "999": "999", "-999": "-999", "1000": "1 000", "-1000": "-1 000", "1234567": "1 234 567",
 		"1234.5678": "1 234.5678", "-123456.00 USD": "-123 456.00 USD", "1000 EUR": "1 000 EUR",
 	} {
-		require.Equal(t, strings.ReplaceAll(want, " ", text.Narrow), strings.ReplaceAll(text.Grouped(plain), " ", text.Narrow))
+		require.Equal(t, want, strings.ReplaceAll(text.Grouped(plain), text.Narrow, " "))
 	}
 }

@@ -23,7 +23,7 @@ func newCSV(v *visit, name string) *bufio.Writer {
 	return bufio.NewWriterSize(v.w, 64<<10)
 }
 
-// csvRow writes a row that spreadsheets show as it is. An error means that the browser is gone.
+// csvRow writes a row that spreadsheets show as it is. An error means that the browser is gone; the first one stays.
 func csvRow(w *bufio.Writer, fields ...string) error {
 	for i := range fields {
 		fields[i] = harmless(fields[i])
@@ -80,17 +80,19 @@ func listCSV(v *visit, name string, p *shared) error {
 		return err
 	}
 	w := newCSV(v, name)
-	err = csvRow(w, "number", "id", "customer", "customer id", "vendor", "channel", "type", "amount", "currency", "placed",
+	_ = csvRow(w, "number", "id", "customer", "customer id", "vendor", "channel", "type", "amount", "currency", "placed",
 		"failed", "class", "cause", "window", "decision", "rule", "why", "due", "reason")
 	for i, offset := range p.offsets {
-		if !found.has(i) || err != nil {
+		if !found.has(i) {
 			continue
 		}
-		e, failed := p.EntryAt(offset)
-		if failed != nil {
-			return fmt.Errorf("%w: %w", errIncomplete, failed)
+		e, err := p.EntryAt(offset)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errIncomplete, err)
 		}
-		err = csvRow(w, entryFields(e)...)
+		if err := csvRow(w, entryFields(e)...); err != nil {
+			return nil //nolint:nilerr // the browser is gone
+		}
 	}
 	_ = w.Flush() // an error means that the browser is gone
 	return nil

@@ -368,7 +368,7 @@ func (c drawing) band(class string, s *maintenance.Span, y float64, label string
 	return b
 }
 
-// place sets where the label of a band is: on the right of it if there is room, otherwise on the left, otherwise inside.
+// place sets where the label of a band is: on the right of it if there is room, else on the left, else inside.
 // taken is where the label before it in the lane ends. It returns where the label and the band end.
 func (b *svgBand) place(from, to, taken float64) float64 {
 	width := float64(len([]rune(b.Label)))*charWidth + 4
