@@ -101,14 +101,6 @@ func explainNot(f *not, o *commerce.Order) Explanation {
 
 func actual(f Filter, o *commerce.Order) string {
 	switch f := f.(type) {
-	case *oneOf:
-		return f.prop.describe(o)
-	case *like:
-		return f.prop.describe(o)
-	case *timeBound:
-		return f.prop.describe(o)
-	case *amount:
-		return propAmount.describe(o)
 	case *derived:
 		return fmt.Sprintf("%s is %q", f.prop, f.of(o))
 	case *reasonClass:
@@ -117,6 +109,8 @@ func actual(f Filter, o *commerce.Order) string {
 			return fmt.Sprintf("class is %q, %s", class, propReason.describe(o))
 		}
 		return fmt.Sprintf("class is %q by pattern %s, %s", class, pattern.ID, propReason.describe(o))
+	case condition:
+		return f.property().describe(o)
 	default:
 		return ""
 	}

@@ -222,14 +222,12 @@ func (f *named) String() string               { return f.text }
 // subscriptions and the tenant. Do not reject a listed order by such a filter before you have read the order.
 func NeedsFullOrder(f Filter) bool {
 	switch f := f.(type) {
-	case everything, *invalid, *timeBound, *amount:
+	case everything, *invalid:
 		return false
-	case *oneOf:
-		return f.prop.inFullOrder()
-	case *like:
-		return f.prop.inFullOrder()
 	case *not, *all, *anyOf:
 		return slices.ContainsFunc(children(f), NeedsFullOrder)
+	case condition:
+		return f.property().inFullOrder()
 	case interface{ NeedsFullOrder() bool }:
 		return f.NeedsFullOrder()
 	default:
@@ -243,18 +241,8 @@ func Properties(f Filter) (names []string, known bool) {
 	switch f := f.(type) {
 	case everything, *invalid:
 		return nil, true
-	case *oneOf:
-		return []string{f.prop.String()}, true
-	case *like:
-		return []string{f.prop.String()}, true
-	case *timeBound:
-		return []string{f.prop.String()}, true
-	case *derived:
-		return []string{f.prop.String()}, true
-	case *reasonClass:
-		return []string{propClass.String()}, true
-	case *amount:
-		return []string{propAmount.String()}, true
+	case condition:
+		return []string{f.property().String()}, true
 	case *not, *all, *anyOf:
 		known = true
 		for _, term := range children(f) {

@@ -9,10 +9,10 @@ import (
 
 // like is the condition that a text property matches a pattern.
 type like struct {
-	prop    property
+	onProperty
+
 	pattern string
 	fold    bool // ignore case
-	text    string
 }
 
 func newLike(prop property, pattern string, fold bool) Filter {
@@ -27,7 +27,7 @@ func newLike(prop property, pattern string, fold bool) Filter {
 	if err != nil {
 		return reject("%s: %w", prop, err)
 	}
-	return &like{prop: prop, pattern: pattern, fold: fold, text: text}
+	return &like{onProperty: onProperty{prop, text}, pattern: pattern, fold: fold}
 }
 
 func (f *like) Match(o *commerce.Order) bool {
@@ -43,5 +43,3 @@ func (f *like) matches(value string) bool {
 	}
 	return rql.Like(f.pattern, value)
 }
-
-func (f *like) String() string { return f.text }

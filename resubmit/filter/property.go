@@ -52,9 +52,12 @@ func propertyByName(name string) (property, bool) {
 	return property(i), i >= 0
 }
 
-// inFullOrder reports whether lists may omit the property (commerce/WIRE.md#2.4, commerce/WIRE.md#4).
+// inFullOrder reports whether lists may omit the property, or what it follows from (commerce/WIRE.md#2.4,
+// commerce/WIRE.md#4).
 func (p property) inFullOrder() bool {
-	return p == propReason || p == propTemplate || p == propSubscription || p == propTenant
+	return slices.Contains([]property{
+		propReason, propTemplate, propSubscription, propTenant, propClass, propVerdict, propWindow,
+	}, p)
 }
 
 // value returns a property that is a single text.

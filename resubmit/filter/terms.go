@@ -131,44 +131,42 @@ func Templates(templates ...string) Filter { return newOneOf(propTemplate, templ
 // classifier means [failure.DefaultClassifier]. The text form does not name the classifier: pass another one to
 // [Parse] by [WithClassifier].
 func MessageClass(c *failure.Classifier, classes ...failure.Class) Filter {
-	values, text, err := derivedValues(propClass, text.Strings(classes), text.Strings(failure.Classes()))
+	values, on, err := derivedValues(propClass, text.Strings(classes), text.Strings(failure.Classes()))
 	if err != nil {
 		return reject("%w", err)
 	}
-	return &reasonClass{classifier: c, classes: values, text: text}
+	return &reasonClass{onProperty: on, classifier: c, classes: values}
 }
 
 // derivedValues checks the values of a property that is not part of an order, and returns them without duplicates and
-// with the text of the condition.
-func derivedValues(prop property, values, known []string) (distinct []string, condition string, err error) {
+// with what the condition has in common with others.
+func derivedValues(prop property, values, known []string) (distinct []string, on onProperty, err error) {
 	if len(values) == 0 {
-		return nil, "", fmt.Errorf("the list for %s is empty", prop)
+		return nil, on, fmt.Errorf("the list for %s is empty", prop)
 	}
 	for _, v := range values {
 		if !slices.Contains(known, v) {
-			return nil, "", fmt.Errorf("unknown %s %q%s; known are %s", prop, v, text.DidYouMean(v, known),
+			return nil, on, fmt.Errorf("unknown %s %q%s; known are %s", prop, v, text.DidYouMean(v, known),
 				strings.Join(known, ", "))
 		}
 	}
 	distinct = unique(values)
-	condition, err = listText(prop, distinct)
-	return distinct, condition, err
+	on.prop = prop
+	on.text, err = listText(prop, distinct)
+	return distinct, on, err
 }
 
 type reasonClass struct {
+	onProperty
+
 	classifier *failure.Classifier
 	classes    []string
-	text       string
 }
 
 func (f *reasonClass) Match(o *commerce.Order) bool {
 	class, _ := f.classifier.Classify(o.Failure.Message())
 	return slices.Contains(f.classes, string(class))
 }
-
-func (f *reasonClass) String() string { return f.text }
-
-func (f *reasonClass) NeedsFullOrder() bool { return true }
 
 // VerdictFunc returns the probable cause of an order's failure: usually
 // func(o *commerce.Order) failure.Verdict { return attributor.Attribute(o).Verdict }, with a [failure.Attributor].
@@ -182,12 +180,8 @@ func Verdicts(cause VerdictFunc, verdicts ...failure.Verdict) Filter {
 	if cause == nil {
 		return reject("verdict: there are no windows to compare with; pass the function of a failure.Attributor")
 	}
-	values, text, err := derivedValues(propVerdict, text.Strings(verdicts), text.Strings(failure.Verdicts()))
-	if err != nil {
-		return reject("%w", err)
-	}
-	of := func(o *commerce.Order) string { return string(cause(o)) }
-	return &derived{prop: propVerdict, of: of, values: values, text: text}
+	verdict := func(o *commerce.Order) string { return string(cause(o)) }
+	return newDerived(propVerdict, verdict, text.Strings(verdicts), text.Strings(failure.Verdicts()))
 }
 
 // WindowFunc returns the id of the maintenance window that has caused an order's failure, certainly or probably; "" if
@@ -204,45 +198,54 @@ func CausedBy(cause WindowFunc, ids ...string) Filter {
 	if slices.Contains(ids, "") {
 		return reject("window: an id is empty; to select what no maintenance has caused, use the verdicts")
 	}
-	values, text, err := derivedValues(propWindow, ids, ids)
-	if err != nil {
-		return reject("%w", err)
-	}
-	return &derived{prop: propWindow, of: cause, values: values, text: text}
+	return newDerived(propWindow, cause, ids, ids)
 }
 
 // ClassFunc returns the class of an order's failure, see [WithClass].
 type ClassFunc func(*commerce.Order) failure.Class
 
 func classes(of ClassFunc, values []string) Filter {
-	values, text, err := derivedValues(propClass, values, text.Strings(failure.Classes()))
-	if err != nil {
-		return reject("%w", err)
-	}
 	class := func(o *commerce.Order) string { return string(of(o)) }
-	return &derived{prop: propClass, of: class, values: values, text: text}
+	return newDerived(propClass, class, values, text.Strings(failure.Classes()))
 }
+
+// onProperty is what all conditions on one property have in common.
+type onProperty struct {
+	prop property
+	text string
+}
+
+func (c onProperty) String() string { return c.text }
+
+func (c onProperty) property() property { return c.prop }
+
+// condition is a filter with onProperty.
+type condition interface{ property() property }
 
 // derived is the condition that what a function returns is one of the values.
 type derived struct {
-	prop   property
+	onProperty
+
 	of     func(*commerce.Order) string
 	values []string
-	text   string
+}
+
+func newDerived(prop property, of func(*commerce.Order) string, values, known []string) Filter {
+	values, on, err := derivedValues(prop, values, known)
+	if err != nil {
+		return reject("%w", err)
+	}
+	return &derived{onProperty: on, of: of, values: values}
 }
 
 func (f *derived) Match(o *commerce.Order) bool { return slices.Contains(f.values, f.of(o)) }
 
-func (f *derived) String() string { return f.text }
-
-func (f *derived) NeedsFullOrder() bool { return true }
-
 // oneOf is the condition that a text property has one of the values.
 type oneOf struct {
-	prop   property
+	onProperty
+
 	values []string
 	set    map[string]struct{} // nil for few values
-	text   string
 }
 
 // manyValues is the number of values above which a map is faster than a list.
@@ -266,7 +269,7 @@ func newOneOf(prop property, values []string) Filter {
 	if err != nil {
 		return reject("%s: %w", prop, err)
 	}
-	f := &oneOf{prop: prop, values: values, text: text}
+	f := &oneOf{onProperty: onProperty{prop, text}, values: values}
 	if len(values) > manyValues {
 		f.set = make(map[string]struct{}, len(values))
 		for _, v := range values {
@@ -291,14 +294,12 @@ func (f *oneOf) has(value string) bool {
 	return slices.Contains(f.values, value)
 }
 
-func (f *oneOf) String() string { return f.text }
-
 // timeBound is the condition that a time is on one side of an instant.
 type timeBound struct {
-	prop property
-	op   Comparison
-	at   time.Time // UTC
-	text string
+	onProperty
+
+	op Comparison
+	at time.Time // UTC
 }
 
 func newTimeBound(prop property, op Comparison, at time.Time) Filter {
@@ -310,7 +311,7 @@ func newTimeBound(prop property, op Comparison, at time.Time) Filter {
 	if err != nil {
 		return reject("%s: %w", prop, err)
 	}
-	return &timeBound{prop: prop, op: op, at: at.Round(0), text: text}
+	return &timeBound{onProperty: onProperty{prop, text}, op: op, at: at.Round(0)}
 }
 
 func between(prop property, from, to time.Time) Filter {
@@ -336,8 +337,6 @@ func (f *timeBound) Match(o *commerce.Order) bool {
 	}
 	return f.op.holds(t.Compare(f.at))
 }
-
-func (f *timeBound) String() string { return f.text }
 
 // Comparison is a comparison operator for [Total]. Its values are RQL operators.
 type Comparison string
@@ -371,10 +370,11 @@ func (c Comparison) holds(sign int) bool {
 
 // amount is a condition on the total of an order.
 type amount struct {
+	onProperty
+
 	op       Comparison
 	value    decimal.Decimal
 	currency string
-	text     string
 }
 
 // maxExponent is the most digits of an amount on each side of the decimal point.
@@ -406,14 +406,12 @@ func Total(op Comparison, m commerce.Money) Filter {
 	if err != nil {
 		return reject("amount: %w", err)
 	}
-	return &amount{op: op, value: same.Amount, currency: currency, text: text}
+	return &amount{onProperty: onProperty{propAmount, text}, op: op, value: same.Amount, currency: currency}
 }
 
 func (f *amount) Match(o *commerce.Order) bool {
 	return o.Total.Currency == f.currency && f.op.holds(o.Total.Amount.Cmp(f.value))
 }
-
-func (f *amount) String() string { return f.text }
 
 func isCurrency(s string) bool {
 	return len(s) == 3 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
