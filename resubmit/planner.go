@@ -10,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/internal/wait"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/internal/throttle"
@@ -163,12 +163,6 @@ func newPlanner(ctx context.Context, cfg PlanConfig) (*planner, context.Context,
 	}
 	now := time.Now().Round(0).UTC()
 	cfg.Margins.Now = now
-	if cfg.Reader != nil {
-		cfg.Reader = guardedReader{cfg.Reader, cfg.Logger}
-	}
-	if cfg.Requests != nil {
-		cfg.Requests = guardedFinder{cfg.Requests, cfg.Logger}
-	}
 	calls, ctx := newPlanCalls(ctx, &cfg)
 	cheap, rest := filter.Split(cfg.Filter)
 	p := &planner{
@@ -343,27 +337,13 @@ func (p *planProgress) start() (end func()) {
 	if p.show == nil {
 		return func() {}
 	}
-	over := make(chan struct{})
-	var shows sync.WaitGroup
-	shows.Go(func() {
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		for {
-			select {
-			case <-over:
-				return
-			case <-tick.C:
-			}
-			if err := p.showOnce(); err != nil {
-				p.logger.Warn("PlanConfig.Progress panicked and is not called any more", "error", err)
-				return
-			}
+	return wait.Every(time.Second, func() bool {
+		err := p.showOnce()
+		if err != nil {
+			p.logger.Warn("PlanConfig.Progress panicked and is not called any more", "error", err)
 		}
+		return err == nil
 	})
-	return func() {
-		close(over)
-		shows.Wait()
-	}
 }
 
 func (p *planProgress) showOnce() (err error) {

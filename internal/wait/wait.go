@@ -20,3 +20,22 @@ func For(ctx context.Context, d time.Duration, wake <-chan struct{}) error {
 		return ctx.Err()
 	}
 }
+
+// Every calls f on a goroutine, each time after d, until f returns false or stop is called. stop waits for the last call.
+func Every(d time.Duration, f func() bool) (stop func()) {
+	over, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for For(context.Background(), d, over) == nil {
+			select {
+			case <-over:
+				return
+			default:
+			}
+			if !f() {
+				return
+			}
+		}
+	}()
+	return func() { close(over); <-done }
+}

@@ -63,18 +63,15 @@ func readDocument(path string) (*report.Document, error) {
 }
 
 // recall returns what the journal says about a plan.
-func (d *Dir) recall(p *plan.Plan) (*resubmit.Report, error) {
+func (d *Dir) recall(p *plan.Plan) (r *resubmit.Report, err error) {
 	ctx := context.Background()
-	j, closing, err := d.journals.use(ctx, true)
-	if err != nil || j == nil {
-		return nil, err
-	}
-	r, err := resubmit.RecordedReport(ctx, j, p)
-	if err != nil {
-		_ = closing() // err says more
-		return nil, fmt.Errorf("state: %w", err)
-	}
-	return r, failed("close the journal", closing())
+	err = d.journals.read(ctx, func(j resubmit.Journal) (err error) {
+		if r, err = resubmit.RecordedReport(ctx, j, p); err != nil {
+			err = fmt.Errorf("state: %w", err)
+		}
+		return err
+	})
+	return r, err
 }
 
 // reportInput returns what all reports have in common.

@@ -52,6 +52,18 @@ func (s *journalStore) use(ctx context.Context, readOnly bool) (j resubmit.Journ
 	return j, closing, nil
 }
 
+// read calls f with the journal, which is empty if there is none yet, and closes it.
+func (s *journalStore) read(ctx context.Context, f func(resubmit.Journal) error) error {
+	j, closing, err := s.use(ctx, true)
+	if err != nil {
+		return err
+	}
+	if j == nil {
+		j = new(resubmit.MemoryJournal)
+	}
+	return errors.Join(f(j), failed("close the journal", closing()))
+}
+
 // put writes a record outside of a run, unless there is no journal with an anchor yet or another process has it.
 func (s *journalStore) put(ctx context.Context, d resubmit.Durability, r protocol.Record) (uint64, error) {
 	anchor, err := s.cfg.Anchor.Load(ctx)

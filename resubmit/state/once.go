@@ -78,7 +78,10 @@ func (d *Dir) Once(ctx context.Context, o OnceOptions) (*Result, error) {
 	r := new(Result)
 	for {
 		due, err := d.once(ctx, o, r)
-		next := later(due, time.Now().Add(minWait))
+		next := due
+		if earliest := time.Now().Add(minWait); next.Before(earliest) {
+			next = earliest
+		}
 		_, early := errors.AsType[*resubmit.TooEarlyError](err)
 		if due.IsZero() || next.After(o.WaitUntil) || err != nil && !early {
 			return r, err
@@ -88,13 +91,6 @@ func (d *Dir) Once(ctx context.Context, o OnceOptions) (*Result, error) {
 			return r, fmt.Errorf("state: wait for orders that are due %s: %w", clock(due), err)
 		}
 	}
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // minWait is the least time between two plans of a call.
@@ -257,28 +253,20 @@ const endStep = 10 * time.Second
 // attend obeys commands and keeps the anchor up to date while a run is applied. An error ends the run, and is returned
 // by stop.
 func (s *session) attend(ctx context.Context, cancel context.CancelCauseFunc, run *Run, r runner) (stop func() error) {
-	done := make(chan struct{})
-	var all sync.WaitGroup
 	var first error
 	var once sync.Once
-	every := func(d time.Duration, f func() error) {
-		all.Go(func() {
-			for wait.For(context.WithoutCancel(ctx), d, done) == nil {
-				select {
-				case <-done:
-					return
-				default:
-				}
-				if err := callback.Do(f); err != nil {
-					once.Do(func() { first = err })
-					cancel(err)
-					return
-				}
+	every := func(d time.Duration, f func() error) (stop func()) {
+		return wait.Every(d, func() bool {
+			err := callback.Do(f)
+			if err != nil {
+				once.Do(func() { first = err })
+				cancel(err)
 			}
+			return err == nil
 		})
 	}
-	every(500*time.Millisecond, func() error { return s.anchor(ctx) })
-	every(time.Second, func() error {
+	stopAnchor := every(500*time.Millisecond, func() error { return s.anchor(ctx) })
+	stopObeying := every(time.Second, func() error {
 		if err := s.obey(ctx, run, r); err != nil {
 			return err
 		}
@@ -295,8 +283,8 @@ func (s *session) attend(ctx context.Context, cancel context.CancelCauseFunc, ru
 		return s.runs.save(run)
 	})
 	return func() error {
-		close(done)
-		all.Wait()
+		stopObeying()
+		stopAnchor()
 		return first
 	}
 }

@@ -81,15 +81,11 @@ func (d *Dir) Order(ctx context.Context, idOrNumber string) (*OrderHistory, erro
 
 // recordOf reads the record of an order in the journal.
 func (d *Dir) recordOf(ctx context.Context, idOrNumber string) (r protocol.Record, err error) {
-	j, closing, err := d.journals.use(ctx, true)
-	if err != nil {
-		return r, err
-	}
-	if j == nil {
-		j = new(resubmit.MemoryJournal)
-	}
-	r, err = findOrder(ctx, j, idOrNumber)
-	return r, errors.Join(err, failed("close the journal", closing()))
+	err = d.journals.read(ctx, func(j resubmit.Journal) (err error) {
+		r, err = findOrder(ctx, j, idOrNumber)
+		return err
+	})
+	return r, err
 }
 
 // in returns what a run knows about the order.

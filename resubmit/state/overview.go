@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/callback"
@@ -77,40 +76,27 @@ func (d *Dir) Read(ctx context.Context) error {
 
 // yieldTo cancels a reading when a process takes a lock, until stop is called.
 func yieldTo(ctx context.Context, lock string, cancel context.CancelCauseFunc) (stop func()) {
-	done := make(chan struct{})
-	var all sync.WaitGroup
-	all.Go(func() {
-		for ctx.Err() == nil {
-			if holder, busy := durable.LockHolder(lock); busy {
-				cancel(&LockedError{Path: lock, Holder: holder})
-				return
-			}
-			if wait.For(ctx, time.Second, done) != nil {
-				return
-			}
-			select {
-			case <-done:
-				return
-			default:
-			}
+	free := func() bool {
+		holder, busy := durable.LockHolder(lock)
+		if busy {
+			cancel(&LockedError{Path: lock, Holder: holder})
 		}
-	})
-	return func() { close(done); all.Wait() }
+		return !busy && ctx.Err() == nil
+	}
+	if !free() {
+		return func() {}
+	}
+	return wait.Every(time.Second, free)
 }
 
 // read writes the overview.
 func (d *Dir) read(ctx context.Context) error {
-	j, closing, err := d.journals.use(ctx, true)
-	if err != nil {
+	return d.journals.read(ctx, func(j resubmit.Journal) error {
+		cfg := d.planConfig(nil, unplaced{readOnly{j, d.journals}})
+		cfg.Filter, cfg.IgnoreConnect, cfg.Override, cfg.OverrideIfFound = filter.Everything(), true, nil, nil
+		_, err := d.writePlan(ctx, cfg, filepath.Join(d.path, overviewFile))
 		return err
-	}
-	if j == nil {
-		j = new(resubmit.MemoryJournal)
-	}
-	cfg := d.planConfig(nil, unplaced{readOnly{j, d.journals}})
-	cfg.Filter, cfg.IgnoreConnect, cfg.Override, cfg.OverrideIfFound = filter.Everything(), true, nil, nil
-	_, err = d.writePlan(ctx, cfg, filepath.Join(d.path, overviewFile))
-	return errors.Join(err, failed("close the journal", closing()))
+	})
 }
 
 // unplaced is a journal without a position, so that a plan that is based on it is never applied.

@@ -11,20 +11,14 @@ import (
 
 // Preview makes a plan without the lock, and changes nothing, except that a Retry-After is recorded in the journal if
 // that is not in use. It is for people to look at: [Dir.Once] makes its own. Nil: Config.Plan.
-func (d *Dir) Preview(ctx context.Context, cfg *resubmit.PlanConfig) (*plan.Plan, error) {
-	j, closing, err := d.journals.use(ctx, true)
-	if err != nil {
-		return nil, err
-	}
-	if j == nil {
-		j = new(resubmit.MemoryJournal)
-	}
-	p, err := resubmit.BuildPlan(ctx, d.planConfig(cfg, readOnly{j, d.journals}))
-	if err != nil {
-		_ = closing() // err says more
-		return nil, fmt.Errorf("state: preview: %w", err)
-	}
-	return p, failed("close the journal", closing())
+func (d *Dir) Preview(ctx context.Context, cfg *resubmit.PlanConfig) (p *plan.Plan, err error) {
+	err = d.journals.read(ctx, func(j resubmit.Journal) (err error) {
+		if p, err = resubmit.BuildPlan(ctx, d.planConfig(cfg, readOnly{j, d.journals})); err != nil {
+			err = fmt.Errorf("state: preview: %w", err)
+		}
+		return err
+	})
+	return p, err
 }
 
 // readOnly is a journal that ignores writes, except that of a Retry-After, which the next planning must obey.

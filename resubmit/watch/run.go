@@ -35,7 +35,9 @@ func (l *loop) current(now time.Time) (Episode, *state.Run, error) {
 	case run == nil: // planning failed, or the process was killed before
 		l.store.drop()
 	case run.End == state.EndTooEarly:
-		l.planAt = later(run.Due, now.Add(shortPause))
+		if l.planAt = now.Add(shortPause); run.Due.After(l.planAt) {
+			l.planAt = run.Due
+		}
 		l.store.drop()
 	case run.End == state.EndStale, run.End == state.EndLost:
 		l.discard(slog.LevelWarn, "plan is stale, planning again", e, "detail", run.Why)
@@ -43,13 +45,6 @@ func (l *loop) current(now time.Time) (Episode, *state.Run, error) {
 		return e, run, nil
 	}
 	return Episode{}, nil, nil
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // discard forgets the open episode, so that a new plan is made for its windows. It replaces the old one.
