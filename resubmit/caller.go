@@ -218,7 +218,7 @@ func (c *caller) call(ctx context.Context, l *latency, limiter *callLimiter, f f
 	if why := overloaded(err); why != "" {
 		c.pace.SlowDown(began, who+" answered "+why)
 	} else if l != nil {
-		if usual, slow := l.add(time.Since(began) - limiter.took()); slow {
+		if usual, slow := l.add(time.Since(began) - time.Duration(limiter.waited.Load())); slow {
 			c.pace.SlowDown(began, fmt.Sprintf("calls of %s take much longer than %v", who, usual.Round(time.Millisecond)))
 		}
 	}
@@ -233,16 +233,21 @@ func protect(f func() error) (err error) {
 
 // noteRetryAfter applies the Retry-After of an error.
 func (c *caller) noteRetryAfter(err error) {
-	who, after := "Commerce", time.Duration(0)
-	if e, ok := errors.AsType[*commerce.Error](err); ok {
-		after = e.RetryAfter
-	} else if e, ok := errors.AsType[*connect.Error](err); ok {
-		who, after = connectName, e.RetryAfter
-	}
-	if after > 0 {
+	if who, after := retryAfterOf(err); after > 0 {
 		c.cfg.Logger.Warn("a system sent Retry-After", "system", who, "retryAfter", after)
 		c.pause(who, after)
 	}
+}
+
+// retryAfterOf returns the Retry-After in an error of a client, and who sent it; 0 if there is none.
+func retryAfterOf(err error) (who string, after time.Duration) {
+	if e, ok := errors.AsType[*commerce.Error](err); ok {
+		return "Commerce", e.RetryAfter
+	}
+	if e, ok := errors.AsType[*connect.Error](err); ok {
+		return connectName, e.RetryAfter
+	}
+	return "", 0
 }
 
 // pause pauses all calls for as long as a system asked, and ends the run if that is too long. The pause is durable
@@ -264,7 +269,7 @@ type callLimiter struct {
 	mayPush func() string // why a push must not be sent any more, "" if it may; nil in other calls
 	most    int64         // requests; 0 for any number
 	more    atomic.Int64  // requests after the first
-	waited  atomic.Int64  // ns
+	waited  atomic.Int64  // how much of the call was spent waiting, in ns
 }
 
 // Wait implements ratelimit.Limiter. A push waits for the rate limit only: after a longer wait, what
@@ -302,9 +307,6 @@ func (l *callLimiter) ReportDate(host string, server, local time.Time) {
 		l.caller.connectClock.ReportDate(host, server, local)
 	}
 }
-
-// took returns how much of the call was spent waiting.
-func (l *callLimiter) took() time.Duration { return time.Duration(l.waited.Load()) }
 
 // latency measures the calls of one kind.
 type latency struct {

@@ -39,22 +39,7 @@ type CheckConfig struct {
 // It is for people who want to know in advance: Apply checks each order again before its push.
 func CheckPlan(ctx context.Context, p *plan.Plan, cfg CheckConfig,
 	each func(plan.Difference) error) (plan.DiffCounts, error) {
-	switch {
-	case p == nil:
-		return plan.DiffCounts{}, errors.New("resubmit: check plan: the plan is nil; read one with plan.Open or plan.Read")
-	case cfg.Reader == nil:
-		return plan.DiffCounts{},
-			errors.New("resubmit: check plan: CheckConfig.Reader is nil; give the client that reads orders")
-	case cfg.Sample < 0 || cfg.Concurrency < 0:
-		return plan.DiffCounts{},
-			fmt.Errorf(
-				"resubmit: check plan: CheckConfig.Sample is %d and Concurrency is %d; give counts, or 0 for the defaults",
-				cfg.Sample, cfg.Concurrency)
-	}
-	if err := checkRate("CheckConfig.RateLimit", cfg.RateLimit); err != nil {
-		return plan.DiffCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
-	}
-	if err := cfg.validate("CheckConfig"); err != nil {
+	if err := cfg.check(p); err != nil {
 		return plan.DiffCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
 	if err := p.CheckSystem(cfg.Name); err != nil {
@@ -86,6 +71,19 @@ func CheckPlan(ctx context.Context, p *plan.Plan, cfg CheckConfig,
 	}
 	err := checkOrders(ctx, calls, cfg.Reader, some, &counts, each)
 	return counts, err
+}
+
+func (c *CheckConfig) check(p *plan.Plan) error {
+	switch {
+	case p == nil:
+		return errors.New("the plan is nil; read one with plan.Open or plan.Read")
+	case c.Reader == nil:
+		return errors.New("CheckConfig.Reader is nil; give the client that reads orders")
+	case c.Sample < 0 || c.Concurrency < 0:
+		return fmt.Errorf("CheckConfig.Sample is %d and Concurrency is %d; give counts, or 0 for the defaults",
+			c.Sample, c.Concurrency)
+	}
+	return cmp.Or(checkRate("CheckConfig.RateLimit", c.RateLimit), c.validate("CheckConfig"))
 }
 
 // sampled reports whether the order at a place, of total orders, is among the n that are read.

@@ -193,9 +193,15 @@ func (g *gate) wait(ctx context.Context, orderID string) error {
 // rest waits for d, unless the run is drained before.
 func (g *gate) rest(ctx context.Context, d time.Duration) error {
 	end := time.Now().Add(d)
+	return g.waitWhile(ctx, func() time.Duration { return time.Until(end) })
+}
+
+// waitWhile waits until a rest is over, which is asked for again when the gate changes. It does not wait while the run
+// is drained.
+func (g *gate) waitWhile(ctx context.Context, rest func() time.Duration) error {
 	for {
 		changed, draining := g.signal()
-		left := time.Until(end)
+		left := rest()
 		if left <= 0 || draining {
 			return ctx.Err()
 		}

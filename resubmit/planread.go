@@ -84,7 +84,8 @@ func (r *detailReader) fill(ctx context.Context, candidates []candidate) error {
 
 // one reads an order with a context of pacedCalls.next.
 func (r *detailReader) one(turn context.Context, id string) (*commerce.Order, error) {
-	o, err := r.reader.Order(turn, id)
+	o, err := callback.Call(func() (*commerce.Order, error) { return r.reader.Order(turn, id) })
+	callback.Log(r.calls.log, err)
 	r.calls.pauseFor(err)
 	r.progress.read.Add(1)
 	switch {
@@ -234,13 +235,7 @@ func (c *pacedCalls) Blocked() bool { return c.pace.Rest() > 0 }
 
 // pauseFor keeps the pause in the error of a client that does not use the limiter.
 func (c *pacedCalls) pauseFor(err error) {
-	after := time.Duration(0)
-	if e, ok := errors.AsType[*commerce.Error](err); ok {
-		after = e.RetryAfter
-	} else if e, ok := errors.AsType[*connect.Error](err); ok {
-		after = e.RetryAfter
-	}
-	if after > c.pace.Rest() {
+	if _, after := retryAfterOf(err); after > c.pace.Rest() {
 		c.ReportRetryAfter(after)
 	}
 }
@@ -253,18 +248,6 @@ func checkRate(field string, rate float64) error {
 	}
 	return fmt.Errorf("%s is %v; give %v to %d calls per second, 0 for the default or -1 for no limit",
 		field, rate, least, most)
-}
-
-// guardedReader turns a panic of a reader into an error of the call.
-type guardedReader struct {
-	to  OrderReader
-	log *slog.Logger
-}
-
-func (r guardedReader) Order(ctx context.Context, id string) (*commerce.Order, error) {
-	o, err := callback.Call(func() (*commerce.Order, error) { return r.to.Order(ctx, id) })
-	callback.Log(r.log, err)
-	return o, err
 }
 
 // gatherOne is gather, but holds the order if a function of the configuration panics.
@@ -296,17 +279,10 @@ func (p *planner) gather(c *candidate, m moment) {
 		return
 	}
 	c.facts.RequestsQueried = true
-	switch {
-	case p.Requests == nil:
+	if p.Requests == nil {
 		c.facts.RequestsErr = errors.New(
 			"no request was looked up in Connect; give PlanConfig.Requests, or set IgnoreConnect")
-	case o.TenantID != "":
-		c.keys = []connect.RequestKey{{TenantID: o.TenantID, Type: kind}}
-	case len(o.SubscriptionIDs) > 0:
-		for _, id := range o.SubscriptionIDs {
-			c.keys = append(c.keys, connect.RequestKey{SubscriptionID: id, Type: kind})
-		}
-	default:
+	} else if c.keys = requestKeys(o.TenantID, o.SubscriptionIDs, kind); len(c.keys) == 0 {
 		c.facts.RequestsErr = errors.New(
 			"the order has neither a subscription nor a tenant to look up in Connect")
 	}
@@ -394,7 +370,10 @@ func (l *lookUps) lookUp(ctx context.Context,
 	if err != nil {
 		return nil, err
 	}
-	newest, err := l.finder.LatestRequests(turn, keys)
+	newest, err := callback.Call(func() (map[connect.RequestKey][]connect.LatestRequest, error) {
+		return l.finder.LatestRequests(turn, keys)
+	})
+	callback.Log(l.calls.log, err)
 	l.calls.pauseFor(err)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -454,18 +433,3 @@ func (e oneLineError) Error() string { return text.Short(e.error.Error()) }
 func (e oneLineError) Unwrap() error { return e.error }
 
 var errUnanswered = errors.New("there was no answer for its key")
-
-// guardedFinder turns a panic of a finder into an error of the call.
-type guardedFinder struct {
-	to  RequestFinder
-	log *slog.Logger
-}
-
-func (f guardedFinder) LatestRequests(ctx context.Context,
-	keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
-	found, err := callback.Call(func() (map[connect.RequestKey][]connect.LatestRequest, error) {
-		return f.to.LatestRequests(ctx, keys)
-	})
-	callback.Log(f.log, err)
-	return found, err
-}

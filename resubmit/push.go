@@ -38,7 +38,7 @@ func (a *attempt) admit() {
 		o.machine.GiveUp(protocol.NotStarted, why)
 		return
 	}
-	if x.stopping() || x.waitWhile(o.ctx, x.caller.pace.Rest) != nil || x.gate.wait(o.ctx, o.entry.OrderID) != nil ||
+	if x.stopping() || x.gate.waitWhile(o.ctx, x.caller.pace.Rest) != nil || x.gate.wait(o.ctx, o.entry.OrderID) != nil ||
 		x.caller.pushes.Take(o.ctx) != nil {
 		o.stop()
 		return

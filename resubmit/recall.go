@@ -57,8 +57,7 @@ func (x *run) recallOrder(place int32, r *protocol.Record) error {
 		return nil
 	}
 	if !x.tally.items {
-		group := x.scheduler.index.ReportGroups()[x.scheduler.index.ReportGroup(int(place))]
-		x.tally.addUnseen(group, rec.Outcome, true)
+		x.tally.addUnseen(x.scheduler.index.ReportGroup(int(place)), rec.Outcome, true)
 		return nil
 	}
 	e, err := x.scheduler.index.Entry(int(place))

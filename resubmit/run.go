@@ -145,22 +145,6 @@ func (x *run) stopping() bool {
 	return draining || x.ctx.Err() != nil
 }
 
-// waitWhile waits until a rest is over, which is asked for again when the gate changes. It does not wait while the run
-// is
-// drained.
-func (x *run) waitWhile(ctx context.Context, rest func() time.Duration) error {
-	for {
-		changed, draining := x.gate.signal()
-		left := rest()
-		if left <= 0 || draining {
-			return ctx.Err()
-		}
-		if err := wait.For(ctx, left, changed); err != nil {
-			return err
-		}
-	}
-}
-
 // readsRest returns how long reads must wait: for the pause that a system asked for, and until Commerce answers.
 func (x *run) readsRest() time.Duration {
 	rest := x.caller.pace.Rest()
@@ -363,7 +347,7 @@ func (x *run) countOne(place int32, o protocol.Outcome, why string) {
 			return
 		}
 	}
-	x.tally.addUnseen(index.ReportGroups()[index.ReportGroup(int(place))], o, false)
+	x.tally.addUnseen(index.ReportGroup(int(place)), o, false)
 }
 
 // reportControl reports the state of the run.

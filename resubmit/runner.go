@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/user"
 	"slices"
 	"sync"
 	"time"
@@ -13,6 +11,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/internal/throttle"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
@@ -278,15 +277,8 @@ func withinContext(ctx context.Context, f func() error) error {
 
 // owner names the user, host and process.
 func owner() string {
-	name := "unknown user"
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown host"
-	}
-	return text.Short(fmt.Sprintf("%s on %s, process %d", name, host, os.Getpid()))
+	me := durable.ThisProcess("")
+	return text.Short(fmt.Sprintf("%s on %s, process %d", me.User, me.Host, me.PID))
 }
 
 // Status returns the state of the current run. Without a run it reports only whether the Runner

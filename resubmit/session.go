@@ -33,7 +33,6 @@ var (
 type Session struct {
 	x      *run
 	runner *Runner
-	before map[int32]int32 // the order before each one of a chain
 
 	earlier earlierOrders // for Ready
 
@@ -56,13 +55,7 @@ func (r *Runner) Open(ctx context.Context, p *plan.Plan) (*Session, error) {
 	x.tally.keep = false
 	x.scheduler.leave()
 	x.verifier.rows.window = stepWindow
-	s := &Session{runner: r, x: x, before: make(map[int32]int32), working: make(map[int32]bool)}
-	for i := range p.Index().Len() {
-		if next, ok := p.Index().Next(i); ok {
-			s.before[int32(next)] = int32(i) //nolint:gosec // a plan has fewer orders
-		}
-	}
-	return s, nil
+	return &Session{runner: r, x: x, working: make(map[int32]bool)}, nil
 }
 
 // Attempt resubmits the order of an entry, see AttemptID. The entry must be as in the plan.
@@ -172,9 +165,9 @@ func (s *Session) leave(place int32) {
 
 // blockedBy returns an order before another one, of the same lanes, that has not succeeded; "" if there is none.
 func (s *Session) blockedBy(ctx context.Context, place int32, e *plan.Entry) (string, error) {
-	lanes := e.Lanes()
-	for before, ok := s.before[place]; ok; before, ok = s.before[before] {
-		older, err := s.x.scheduler.index.Entry(int(before))
+	lanes, index := e.Lanes(), s.x.scheduler.index
+	for before, ok := index.Previous(int(place)); ok; before, ok = index.Previous(before) {
+		older, err := index.Entry(before)
 		if err != nil {
 			return "", fmt.Errorf("resubmit: read the plan: %w", err)
 		}

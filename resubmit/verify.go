@@ -1,6 +1,7 @@
 package resubmit
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -350,24 +351,17 @@ func (v *verification) alive() bool {
 }
 
 func requestWaits(r connect.Request) string {
-	who := r.Status.NextActor()
-	if who == "" {
-		who = "somebody"
-	}
-	return fmt.Sprintf("%s is %s: %s must act", r.ID, r.Status, who)
+	return fmt.Sprintf("%s is %s: %s must act", r.ID, r.Status, cmp.Or(r.Status.NextActor(), "somebody"))
 }
 
 // requestKeys returns the keys of the requests of an order: its tenant or, without one, its
 // subscriptions.
-func requestKeys(e *plan.Entry, kind connect.RequestType) []connect.RequestKey {
-	if kind == "" {
-		return nil
+func requestKeys(tenant string, subscriptions []string, kind connect.RequestType) []connect.RequestKey {
+	if tenant != "" {
+		return []connect.RequestKey{{TenantID: tenant, Type: kind}}
 	}
-	if e.TenantID != "" {
-		return []connect.RequestKey{{TenantID: e.TenantID, Type: kind}}
-	}
-	keys := make([]connect.RequestKey, 0, len(e.Subscriptions))
-	for _, id := range e.Subscriptions {
+	keys := make([]connect.RequestKey, 0, len(subscriptions))
+	for _, id := range subscriptions {
 		keys = append(keys, connect.RequestKey{SubscriptionID: id, Type: kind})
 	}
 	return keys
@@ -393,10 +387,10 @@ func ownRequests(all []connect.LatestRequest, placed time.Time) []connect.Latest
 
 // requestKeys returns the keys of the requests of the order; none if Connect cannot be asked about it.
 func (o *order) requestKeys() []connect.RequestKey {
-	if o.x.cfg.Requests == nil {
+	if o.x.cfg.Requests == nil || o.request == "" {
 		return nil
 	}
-	return requestKeys(o.entry, o.request)
+	return requestKeys(o.entry.TenantID, o.entry.Subscriptions, o.request)
 }
 
 // failed reports whether an order is in a failed status: the one it was in, or PF.
@@ -419,8 +413,5 @@ func failedAnew(before, now plan.Snapshot) bool {
 
 // brief returns a failure message on one short line.
 func brief(s string) string {
-	if s = text.Short(s); s == "" {
-		return "no reason given"
-	}
-	return s
+	return cmp.Or(text.Short(s), "no reason given")
 }

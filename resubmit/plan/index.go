@@ -22,11 +22,10 @@ type Index struct {
 	pages  []*page
 	length int
 	// table is a hash table of the ids with linear probing. It has the oldest order of each id.
-	table    []orderRef
-	kinds    []kindOf
-	groups   []Group
-	reported []ReportGroup
-	readers  *sync.Pool // of *entryReader; not in here, because the runtime keeps what a pool is in for a while
+	table   []orderRef
+	kinds   []kindOf
+	groups  []Group
+	readers *sync.Pool // of *entryReader; not in here, because the runtime keeps what a pool is in for a while
 }
 
 // Group is a group of the canary: the orders of one vendor, type and class of failure, which it releases on their own.
@@ -72,8 +71,9 @@ type indexed struct {
 
 // kindOf is what orders of one kind have in common.
 type kindOf struct {
-	group, reported int
-	verdict         failure.Verdict
+	group    int
+	reported ReportGroup
+	verdict  failure.Verdict
 }
 
 func (ix *Index) at(i int) *indexed { return &ix.pages[i/pageOrders].orders[i%pageOrders] }
@@ -96,11 +96,8 @@ func (ix *Index) Group(i int) int { return ix.kinds[ix.at(i).kind].group }
 // Groups returns the groups, in the order in which they first appear in the plan.
 func (ix *Index) Groups() []Group { return ix.groups }
 
-// ReportGroup returns the number of the order's group in [Index.ReportGroups].
-func (ix *Index) ReportGroup(i int) int { return ix.kinds[ix.at(i).kind].reported }
-
-// ReportGroups returns the groups of the report, in the order in which they first appear in the plan.
-func (ix *Index) ReportGroups() []ReportGroup { return ix.reported }
+// ReportGroup returns the group of the report that the order belongs to.
+func (ix *Index) ReportGroup(i int) ReportGroup { return ix.kinds[ix.at(i).kind].reported }
 
 // Customer returns a number that is equal for orders of one customer, and hardly ever for those of two; 0 if the
 // customer is unknown. It differs each time a plan is opened.

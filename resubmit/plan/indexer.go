@@ -15,11 +15,10 @@ import (
 
 // indexer builds an Index from the entries in the order of the plan.
 type indexer struct {
-	ix       *Index
-	kinds    map[kindKey]uint32
-	groups   map[Group]int
-	reported map[ReportGroup]int
-	lanes    [4096][]inLane // by the first 12 bits of the hash
+	ix     *Index
+	kinds  map[kindKey]uint32
+	groups map[Group]int
+	lanes  [4096][]inLane // by the first 12 bits of the hash
 }
 
 // inLane is an order in a lane. Should the hashes of two lanes have equal bits, their orders are only in one chain.
@@ -39,7 +38,7 @@ type kindKey struct {
 func newIndexer(p *Plan) *indexer {
 	return &indexer{
 		ix:    &Index{plan: p, seed: maphash.MakeSeed(), readers: &sync.Pool{}},
-		kinds: make(map[kindKey]uint32), groups: make(map[Group]int), reported: make(map[ReportGroup]int),
+		kinds: make(map[kindKey]uint32), groups: make(map[Group]int),
 	}
 }
 
@@ -90,26 +89,16 @@ func (x *indexer) kind(e *Entry) uint32 {
 	key = kindKey{copyOf(key.vendor), copyOf(key.typ), copyOf(key.class), copyOf(key.channel), copyOf(key.verdict)}
 	n := uint32(len(x.kinds)) //nolint:gosec // there are at most as many as orders
 	x.kinds[key] = n
-	x.ix.kinds = append(x.ix.kinds, kindOf{
-		group:    numberOf(x.groups, &x.ix.groups, Group{key.vendor, key.typ, key.class}),
-		reported: numberOf(x.reported, &x.ix.reported, ReportGroup{key.class, key.vendor, key.channel}),
-		verdict:  key.verdict,
-	})
+	g := Group{key.vendor, key.typ, key.class}
+	if _, known := x.groups[g]; !known {
+		x.groups[g] = len(x.ix.groups)
+		x.ix.groups = append(x.ix.groups, g)
+	}
+	x.ix.kinds = append(x.ix.kinds, kindOf{x.groups[g], ReportGroup{key.class, key.vendor, key.channel}, key.verdict})
 	return n
 }
 
 func copyOf[S ~string](s S) S { return S(strings.Clone(string(s))) }
-
-// numberOf returns the number of a group in the list, to which a new group is appended.
-func numberOf[G comparable](numbers map[G]int, list *[]G, g G) int {
-	n, ok := numbers[g]
-	if !ok {
-		n = len(*list)
-		numbers[g] = n
-		*list = append(*list, g)
-	}
-	return n
-}
 
 // finish links the chains and fills the table. Until they are linked, next is an older order of the same chain.
 func (x *indexer) finish() *Index {
