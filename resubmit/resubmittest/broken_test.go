@@ -84,7 +84,7 @@ func TestUncheckedPromises(t *testing.T) {
 	some.Faults = []resubmittest.Fault{resubmittest.FaultUnauthorized, resubmittest.FaultHTMLPage,
 		resubmittest.FaultResponseLost,
 		resubmittest.FaultResponseTruncated, resubmittest.FaultResponseDelayed, resubmittest.FaultWrongOrder}
-	require.Equal(t, []string{`returns ErrUnavailable if the system is unavailable (needs ["unavailable"])`},
+	require.Equal(t, []string{`returns ErrUnavailable if the system is unavailable (needs "unavailable")`},
 		resubmittest.Unchecked("reader", some))
 }
 

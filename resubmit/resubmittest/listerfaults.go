@@ -9,18 +9,20 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
-// listDuring lists during a fault and requires an error that matches one of some.
-func (s *suite) listDuring(f Fault, matches ...error) {
-	orders := s.addFailed(3)
-	lister := s.lister(orders)
-	stop := s.inject(f, Reads)
-	l := s.list(s.Context(), lister, commerce.FailedOrdersView().Query(), nil)
-	s.mustMatch(l.err, matches...)
-	if len(l.orders) > 0 && f != FaultResponseTruncated {
-		s.Errorf("%d orders were listed during the fault %q", len(l.orders), f)
+// listsDuring returns a check that lists during a fault and requires an error that matches one of some.
+func listsDuring(f Fault, matches ...error) func(*suite) {
+	return func(s *suite) {
+		orders := s.addFailed(3)
+		lister := s.lister(orders)
+		stop := s.inject(f, Reads)
+		l := s.list(s.Context(), lister, commerce.FailedOrdersView().Query(), nil)
+		s.mustMatch(l.err, matches...)
+		if len(l.orders) > 0 && f != FaultResponseTruncated {
+			s.Errorf("%d orders were listed during the fault %q", len(l.orders), f)
+		}
+		stop()
+		s.sameOrders("afterwards: ", orders, s.mustList(lister, commerce.FailedOrdersView().Query()))
 	}
-	stop()
-	s.sameOrders("afterwards: ", orders, s.mustList(lister, commerce.FailedOrdersView().Query()))
 }
 
 // mustMatch requires an error that matches one of some, if there are any.
@@ -34,14 +36,6 @@ func (s *suite) mustMatch(err error, targets ...error) {
 		s.Errorf("the error %q matches none of %q", err, targets)
 	}
 }
-
-func listWhileAway(s *suite) { s.listDuring(FaultUnavailable, commerce.ErrUnavailable) }
-func listDenied(s *suite) {
-	s.listDuring(FaultUnauthorized, commerce.ErrUnauthorized, commerce.ErrForbidden)
-}
-func listOfPage(s *suite) { s.listDuring(FaultHTMLPage, commerce.ErrUnavailable) }
-func listLost(s *suite)   { s.listDuring(FaultResponseLost, commerce.ErrUnavailable) }
-func listHalf(s *suite)   { s.listDuring(FaultResponseTruncated) }
 
 func listBreaks(s *suite) {
 	lister := s.lister(s.addFailed(many))

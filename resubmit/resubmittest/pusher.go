@@ -20,25 +20,29 @@ func TestPusher(t *testing.T, f Fixture) {
 
 func pusherPromises() []promise {
 	return []promise{
-		{"moves the order to the status with one request", nil, pushes},
-		{"reports a status that the order does not offer as refused", nil, pushRefused},
-		{"reports an unknown order as not moved", nil, pushMissing},
-		{"reports an invalid status as not moved", nil, pushNoStatus},
-		{"treats ids as opaque", nil, pushSpecialIDs},
-		{"moves nothing with a second push", nil, pushTwice},
-		{"sends nothing with a cancelled context", nil, pushCancelled},
-		{"sends concurrent pushes once each", nil, pushesTogether},
-		{"returns nil as often as concurrent pushes moved one order", nil, pushOneTogether},
-		{"returns an error without a retry if the system is unavailable", []Fault{FaultUnavailable}, pushWhileAway},
-		{"returns ErrRateLimited with Retry-After without a retry if rate limited", []Fault{FaultRateLimited}, pushWhileBusy},
-		{"returns an error without a retry if credentials are refused", []Fault{FaultUnauthorized}, pushDenied},
-		{"returns an error for an HTML page", []Fault{FaultHTMLPage}, pushOfPage},
-		{"returns unknown delivery without a retry for a lost response", []Fault{FaultResponseLost}, pushLost},
-		{"returns unknown delivery without a retry for a 5xx response", []Fault{FaultResponseReplaced}, pushReplaced},
-		{"returns nil or unknown delivery without a retry for a truncated response", []Fault{FaultResponseTruncated},
+		{"moves the order to the status with one request", "", pushes},
+		{"reports a status that the order does not offer as refused", "", pushRefused},
+		{"reports an unknown order as not moved", "", pushMissing},
+		{"reports an invalid status as not moved", "", pushNoStatus},
+		{"treats ids as opaque", "", pushSpecialIDs},
+		{"moves nothing with a second push", "", pushTwice},
+		{"sends nothing with a cancelled context", "", pushCancelled},
+		{"sends concurrent pushes once each", "", pushesTogether},
+		{"returns nil as often as concurrent pushes moved one order", "", pushOneTogether},
+		{"returns an error without a retry if the system is unavailable", FaultUnavailable,
+			pushesDuring(FaultUnavailable, commerce.ErrUnavailable)},
+		{"returns ErrRateLimited with Retry-After without a retry if rate limited", FaultRateLimited, pushWhileBusy},
+		{"returns an error without a retry if credentials are refused", FaultUnauthorized,
+			pushesDuring(FaultUnauthorized, commerce.ErrUnauthorized, commerce.ErrForbidden)},
+		{"returns an error for an HTML page", FaultHTMLPage, pushesDuring(FaultHTMLPage)},
+		{"returns unknown delivery without a retry for a lost response", FaultResponseLost,
+			pushesDuring(FaultResponseLost, commerce.ErrUnavailable)},
+		{"returns unknown delivery without a retry for a 5xx response", FaultResponseReplaced,
+			pushesDuring(FaultResponseReplaced, commerce.ErrUnavailable)},
+		{"returns nil or unknown delivery without a retry for a truncated response", FaultResponseTruncated,
 			pushHalf},
-		{"moves nothing if it reads another order first", []Fault{FaultWrongOrder}, pushAnother},
-		{"returns unknown delivery if the caller gives up", []Fault{FaultResponseDelayed}, pushSlow},
+		{"moves nothing if it reads another order first", FaultWrongOrder, pushAnother},
+		{"returns unknown delivery if the caller gives up", FaultResponseDelayed, pushSlow},
 	}
 }
 
@@ -251,8 +255,9 @@ func (s *suite) pushDuring(f Fault) error {
 	return err
 }
 
-func pushWhileAway(s *suite) {
-	s.mustMatch(s.pushDuring(FaultUnavailable), commerce.ErrUnavailable)
+// pushesDuring returns a check that pushes during a fault and requires an error that matches one of some.
+func pushesDuring(f Fault, matches ...error) func(*suite) {
+	return func(s *suite) { s.mustMatch(s.pushDuring(f), matches...) }
 }
 
 func pushWhileBusy(s *suite) {
@@ -261,22 +266,6 @@ func pushWhileBusy(s *suite) {
 	if e, ok := errors.AsType[*commerce.Error](err); !ok || e.RetryAfter != retryAfter {
 		s.Errorf("RetryAfter is not %s, as the system requested: %v", retryAfter, err)
 	}
-}
-
-func pushDenied(s *suite) {
-	s.mustMatch(s.pushDuring(FaultUnauthorized), commerce.ErrUnauthorized, commerce.ErrForbidden)
-}
-
-func pushOfPage(s *suite) {
-	s.mustMatch(s.pushDuring(FaultHTMLPage))
-}
-
-func pushLost(s *suite) {
-	s.mustMatch(s.pushDuring(FaultResponseLost), commerce.ErrUnavailable)
-}
-
-func pushReplaced(s *suite) {
-	s.mustMatch(s.pushDuring(FaultResponseReplaced), commerce.ErrUnavailable)
 }
 
 func pushHalf(s *suite) { _ = s.pushDuring(FaultResponseTruncated) } // nil and an error are both correct

@@ -19,23 +19,25 @@ func TestReader(t *testing.T, f Fixture) {
 
 func readerPromises() []promise {
 	return []promise{
-		{"reads correct fields", nil, readsFields},
-		{"reads the declared failure and transitions", nil,
-			readsDetails},
-		{"reads declared fields only", nil, readsDeclaredOnly},
-		{"returns ErrNotFound for an unknown id", nil, readsMissing},
-		{"treats ids as opaque", nil, readsSpecialIDs},
-		{"reads the current state", nil, readsCurrent},
-		{"returns a new order for each read", nil, readsCopies},
-		{"returns the error of a cancelled context", nil, readCancelled},
-		{"serves concurrent reads", nil, readsTogether},
-		{"returns ErrUnavailable if the system is unavailable", []Fault{FaultUnavailable}, readWhileAway},
-		{"returns ErrUnauthorized or ErrForbidden if credentials are refused", []Fault{FaultUnauthorized}, readDenied},
-		{"returns an error for an HTML page", []Fault{FaultHTMLPage}, readOfPage},
-		{"returns ErrUnavailable for a lost response", []Fault{FaultResponseLost}, readLost},
-		{"returns an error for a truncated response", []Fault{FaultResponseTruncated}, readHalf},
-		{"returns an error for a response about another order", []Fault{FaultWrongOrder}, readAnother},
-		{"ends with the context if the system is slow", []Fault{FaultResponseDelayed}, readSlow},
+		{"reads correct fields", "", readsFields},
+		{"reads the declared failure and transitions", "", readsDetails},
+		{"reads declared fields only", "", readsDeclaredOnly},
+		{"returns ErrNotFound for an unknown id", "", readsMissing},
+		{"treats ids as opaque", "", readsSpecialIDs},
+		{"reads the current state", "", readsCurrent},
+		{"returns a new order for each read", "", readsCopies},
+		{"returns the error of a cancelled context", "", readCancelled},
+		{"serves concurrent reads", "", readsTogether},
+		{"returns ErrUnavailable if the system is unavailable", FaultUnavailable,
+			readsDuring(FaultUnavailable, commerce.ErrUnavailable)},
+		{"returns ErrUnauthorized or ErrForbidden if credentials are refused", FaultUnauthorized,
+			readsDuring(FaultUnauthorized, commerce.ErrUnauthorized, commerce.ErrForbidden)},
+		{"returns an error for an HTML page", FaultHTMLPage, readsDuring(FaultHTMLPage, commerce.ErrUnavailable)},
+		{"returns ErrUnavailable for a lost response", FaultResponseLost,
+			readsDuring(FaultResponseLost, commerce.ErrUnavailable)},
+		{"returns an error for a truncated response", FaultResponseTruncated, readsDuring(FaultResponseTruncated)},
+		{"returns an error for a response about another order", FaultWrongOrder, readAnother},
+		{"ends with the context if the system is slow", FaultResponseDelayed, readSlow},
 	}
 }
 
@@ -177,23 +179,17 @@ func readsTogether(s *suite) {
 	}
 }
 
-// readDuring reads during a fault and requires an error that matches one of some.
-func (s *suite) readDuring(f Fault, matches ...error) {
-	want := s.addFailed(1)[0]
-	stop := s.inject(f, Reads)
-	_, err := s.read(s.Context(), want.ID)
-	s.mustMatch(err, matches...)
-	stop()
-	s.mustRead(want)
+// readsDuring returns a check that reads during a fault and requires an error that matches one of some.
+func readsDuring(f Fault, matches ...error) func(*suite) {
+	return func(s *suite) {
+		want := s.addFailed(1)[0]
+		stop := s.inject(f, Reads)
+		_, err := s.read(s.Context(), want.ID)
+		s.mustMatch(err, matches...)
+		stop()
+		s.mustRead(want)
+	}
 }
-
-func readWhileAway(s *suite) { s.readDuring(FaultUnavailable, commerce.ErrUnavailable) }
-func readDenied(s *suite) {
-	s.readDuring(FaultUnauthorized, commerce.ErrUnauthorized, commerce.ErrForbidden)
-}
-func readOfPage(s *suite) { s.readDuring(FaultHTMLPage, commerce.ErrUnavailable) }
-func readLost(s *suite)   { s.readDuring(FaultResponseLost, commerce.ErrUnavailable) }
-func readHalf(s *suite)   { s.readDuring(FaultResponseTruncated) }
 
 func readAnother(s *suite) {
 	orders := s.addFailed(2)
