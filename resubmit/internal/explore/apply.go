@@ -13,10 +13,11 @@ func (w *world) apply(e event) {
 	case evPlan, evStart, evCrash, evCrashLoses, evStop:
 		w.applyToProcess(e.kind, a, b)
 	case evRead:
-		w.read(a, b)
+		w.procs[a].orders[b].readAt = w.now
+		w.read(a, b, w.reading(a, b))
 	case evReadFails:
 		w.left.ReadErrors--
-		w.readFails(a, b)
+		w.read(a, b, protocol.Reading{Began: w.now, Err: errRead})
 	case evClaim:
 		w.claim(a, b)
 	case evSend:

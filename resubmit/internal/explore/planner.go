@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"time"
@@ -19,7 +20,7 @@ func (w *world) makePlan(p, named int) {
 		why := w.decide(o, &pl, o == named)
 		w.checkDecision(o, why)
 		if w.trace != nil {
-			w.say("  " + orderNames[o] + ": " + cmpText(why, "resubmit"))
+			w.say("  " + orderNames[o] + ": " + cmp.Or(why, "resubmit"))
 		}
 		if why != "" {
 			continue
@@ -40,13 +41,6 @@ func (w *world) makePlan(p, named int) {
 	w.runs++
 	pl.run, pl.position = "run "+strconv.Itoa(w.runs), w.position()
 	*w.planOf(p) = pl
-}
-
-func cmpText(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // settleBlocker reads the order that has the lane, whatever the filter, and frees the lane if it is at rest.

@@ -130,7 +130,7 @@ func (w *world) perform(p, o int) {
 				return
 			}
 		case protocol.StepLanes:
-			lanes := w.lanes(p)
+			lanes := w.lanes()
 			if w.cfg.without == ruleLanes {
 				lanes = nil
 			}
@@ -210,7 +210,7 @@ func editOrder(records []protocol.Record, edit func(*protocol.Order)) []protocol
 }
 
 // lanes returns the records of the lanes.
-func (w *world) lanes(int) []protocol.Record {
+func (w *world) lanes() []protocol.Record {
 	r := w.journal.lane
 	r.Key = laneKey()
 	if w.cfg.without == ruleNewest && r.Lane != nil {
@@ -222,13 +222,12 @@ func (w *world) lanes(int) []protocol.Record {
 }
 
 // read reads an order.
-func (w *world) read(p, o int) {
-	m, t := w.machine(p, o), &w.procs[p].orders[o]
+func (w *world) read(p, o int, r protocol.Reading) {
+	m := w.machine(p, o)
 	if m.Next(w.now).Kind == protocol.StepAdmit {
 		m.Admitted()
 	}
-	t.readAt = w.now
-	m.Read(w.reading(p, o), w.now)
+	m.Read(r, w.now)
 	w.step(p, o)
 }
 
@@ -236,15 +235,6 @@ var (
 	errRead     = errors.New("read failed")
 	errReplaced = errors.New("it is another order")
 )
-
-func (w *world) readFails(p, o int) {
-	m := w.machine(p, o)
-	if m.Next(w.now).Kind == protocol.StepAdmit {
-		m.Admitted()
-	}
-	m.Read(protocol.Reading{Began: w.now, Err: errRead}, w.now)
-	w.step(p, o)
-}
 
 // reading returns what a read of an order shows.
 func (w *world) reading(p, o int) protocol.Reading {
@@ -276,7 +266,7 @@ func (w *world) reading(p, o int) protocol.Reading {
 // claim claims an order.
 func (w *world) claim(p, o int) {
 	m, t := w.machine(p, o), &w.procs[p].orders[o]
-	records := m.Claim(w.lanes(p), w.now, time.Time{})
+	records := m.Claim(w.lanes(), w.now, time.Time{})
 	t.claimAt = w.now
 	if len(records) > 0 && !w.write(p, m, true, records) {
 		return

@@ -31,7 +31,7 @@ func (ch *checker) checkCall(p *process, c *call) *inFlight {
 	if c.kind != callPush {
 		return t
 	}
-	ch.w.counts.countUnder(&ch.w.mu, "pushes")
+	ch.w.count("pushes")
 	a := p.state.approval.orders[c.order]
 	if a == nil {
 		ch.violate("I12", c.order, "is pushed, but the approved plan does not resubmit it")

@@ -382,7 +382,7 @@ func (ch *checker) observe(c *call, t *inFlight, act func() *answer) *answer {
 
 // noteAccepted checks I1 and I5.
 func (ch *checker) noteAccepted(t *inFlight, order, failure int) {
-	ch.w.counts.countUnder(&ch.w.mu, "pushes accepted")
+	ch.w.count("pushes accepted")
 	f := failureKey{order, failure}
 	ch.accepted[f]++
 	if n := ch.accepted[f]; n > 1 {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
-	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/protocol"
@@ -43,7 +42,7 @@ func (ch *checker) checkReport(p *process, r *resubmit.Report, finished bool) {
 		}
 		seen[item.OrderID] = true
 		if finished {
-			ch.w.counts.countUnder(&ch.w.mu, "outcome "+string(item.Outcome))
+			ch.w.count("outcome " + string(item.Outcome))
 			ch.checkOutcome(p, item)
 		}
 	}
@@ -154,13 +153,9 @@ func (ch *checker) checkEnd(p *process, err error) {
 	if errors.Is(err, errDiskFull) || errors.Is(err, resubmit.ErrLeaseLost) || err != nil && onePush {
 		return // something else ended the run first
 	}
-	for _, refusal := range []error{
-		commerce.ErrUnauthorized, commerce.ErrForbidden, connect.ErrUnauthorized, connect.ErrForbidden,
-	} {
-		if errors.Is(err, refusal) {
-			ch.w.count("runs ended by refused credentials")
-			return
-		}
+	if refused(err) {
+		ch.w.count("runs ended by refused credentials")
+		return
 	}
 	ch.violate("credentials", -1, "were refused, but the program ends with %v", err)
 }

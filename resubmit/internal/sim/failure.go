@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -66,13 +65,6 @@ func (c Counts) add(other Counts) {
 	for k, n := range other {
 		c[k] += n
 	}
-}
-
-// countUnder counts one event while holding mu.
-func (c Counts) countUnder(mu *sync.Mutex, what string) {
-	mu.Lock()
-	defer mu.Unlock()
-	c[what]++
 }
 
 // String is a table of all events, sorted by name.

@@ -26,14 +26,15 @@ func (p *process) panicIf(spec *panicSpec, after bool) {
 // panicAfter panics if the spec is for the point after the work of a call. It does not if the credentials were
 // refused: a program that cannot see that cannot end because of it.
 func (p *process) panicAfter(spec *panicSpec, err error) {
-	for _, refused := range []error{
-		commerce.ErrUnauthorized, commerce.ErrForbidden, connect.ErrUnauthorized, connect.ErrForbidden,
-	} {
-		if errors.Is(err, refused) {
-			return
-		}
+	if !refused(err) {
+		p.panicIf(spec, true)
 	}
-	p.panicIf(spec, true)
+}
+
+// refused reports whether an error means that the credentials were refused.
+func refused(err error) bool {
+	return errors.Is(err, commerce.ErrUnauthorized) || errors.Is(err, commerce.ErrForbidden) ||
+		errors.Is(err, connect.ErrUnauthorized) || errors.Is(err, connect.ErrForbidden)
 }
 
 // nextPanic is the panic of the next call of a kind for an order; nil for none.

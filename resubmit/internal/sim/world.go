@@ -17,6 +17,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/internal/wait"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
@@ -104,7 +105,7 @@ func (w *world) run() {
 	ctx, stop := context.WithCancel(w.ctx)
 	defer stop()
 	w.ctx = ctx
-	defer w.cleanUp()
+	defer func() { _ = os.RemoveAll(w.dir) }() // a rest stays in the directory for temporary files
 	if err := w.build(); err != nil {
 		w.checker.violate("world", -1, "%v", err)
 		return
@@ -161,12 +162,6 @@ func (w *world) connectNow() time.Time {
 		now = now.Truncate(time.Second)
 	}
 	return now
-}
-
-func (w *world) cleanUp() {
-	if w.dir != "" {
-		_ = os.RemoveAll(w.dir) // a rest stays in the directory for temporary files
-	}
 }
 
 // addSubscriptions adds the existing subscriptions to Connect, with their failed cancel requests.
@@ -236,10 +231,7 @@ func (w *world) runPast(ctx context.Context) {
 	at(markedAt)
 	for _, o := range w.s.orders {
 		if o.cause == causeMarked || o.cause == causeReached && w.s.asyncHeals {
-			text := o.text
-			if text == "" {
-				text = "Timeout exception"
-			}
+			text := cmp.Or(o.text, "Timeout exception")
 			_ = w.commerce.MarkFailed(w.ids[o.index], text) // it may have completed meanwhile
 		}
 	}
@@ -453,14 +445,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()
 	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return wait.For(ctx, d, nil)
 }
 
 // countTies counts rows that have the same time as another one.
