@@ -300,7 +300,7 @@ func (o *order) read() {
 	if !o.step.BeforePush {
 		if o.machine.InFlight() {
 			kind = throttle.Any
-		} else if o.x.gate.waitWhile(o.ctx, o.x.readsRest) != nil { // unlike the pacer, it does not wait while the run is drained
+		} else if o.x.gate.waitWhile(o.ctx, o.x.readsRest) != nil { // unlike the pacer, not while the run is drained
 			o.stop()
 			return
 		}

@@ -21,7 +21,8 @@ func For(ctx context.Context, d time.Duration, wake <-chan struct{}) error {
 	}
 }
 
-// Every calls f on a goroutine, each time after d, until f returns false or stop is called. stop waits for the last call.
+// Every calls f on a goroutine, each time after d, until f returns false or stop is called. stop waits for the last
+// call.
 func Every(d time.Duration, f func() bool) (stop func()) {
 	over, done := make(chan struct{}), make(chan struct{})
 	go func() {
