@@ -61,6 +61,11 @@ func TestConditions(t *testing.T) {
 	}
 	sameID := maintenance.Window{ID: "W1", Start: night.AddDate(0, 0, 7), End: night.AddDate(0, 0, 7).Add(time.Hour)}
 	affected := filter.AffectedBy(failure.AttributorConfig{}, cancelled, window, sameID)
+	affectedAfter := func(start, end time.Time) filter.Filter {
+		earlier, err := maintenance.NewCalendar([]maintenance.Window{{ID: "W0", Start: start, End: end}})
+		require.NoError(t, err)
+		return filter.AffectedBy(failure.AttributorConfig{Calendar: earlier}, window)
+	}
 	custom, err := failure.NewClassifier(failure.Pattern{ID: "ours", Class: failure.Permanent,
 		Match: []string{"bad gateway"}})
 	require.NoError(t, err)
@@ -99,6 +104,20 @@ func TestConditions(t *testing.T) {
 		"failed before a window": {affected, waited(func(o *commerce.Order) { o.FailedAt = night.Add(-time.Minute) }), false},
 		"failed after a window": {affected,
 			waited(func(o *commerce.Order) { o.FailedAt = night.Add(2 * time.Hour) }), false},
+		"waited, but for an earlier window": {affectedAfter(night.Add(-4*time.Hour), night.Add(-150*time.Minute)),
+			waited(func(o *commerce.Order) { o.PlacedAt = night.Add(-5 * time.Hour) }), false},
+		"failed in an earlier window": {affectedAfter(night.Add(-4*time.Hour), night.Add(-150*time.Minute)),
+			waited(func(o *commerce.Order) { o.PlacedAt = night.Add(-3 * time.Hour) }), false},
+		"failed in the part of the window that was handled": {affectedAfter(night.Add(-4*time.Hour), night.Add(time.Hour)),
+			waited(func(o *commerce.Order) { o.PlacedAt = night.Add(-3 * time.Hour) }), false},
+		"waited after an earlier window": {affectedAfter(night.Add(-4*time.Hour), night.Add(-150*time.Minute)),
+			notToldWhenItFailed(), true},
+		"failed in a window that has no end yet": {
+			filter.AffectedBy(failure.AttributorConfig{}, maintenance.Window{ID: "W1", Start: night}),
+			notToldWhenItFailed(), true},
+		"placed in the planned part of a window that ended early": {
+			filter.AffectedBy(failure.AttributorConfig{}, endedEarly),
+			waited(func(o *commerce.Order) { o.PlacedAt = night.Add(time.Hour) }), false},
 		"waited shorter than the margin": {
 			filter.AffectedBy(failure.AttributorConfig{Margins: failure.Margins{Lookback: 2 * time.Hour}}, window),
 			notToldWhenItFailed(), true},

@@ -54,37 +54,66 @@ func FailedDuring(windows ...maintenance.Window) Filter {
 	return Or(spans...)
 }
 
-// AffectedBy matches orders that [FailedDuring] matches, and those whose failure one of the windows has certainly or
-// probably caused (see [failure.Attributor]). If the time of the failure is unknown, as always with Order Management,
-// these are the orders that were placed before a window and waited for Connect when it began. The windows take the
-// place of the Calendar of cfg; the other fields should be those of the plan. The text form is that of the conditions
-// that it consists of; [Parse] it [WithVerdict].
+// AffectedBy matches orders that [FailedDuring] matches, and those that were placed at most cfg.Margins.Before() before a
+// window and whose failure that window has probably caused (see [failure.Attributor]). It is for clients that do not tell
+// when an order failed, such as that of Order Management: an order that waits for Connect when a maintenance begins may
+// fail in it. Orders without a reason, or with one that is unclassified, only match as they do with FailedDuring.
+//
+// cfg.Calendar has the other maintenance that is known: an order that was affected by an earlier one does not match,
+// because it was decided about after that. cfg.Baseline is not used. The text form is that of the conditions; [Parse] it
+// [WithVerdict].
 func AffectedBy(cfg failure.AttributorConfig, windows ...maintenance.Window) Filter {
 	during := FailedDuring(windows...)
 	if err := Validate(during); err != nil {
 		return during
 	}
+	before, tail := max(0, cfg.Margins.Before()), max(0, cfg.Margins.Tail)
 	var spans []Filter
-	windows = slices.DeleteFunc(slices.Clone(windows), func(w maintenance.Window) bool { return w.Cancelled })
-	for i := range windows {
-		w := &windows[i]
-		w.ID = strconv.Itoa(i) // it does not matter here, but must be unique
-		span := w.Span()
-		to := span.End
-		if !to.IsZero() {
-			to = to.Add(cfg.Margins.Tail)
+	var all []maintenance.Window
+	var first time.Time
+	add := func(id string, s maintenance.Span) { // without planned times and what else does not matter here
+		if s.End.IsZero() {
+			s.End = s.Start.AddDate(100, 0, 0)
 		}
-		spans = append(spans, FailedBetween(span.Start.Add(-cfg.Margins.Before()), to))
+		all = append(all, maintenance.Window{ID: id + strconv.Itoa(len(all)), Start: s.Start, End: s.End})
 	}
-	calendar, err := maintenance.NewCalendar(windows)
+	for _, w := range windows {
+		if w.Cancelled {
+			continue
+		}
+		s := w.Span()
+		if add(affected, s); first.IsZero() || s.Start.Before(first) {
+			first = s.Start
+		}
+		to := s.End
+		if !to.IsZero() {
+			to = to.Add(tail)
+		}
+		spans = append(spans, FailedBetween(s.Start.Add(-before), to))
+	}
+	for w := range cfg.Calendar.OverlappingSeq(first.Add(-before), first) {
+		if s := w.Span(); s.Start.Before(first) {
+			add("", s)
+		}
+	}
+	calendar, err := maintenance.NewCalendar(all)
 	if err != nil {
 		return reject("AffectedBy: %w", err)
 	}
-	cfg.Calendar = calendar
-	attributor := failure.NewAttributor(cfg)
-	verdict := func(o *commerce.Order) failure.Verdict { return attributor.Attribute(o).Verdict }
-	return And(Or(spans...), Or(during, Verdicts(verdict, failure.Caused, failure.Likely)))
+	attributor := failure.NewAttributor(failure.AttributorConfig{
+		Calendar: calendar, Classifier: cfg.Classifier, Margins: cfg.Margins,
+	})
+	verdict := func(o *commerce.Order) failure.Verdict {
+		found := attributor.Attribute(o)
+		if !strings.HasPrefix(found.WindowID, affected) {
+			return failure.UnknownCause
+		}
+		return found.Verdict
+	}
+	return Or(during, And(Or(spans...), Verdicts(verdict, failure.Caused, failure.Likely)))
 }
+
+const affected = "affected-" // begins the ids of the windows of AffectedBy
 
 // Types matches orders with any of the given types.
 func Types(types ...commerce.OrderType) Filter { return newOneOf(propType, text.Strings(types)) }

@@ -26,11 +26,12 @@ type Config struct {
 	Dir string
 	// State configures Dir, and with it planning and applying. A plan within State.Limits is applied at
 	// once. Calendar must be nil: the watcher sets it. The default of Plan.Filter is
-	// [filter.AffectedBy] of the episode's windows. The default of Observed are the Outages. The defaults of Plan.RateLimit
+	// [filter.FailedDuring] of the episode's windows. With a client that does not tell when orders failed, such as that of
+	// Order Management, that leaves out orders that waited for Connect when a window began: to include them, let Plan use
+	// [filter.AffectedBy]. The default of Observed are the Outages. The defaults of Plan.RateLimit
 	// and Logger are Runner.RateLimit and the Logger of the watcher; that of Runner.MaxPlanAge is -1, because
 	// a plan is for an episode, however long its approval takes. Policy.SettleDelay is also the time between a
-	// maintenance and its
-	// plan, and a window that begins within Runner.Guard after another one joins the same episode.
+	// maintenance and its plan, and a window that begins within Runner.Guard after another one joins the same episode.
 	State state.Config
 	// Windows returns the announced maintenance windows, for instance a *maintenance.Multi.
 	// It is called every Refresh. If it fails, the windows of the last call stay in use.

@@ -18,8 +18,8 @@
 //	return w.Run(ctx) // until ctx is cancelled
 //
 // A plan beyond the limits waits for an approval, by Config.Approve or by [state.Dir.Approve], also
-// of another process: aftermaintenance -state /var/lib/resubmit sign DIGEST -key FILE. Which limits a plan is
-// beyond says State.Limits.Exceeded; [Watcher.Wake] has Approve called as soon as a person has decided.
+// of another process: aftermaintenance -state /var/lib/resubmit sign DIGEST -key FILE. State.Limits.Exceeded
+// says which limits a plan is beyond; [Watcher.Wake] has Approve called as soon as a person has decided.
 //
 // What happens to orders is reported to State.Runner.OnEvent, the steps of the watcher to the Logger and in
 // [Watcher.Status], and the end of each episode to OnClosed.

@@ -14,7 +14,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
-	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/state"
 )
@@ -42,9 +41,7 @@ func (l *timing) planConfig(ctx context.Context, e Episode) (cfg resubmit.PlanCo
 			text.Short(cfg.Name), name)
 	}
 	if cfg.Filter == nil {
-		cfg.Filter = filter.AffectedBy(failure.AttributorConfig{
-			Classifier: l.cfg.State.Policy.Classifier, Margins: cfg.Margins, Baseline: cfg.Baseline,
-		}, e.Windows...)
+		cfg.Filter = filter.FailedDuring(e.Windows...)
 	}
 	cfg.RateLimit = cmp.Or(cfg.RateLimit, l.cfg.State.Runner.RateLimit)
 	cfg.Logger = cmp.Or(cfg.Logger, l.cfg.State.Logger)
