@@ -30,6 +30,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -77,7 +78,13 @@ func mutate(run string, onlyCheck bool) error {
 	if out, err := exec.Command("git", "clone", "-q", ".", dir).CombinedOutput(); err != nil {
 		return fmt.Errorf("clone: %w: %s", err, out)
 	}
-	for _, test := range tests {
+	all := slices.Clone(tests)
+	for _, m := range mutants {
+		if m.test != "" && !slices.Contains(all, m.test) && only.MatchString(m.name) {
+			all = append(all, m.test)
+		}
+	}
+	for _, test := range all {
 		if failed, err := failure(dir, test); failed != "" || err != nil {
 			return fmt.Errorf("without a mutant: %s: %w", failed, cmp.Or(err, errors.New("it fails")))
 		}
@@ -162,11 +169,13 @@ func failure(dir, test string) (string, error) {
 	if m := failedTest.FindStringSubmatch(out); m != nil {
 		return m[1], nil
 	}
-	if strings.Contains(out, "panic: ") || strings.Contains(out, "fatal error: ") {
-		return "a panic in " + test, nil
+	if m := failedPackage.FindStringSubmatch(out); m != nil && !strings.Contains(out, "[build failed]") {
+		return "the end of " + m[1], nil
 	}
 	return "", fmt.Errorf("go test %s: %w: %s", test, err, out)
 }
+
+var failedPackage = regexp.MustCompile(`(?m)^FAIL\s+(\S+)`) // without a failed test: it panicked, or was killed
 
 var failedTest = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
 

@@ -223,10 +223,10 @@ func checkPolicy(own *Policy, planned json.RawMessage) error {
 	}
 	var other Policy
 	if err := json.Unmarshal(planned, &other); err != nil {
-		return fmt.Errorf("resubmit: the policy of the plan: %w; make a new plan", err)
+		return fmt.Errorf("resubmit: the policy of the plan: %s; make a new plan", text.Short(err.Error()))
 	}
 	return fmt.Errorf("resubmit: the plan was made with another policy: %s; give both the same Policy, or make a new plan",
-		text.Short(policyDifference(&other, own)))
+		text.Sentence(policyDifference(&other, own)))
 }
 
 // policyDifference says in which fields two policies differ.
@@ -235,10 +235,28 @@ func policyDifference(planned, own *Policy) string {
 	p, o := reflect.ValueOf(*planned), reflect.ValueOf(*own)
 	for i := range p.NumField() {
 		f := p.Type().Field(i)
-		was, is := fmt.Sprint(p.Field(i)), fmt.Sprint(o.Field(i))
-		if f.Tag.Get("json") != "-" && was != is {
+		if f.Tag.Get("json") == "-" {
+			continue
+		}
+		was, is := policyValue(p.Field(i)), policyValue(o.Field(i))
+		if was != is {
 			fields = append(fields, fmt.Sprintf("%s is %s in the plan and %s in the Runner", f.Name, was, is))
 		}
 	}
+	if len(fields) == 0 {
+		return "it has settings that this version of the library does not know"
+	}
 	return strings.Join(fields, ", ")
+}
+
+// policyValue formats the value of a setting.
+func policyValue(v reflect.Value) string {
+	if d, ok := v.Interface().(time.Duration); ok {
+		return d.String()
+	}
+	b, err := json.Marshal(v.Interface())
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
 }

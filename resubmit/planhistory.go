@@ -111,9 +111,9 @@ func (h *history) judge(c *candidate, m moment) (v choice) {
 	known := protocol.History{
 		Run: c.past.run, ConnectUp: c.past.connectUp, ForgottenBefore: h.forgotten, Named: e.Named,
 	}
-	now, leaseOver := time.Now(), c.past.run.LeaseExpiry()
-	if due := protocol.DecidableAt(c.past.record, f, known, leaseOver, &h.Policy); due.After(now) {
-		return waitUntil(due, rules.IDOrderInProgress, whyInProgress(o, leaseOver.After(now)))
+	now, leaseExpiry := time.Now(), c.past.run.LeaseExpiry()
+	if due := protocol.DecidableAt(c.past.record, f, known, leaseExpiry, &h.Policy); due.After(now) {
+		return waitUntil(due, rules.IDOrderInProgress, whyInProgress(o, leaseExpiry.After(now)))
 	}
 	if w, ok := h.Calendar.Last(m.now); ok {
 		known.OutageEnded = w.Span().End

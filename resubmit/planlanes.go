@@ -276,12 +276,12 @@ func (l *laneOrder) settle(ctx context.Context, b *orderBatch) error {
 
 // notYet returns why the order of a past must not be read yet to free its lanes; the zero blocker if it may.
 func (l *laneOrder) notYet(h *past) blocker {
-	now, leaseOver, settled := time.Now(), h.run.LeaseExpiry(), h.settledAt(&l.planner.Policy)
+	now, leaseExpiry, settled := time.Now(), h.run.LeaseExpiry(), h.settledAt(&l.planner.Policy)
 	switch {
 	case l.planner.Reader == nil:
 		return blocker{why: "cannot be read without PlanConfig.Reader"}
-	case leaseOver.After(now):
-		return blocker{why: "is in the hands of a run", due: leaseOver}
+	case leaseExpiry.After(now):
+		return blocker{why: "is in the hands of a run", due: leaseExpiry}
 	case settled.After(now):
 		return blocker{why: "may still be under way", due: settled}
 	default:

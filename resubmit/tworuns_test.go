@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -285,15 +286,20 @@ func TestApplyRejectsAPlanThatWasMadeTooEarly(t *testing.T) {
 	})
 }
 
+func policyJSON(t *testing.T, p resubmit.Policy) []byte {
+	t.Helper()
+	full, err := json.Marshal(p.WithDefaults())
+	require.NoError(t, err)
+	return full
+}
+
 func TestApplyRejectsAPlanWithAnotherPolicy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := outageOrder(1, "a")
 		s := newShop(o)
 		with := func(p resubmit.Policy) *plan.Plan {
-			full, err := json.Marshal(p.WithDefaults())
-			require.NoError(t, err)
-			made, _ := writtenPlan(t, plan.Header{System: testSystem, Policy: full}, entryFor(o))
+			made, _ := writtenPlan(t, plan.Header{System: testSystem, Policy: policyJSON(t, p)}, entryFor(o))
 			return made
 		}
 		planned := with(resubmit.Policy{MaxResubmissions: 5})
@@ -302,6 +308,19 @@ func TestApplyRejectsAPlanWithAnotherPolicy(t *testing.T) {
 		require.ErrorContains(t, err, "resubmit: the plan was made with another policy: "+
 			"MaxResubmissions is 5 in the plan and 3 in the Runner; give both")
 		require.ErrorContains(t, err, "give both the same Policy, or make a new plan")
+		_, err = runnerFor(t, s, nil).Apply(t.Context(), with(resubmit.Policy{SettleDelay: 5 * time.Minute,
+			Retry: protocol.RetryPolicy{MaxAttempts: 3}}))
+		require.ErrorContains(t, err, "SettleDelay is 5m0s in the plan and 4m0s in the Runner, ")
+		require.ErrorContains(t, err, `Retry is {"maxAttempts":3,`)
+		hostile, _ := writtenPlan(t, plan.Header{System: testSystem, Policy: []byte(`{"settleDelay":"` +
+			strings.Repeat("9", 1<<20) + `"}`)}, entryFor(o))
+		_, err = runnerFor(t, s, nil).Apply(t.Context(), hostile)
+		require.ErrorContains(t, err, "the policy of the plan: ")
+		require.Less(t, len(err.Error()), 1000)
+		unknown, _ := writtenPlan(t, plan.Header{System: testSystem, Policy: []byte(`{"new":1,` +
+			string(policyJSON(t, resubmit.Policy{}))[1:])}, entryFor(o))
+		_, err = runnerFor(t, s, nil).Apply(t.Context(), unknown)
+		require.ErrorContains(t, err, "it has settings that this version of the library does not know")
 		require.NotContains(t, err.Error(), "\n")
 		require.Empty(t, s.calls)
 		same := func(c *resubmit.Config) { c.MaxResubmissions = 5 }

@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 )
 
-// Hurry makes the tests of a package faster. Sixteen may wait at the same time, garbage is collected less often, and
+// Hurry makes the tests of a package faster. Sixteen may wait at the same time unless -parallel is given, garbage is collected less often, and
 // temporary files are kept in memory where the system has a file system for that, unless TMPDIR says where they belong.
 // It is for TestMain, before the tests run, and not for tests that measure memory or need a disk. Benchmarks run as if
 // it were not called.
@@ -16,7 +16,11 @@ func Hurry() {
 		return
 	}
 	debug.SetGCPercent(400)
-	_ = flag.Set("test.parallel", "16") // every test program has this flag
+	parallel := false
+	flag.Visit(func(f *flag.Flag) { parallel = parallel || f.Name == "test.parallel" })
+	if !parallel {
+		_ = flag.Set("test.parallel", "16") // every test program has this flag
+	}
 	if os.Getenv("TMPDIR") != "" {
 		return
 	}

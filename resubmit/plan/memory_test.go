@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A process opens plans for months. The next garbage collection frees all that an opened plan had.
+// A process opens plans for months. The next garbage collection frees what an opened plan had, but for small buffers.
 func TestOpenedPlansAreFreed(t *testing.T) { //nolint:paralleltest // it measures the memory of the process
 	const plans = 100
 	data := writePlan(t, planEntries()...)

@@ -43,7 +43,7 @@ func recoverRecords(ctx context.Context, t *transaction) error {
 
 // keepRecords writes those records anew that must not look as if they were written after the loss.
 func (t *transaction) keepRecords(ctx context.Context, loss time.Time) error {
-	changed, err := t.keptAfter(ctx, loss)
+	changed, err := t.adjustForLoss(ctx, loss)
 	if err != nil {
 		return err
 	}
@@ -60,8 +60,8 @@ func (t *transaction) keepRecords(ctx context.Context, loss time.Time) error {
 	return nil
 }
 
-// keptAfter returns the records that change because of a loss.
-func (t *transaction) keptAfter(ctx context.Context, loss time.Time) (changed []protocol.Record, err error) {
+// adjustForLoss returns the records that change because of a loss.
+func (t *transaction) adjustForLoss(ctx context.Context, loss time.Time) (changed []protocol.Record, err error) {
 	err = t.eachRow(ctx, t.conn, "", nil, func(row row) error {
 		r, err := row.decode()
 		if err == nil && (r.At.After(loss) || r.Order != nil && r.Order.ClaimedAt.After(loss)) {

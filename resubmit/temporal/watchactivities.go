@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
@@ -213,7 +214,8 @@ func (w *watchActivities) ask(ctx context.Context, in askInput) (out askOutput, 
 	if err != nil {
 		return out, err
 	}
-	d := decision{Digest: in.Digest, By: "Config.Approve", Why: answer.Why}
+	d := decision{Digest: in.Digest, Why: answer.Why}
+	d.By = cmp.Or(strings.TrimSpace(text.Excerpt(answer.By, 190)), "Config.Approve")
 	switch answer.State {
 	case watch.Approved:
 		return askOutput{Decision: d}, nil

@@ -20,7 +20,7 @@ type Approval struct {
 	State ApprovalState
 	// AskAgainAt is when Approve is called again for the plan; zero means in 15 min. For Pending only.
 	AskAgainAt time.Time
-	// By is who decided, for the signature and the audit log. Default "watcher".
+	// By is who decided, for the signature and the audit log, which have the first 190 bytes. Default "watcher".
 	By string
 	// Why is the reason, for the log and the status. Optional.
 	Why string
@@ -84,15 +84,18 @@ func (a *approver) ask(ctx context.Context, e Episode, need *state.ApprovalError
 
 // decide acts on the answer of Config.Approve.
 func (a *approver) decide(e Episode, run *state.Run, answer Approval) error {
-	l, by, why := a.loop, cmp.Or(text.Short(answer.By), signer), ""
+	l, by, why := a.loop, cmp.Or(strings.TrimSpace(text.Excerpt(answer.By, 190)), signer), ""
 	if answer.Why != "" {
 		why = ": " + text.Short(answer.Why)
 	}
 	switch answer.State {
 	case Approved:
-		l.board.log(slog.LevelInfo, "plan approved", "step", PhaseAwaitingApproval, "episode", e.ID,
+		if err := l.dir.Approve(run.Digest, by, l.cfg.ApprovalKey); err != nil {
+			return err
+		}
+		l.board.log(slog.LevelInfo, "plan approved", "step", PhaseAwaitingApproval, "episode", e.ID, "by", by,
 			"detail", "The plan "+shortDigest(run.Digest)+" is approved"+why+".")
-		return l.dir.Approve(run.Digest, by, l.cfg.ApprovalKey)
+		return nil
 	case Rejected: // the next call of Dir.Once obeys
 		return l.dir.Control(state.Command{Action: state.ActionCancel, Run: run.Digest, By: by,
 			Why: "the plan was rejected" + why})

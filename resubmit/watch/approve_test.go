@@ -48,17 +48,17 @@ func TestPlanThatMustBeSignedWaitsForAPerson(t *testing.T) {
 func TestApprovalNamesWhoDecided(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, _ := announced(3)
-		s.answer([]watch.Approval{{State: watch.Approved, By: "ana@example.net", Why: "looked at it"}})
+		s.answer([]watch.Approval{{State: watch.Approved, By: "ana@example.net" + strings.Repeat(", ben", 50), Why: "looked at it"}})
 		p := s.start(t, filepath.Join(t.TempDir(), "state"), nil, nil)
 		pass(24 * time.Hour)
 		p.stop(t)
 		require.Equal(t, 3, s.pushes())
 		signed, err := os.ReadFile(p.planFile(t, p.dir) + ".sig")
 		require.NoError(t, err)
-		require.Contains(t, string(signed), `"ana@example.net"`)
+		require.Contains(t, string(signed), `"ana@example.net, ben`)
 		log, err := os.ReadFile(filepath.Join(filepath.Dir(p.planFile(t, p.dir)), "audit.jsonl"))
 		require.NoError(t, err)
-		require.Contains(t, string(log), `"by":"ana@example.net"`)
+		require.Contains(t, string(log), `"by":"ana@example.net, ben`)
 		require.NotContains(t, string(log), `"by":"watcher"`)
 	})
 }
