@@ -98,16 +98,9 @@ func (s *site) confirmCancel(ctx context.Context) error {
 	out.Paragraph("", fmt.Sprintf("Cancel the run %s? %s verified. %s sent and will not be verified by this run. %s "+
 		"failed; a later plan can send them. Sent orders cannot be called back.", short(now.Run.Digest),
 		countOf(verified, "order is", "orders are"), countOf(open, "was", "were"), countOf(rest, "stays", "stay")))
-	fmt.Fprint(s.Stderr, "Type yes to cancel the run: ")
-	answer, err := s.readLine(ctx)
-	if err != nil {
-		fmt.Fprintln(s.Stderr)
+	answer, err := s.ask(ctx, "Type yes to cancel the run: ")
+	if err != nil || answer == "yes" {
 		return err
 	}
-	if answer == "yes" {
-		return nil
-	}
-	s.said, s.next = true, s.command("status")
-	fmt.Fprintln(s.Stderr, "The run was not cancelled.")
-	return stoppedError{fmt.Errorf("the answer was %q", answer)}
+	return s.refused(answer, "The run was not cancelled.", s.command("status"))
 }

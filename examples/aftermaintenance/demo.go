@@ -236,10 +236,7 @@ func (s *site) showDemoPlan(world *sandbox.World, run *state.Run) error {
 	if err := s.showPlan(out, p); err != nil {
 		return err
 	}
-	if limits := limitsOf(s.cfg.Commerce.Via, s.systems.Capabilities, s.cfg.policy(nil).Targets); limits != "" {
-		fmt.Fprintln(out.Out)
-		out.Paragraph("", limits)
-	}
+	s.showLimits(out)
 	fmt.Fprintln(out.Out)
 	return nil
 }

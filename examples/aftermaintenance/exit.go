@@ -123,6 +123,9 @@ func (p *program) printError(err error) {
 	fmt.Fprintln(p.Stderr, p.Paint(p.Stderr.Out, terminal.Red, "aftermaintenance:")+" "+text.Lines(err.Error()))
 }
 
+// warn prints a warning.
+func (p *program) warn(err error) { fmt.Fprintf(p.Stderr, "aftermaintenance: warning: %v\n", err) }
+
 // finish prints what ended the program and the next command, and returns the exit status.
 func (p *program) finish(ctx context.Context, err error) int {
 	status := p.exitStatus(ctx, err)

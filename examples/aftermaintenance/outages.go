@@ -37,7 +37,7 @@ func (s *site) newOutageLog() *outageLog {
 			}
 			return s.windows.calendar()
 		},
-		warn: func(err error) { fmt.Fprintf(s.Stderr, "aftermaintenance: warning: %v\n", err) },
+		warn: s.warn,
 	}
 }
 

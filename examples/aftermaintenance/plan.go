@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/report"
@@ -87,13 +88,18 @@ func (s *site) showNewPlan(run *state.Run, made *plan.Plan, d *report.Document) 
 		fmt.Fprintln(out.Out)
 		s.showItems(out, d.Items)
 	}
+	s.showLimits(out)
+	fmt.Fprintf(out.Out, "\nNothing was changed. The plan %s is in\n  %s\n", short(run.Digest), s.dir.Path(run,
+		"plan.jsonl"))
+	return nil
+}
+
+// showLimits says what the API of Commerce cannot do.
+func (s *site) showLimits(out page.Page) {
 	if limits := limitsOf(s.cfg.Commerce.Via, s.systems.Capabilities, s.cfg.policy(nil).Targets); limits != "" {
 		fmt.Fprintln(out.Out)
 		out.Paragraph("", limits)
 	}
-	fmt.Fprintf(out.Out, "\nNothing was changed. The plan %s is in\n  %s\n", short(run.Digest), s.dir.Path(run,
-		"plan.jsonl"))
-	return nil
 }
 
 // nextAfterPlan says what can be done with a plan.

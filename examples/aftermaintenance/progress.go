@@ -185,35 +185,34 @@ func (v *progressView) plainLine(run *state.Run, now time.Time) string {
 // progressInterval is the least time between two lines of progress without a terminal.
 const progressInterval = 10 * time.Second
 
-// planProgress shows the progress of planning: on a terminal by redrawing one line, otherwise by a line every 10 s.
-type planProgress struct{ shown time.Time }
-
-// to returns the function that shows the progress.
-func (s *planProgress) to(p *program) func(resubmit.PlanProgress) {
-	s.shown = time.Now()
-	return func(now resubmit.PlanProgress) {
+// showing returns a function that shows what is done: on a terminal by redrawing one line, otherwise by a line every
+// 10 s.
+func (p *program) showing() func(line string) {
+	shown := time.Now()
+	return func(line string) {
 		switch {
 		case p.options.quiet:
 		case p.Stderr.Terminal:
-			p.Stderr.Show("Planning: " + now.String())
-		case time.Since(s.shown) >= progressInterval:
-			s.shown = time.Now()
-			fmt.Fprintf(p.Stderr, "Planning: %s\n", now)
+			p.Stderr.Show(line)
+		case time.Since(shown) >= progressInterval:
+			shown = time.Now()
+			fmt.Fprintln(p.Stderr, line)
 		}
 	}
 }
 
+// planProgress returns a function that shows the progress of planning.
+func (p *program) planProgress() func(resubmit.PlanProgress) {
+	show := p.showing()
+	return func(now resubmit.PlanProgress) { show("Planning: " + now.String()) }
+}
+
 // connectProgress returns a function that shows that Connect is awaited.
 func (p *program) connectProgress() func(availability.WaitResult) {
-	began, shown := time.Now(), time.Now()
+	began, show := time.Now(), p.showing()
 	return func(availability.WaitResult) {
-		switch {
-		case p.options.quiet, time.Since(began) < time.Second: // it usually answers at once
-		case p.Stderr.Terminal:
-			p.Stderr.Show("Waiting for Connect since " + p.clock(began))
-		case time.Since(shown) >= progressInterval:
-			shown = time.Now()
-			fmt.Fprintf(p.Stderr, "Waiting for Connect since %s\n", p.clock(began))
+		if time.Since(began) >= time.Second { // it usually answers at once
+			show("Waiting for Connect since " + p.clock(began))
 		}
 	}
 }

@@ -82,7 +82,7 @@ func TestPlanProgressWithoutTerminal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out strings.Builder
-		show := new(planProgress).to(&program{Terminal: terminal.Terminal{Stderr: terminal.NewScreen(&out)}})
+		show := (&program{Terminal: terminal.Terminal{Stderr: terminal.NewScreen(&out)}}).planProgress()
 		for i := range 35 {
 			<-time.After(time.Second)
 			show(resubmit.PlanProgress{Listed: i + 1})
@@ -98,7 +98,7 @@ func TestPlanProgressOnTerminal(t *testing.T) {
 	var out strings.Builder
 	s := terminal.NewScreen(&out)
 	s.Terminal = true
-	show := new(planProgress).to(&program{Terminal: terminal.Terminal{Stderr: s}})
+	show := (&program{Terminal: terminal.Terminal{Stderr: s}}).planProgress()
 	show(resubmit.PlanProgress{Listed: 1})
 	show(resubmit.PlanProgress{Listed: 2})
 	_, err := s.Write([]byte("a warning\n"))

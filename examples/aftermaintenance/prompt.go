@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -106,25 +107,27 @@ func (s *site) confirm(ctx context.Context, run *state.Run, p *plan.Plan) error 
 	if n.Orders > s.options.confirm || n.Orders > 1 && n.vendors > 2 {
 		accepted, ask = []string{count}, fmt.Sprintf("Resubmit %s? Type %s to confirm: ", orders, count)
 	}
-	fmt.Fprint(s.Stderr, ask)
-	answer, err := s.readLine(ctx)
+	answer, err := s.ask(ctx, ask)
 	if err != nil {
-		fmt.Fprintln(s.Stderr)
 		s.next = s.command("apply", short(run.Digest))
 		return err
 	}
-	for _, a := range accepted {
-		if strings.EqualFold(answer, a) {
-			return nil
-		}
+	if slices.ContainsFunc(accepted, func(a string) bool { return strings.EqualFold(answer, a) }) {
+		return nil
 	}
-	s.said, s.next = true, s.command("apply", short(run.Digest))
-	fmt.Fprintln(s.Stderr, "Nothing was sent.")
+	return s.refused(answer, "Nothing was sent.", s.command("apply", short(run.Digest)))
+}
+
+// refused says what follows from an answer that is no approval, and returns the error.
+func (s *site) refused(answer, says, next string) error {
+	s.said, s.next = true, next
+	fmt.Fprintln(s.Stderr, says)
 	return stoppedError{fmt.Errorf("the answer was %q", answer)}
 }
 
-// readLine reads an answer. It returns early if the context ends.
-func (s *site) readLine(ctx context.Context) (string, error) {
+// ask asks a question and reads the answer. It returns early if the context ends.
+func (s *site) ask(ctx context.Context, question string) (string, error) {
+	fmt.Fprint(s.Stderr, question)
 	answer := make(chan string, 1)
 	go func() {
 		line, _ := bufio.NewReader(s.Stdin).ReadString('\n') // an incomplete line is no answer
@@ -134,6 +137,7 @@ func (s *site) readLine(ctx context.Context) (string, error) {
 	case a := <-answer:
 		return a, nil
 	case <-ctx.Done():
+		fmt.Fprintln(s.Stderr)
 		return "", ctx.Err()
 	}
 }

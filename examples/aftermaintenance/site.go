@@ -12,6 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/availability"
+	"github.com/cloudblue-go/cloudblue/internal/wait"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
@@ -33,7 +34,6 @@ type site struct {
 	outages   *outageLog
 	systems   resubmit.Systems
 	selection selection
-	planning  planProgress
 	notifier  *notifier // nil: none
 	temporary bool      // the directory is removed at the end
 }
@@ -48,11 +48,16 @@ func (p *program) openDir(ctx context.Context) (*site, error) {
 		return nil, err
 	}
 	s.selection.filter = filter.Everything()
+	return s, s.openState(ctx)
+}
+
+// openState opens the state directory.
+func (s *site) openState(ctx context.Context) error {
 	cfg, err := s.stateConfig()
 	if err == nil {
-		s.dir, err = state.Open(ctx, p.options.state, cfg)
+		s.dir, err = state.Open(ctx, s.options.state, cfg)
 	}
-	return s, err
+	return err
 }
 
 // begin checks the flags of every command and reads the configuration.
@@ -84,15 +89,7 @@ func (s *site) installation() (resubmit.Systems, error) {
 		}, nil
 	}
 	if s.cfg.Commerce.URL != "" {
-		api, err := s.api(s.cfg)
-		if err != nil {
-			return resubmit.Systems{}, err
-		}
-		client, err := api.open(nil)
-		if err != nil {
-			return resubmit.Systems{}, flagged("-commerce and its credentials", err)
-		}
-		return resubmit.SystemsOf(client, client), nil
+		return s.reading()
 	}
 	if err == nil {
 		err = errors.New("the journal was not used yet")
@@ -113,11 +110,7 @@ func (p *program) openSystems(ctx context.Context, selects bool) (*site, error) 
 	if err := s.openClients(ctx, selects); err != nil {
 		return nil, err
 	}
-	cfg, err := s.stateConfig()
-	if err == nil {
-		s.dir, err = state.Open(ctx, p.options.state, cfg)
-	}
-	return s, err
+	return s, s.openState(ctx)
 }
 
 // checkURL returns an error if the address of Commerce is not known.
@@ -144,20 +137,23 @@ func (p *program) openReading(ctx context.Context) (*site, error) {
 	if err != nil || s.cfg.Commerce.URL == "" {
 		return s, err
 	}
+	if s.systems, err = s.reading(); err != nil {
+		return nil, err
+	}
+	return s, s.openState(ctx)
+}
+
+// reading returns the systems with a client that reads orders.
+func (s *site) reading() (resubmit.Systems, error) {
 	api, err := s.api(s.cfg)
 	if err != nil {
-		return nil, err
+		return resubmit.Systems{}, err
 	}
 	client, err := api.open(nil)
 	if err != nil {
-		return nil, flagged("-commerce and its credentials", err)
+		return resubmit.Systems{}, flagged("-commerce and its credentials", err)
 	}
-	s.systems = resubmit.SystemsOf(client, client)
-	cfg, err := s.stateConfig()
-	if err == nil {
-		s.dir, err = state.Open(ctx, p.options.state, cfg)
-	}
-	return s, err
+	return resubmit.SystemsOf(client, client), nil
 }
 
 // openClients reads the windows and opens the clients. It calls no system.
@@ -257,12 +253,7 @@ func (s *site) pause(ctx context.Context) error {
 	if rate < 0 {
 		return nil
 	}
-	select {
-	case <-time.After(time.Duration(calls / rate * float64(time.Second))):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return wait.For(ctx, time.Duration(calls/rate*float64(time.Second)), nil)
 }
 
 // stateConfig returns the configuration of the state directory.
@@ -281,7 +272,7 @@ func (s *site) stateConfig() (state.Config, error) {
 		Plan: resubmit.PlanConfig{
 			IgnoreConnect: s.cfg.IgnoreConnect, View: view, Filter: s.selection.filter, Margins: s.cfg.margins(), Rules: own,
 			Override: s.selection.numbers, OverrideIfFound: slices.Concat(ids, numbers), RateLimit: s.cfg.Run.Rate,
-			Progress: s.planning.to(s.program),
+			Progress: s.planProgress(),
 		},
 		Approvers: approvers, Retention: time.Duration(s.cfg.Retention), Program: programName, Command: s.command(),
 		Logger: s.logger(), Location: s.location, Observed: s.outages.windows,

@@ -91,7 +91,8 @@ func (s *site) describe(run *state.Run) {
 		if run.Why != "" {
 			why = " (" + run.Why + ")"
 		}
-		out.Paragraph("  ", fmt.Sprintf("It ended %s: %s%s.", s.clock(run.EndedAt), endText(run.End), why))
+		out.Paragraph("  ", fmt.Sprintf("It ended %s: %s%s.", s.clock(run.EndedAt),
+			cmp.Or(endTexts[run.End], string(run.End)), why))
 	case run.Paused != nil:
 		why := ""
 		if run.Paused.Why != "" {
@@ -117,24 +118,14 @@ func (s *site) describe(run *state.Run) {
 	}
 }
 
-// endText is how a run ended, in words.
-func endText(e state.End) string {
-	switch e {
-	case state.EndFinished:
-		return "it is finished"
-	case state.EndNothing:
-		return "there was nothing to resubmit"
-	case state.EndTooEarly:
-		return "it was too early, all orders must wait"
-	case state.EndDrained:
-		return "it was drained"
-	case state.EndCancelled:
-		return "it was cancelled"
-	case state.EndStale:
-		return "it was too old, or was replaced"
-	default:
-		return string(e)
-	}
+// endTexts are how runs end, in words.
+var endTexts = map[state.End]string{
+	state.EndFinished:  "it is finished",
+	state.EndNothing:   "there was nothing to resubmit",
+	state.EndTooEarly:  "it was too early, all orders must wait",
+	state.EndDrained:   "it was drained",
+	state.EndCancelled: "it was cancelled",
+	state.EndStale:     "it was too old, or was replaced",
 }
 
 // nextOf says what can be done with the newest run.

@@ -57,9 +57,7 @@ type windowSources struct {
 
 // openWindows returns the sources of the configuration and of -windows. Feeds are cached below dir.
 func (p *program) openWindows(c *config) (*windowSources, error) {
-	w := &windowSources{weekly: c.Windows.Weekly, warn: func(err error) {
-		fmt.Fprintf(p.Stderr, "aftermaintenance: warning: %v\n", err)
-	}}
+	w := &windowSources{weekly: c.Windows.Weekly, warn: p.warn}
 	for _, file := range c.Windows.Files {
 		w.files = append(w.files, c.path(file))
 	}
