@@ -197,7 +197,7 @@ func (h *outage) await(before int, m killTime, ended chan error) {
 // maxIdle.
 func (h *outage) plan(t *testing.T, args ...string) {
 	t.Helper()
-	for range 60 { // the maintenance has just ended
+	for start := time.Now(); time.Since(start) < time.Minute; { // the maintenance has just ended
 		l := h.start(t, nil, append([]string{"plan", "-rate", "10000/s"}, args...)...)
 		if l.status == exitDone && l.document(t).Planned.Wait == 0 {
 			return
