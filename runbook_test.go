@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,7 +40,7 @@ func TestRunbook(t *testing.T) {
 		"connect-failed-change": true, "connect-under-way": true, "connect-approved": true,
 	}
 	for _, m := range ids {
-		require.True(t, strings.Contains(safety, "`"+m[1]+"`"), "SAFETY.md has no rule %s", m[1])
+		require.Contains(t, safety, "`"+m[1]+"`", "SAFETY.md has no rule %s", m[1])
 		if !proceeds[m[1]] {
 			require.Contains(t, runbook, "`"+m[1]+"`", "the rule %s", m[1])
 		}

@@ -6,10 +6,10 @@ import (
 	"runtime/debug"
 )
 
-// Hurry makes the tests of a package faster. Sixteen may wait at the same time unless -parallel is given, garbage is collected less often, and
-// temporary files are kept in memory where the system has a file system for that, unless TMPDIR says where they belong.
-// It is for TestMain, before the tests run, and not for tests that measure memory or need a disk. Benchmarks run as if
-// it were not called.
+// Hurry makes the tests of a package faster. Sixteen may wait at the same time unless -parallel is given, garbage is
+// collected less often, and temporary files are kept in memory where the system has a file system for that, unless
+// TMPDIR says where they belong. It is for TestMain, before the tests run, and not for tests that measure memory or
+// need a disk. Benchmarks run as if it were not called.
 func Hurry() {
 	flag.Parse()
 	if flag.Lookup("test.bench").Value.String() != "" {

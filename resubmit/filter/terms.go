@@ -54,14 +54,15 @@ func FailedDuring(windows ...maintenance.Window) Filter {
 	return Or(spans...)
 }
 
-// AffectedBy matches orders that [FailedDuring] matches, and those that were placed at most cfg.Margins.Before() before a
-// window and whose failure that window has probably caused (see [failure.Attributor]). It is for clients that do not tell
-// when an order failed, such as that of Order Management: an order that waits for Connect when a maintenance begins may
-// fail in it. Orders without a reason, or with one that is unclassified, only match as they do with FailedDuring.
+// AffectedBy matches orders that [FailedDuring] matches, and those that were placed at most cfg.Margins.Before() before
+// a window and whose failure that window has probably caused (see [failure.Attributor]). It is for clients that do not
+// tell when an order failed, such as that of Order Management: an order that waits for Connect when a maintenance
+// begins may fail in it. Orders without a reason, or with one that is unclassified, only match as they do with
+// FailedDuring.
 //
 // cfg.Calendar has the other maintenance that is known: an order that was affected by an earlier one does not match,
-// because it was decided about after that. cfg.Baseline is not used. The text form is that of the conditions; [Parse] it
-// [WithVerdict].
+// because it was decided about after that. cfg.Baseline is not used. The text form is that of the conditions; [Parse]
+// it [WithVerdict].
 func AffectedBy(cfg failure.AttributorConfig, windows ...maintenance.Window) Filter {
 	during := FailedDuring(windows...)
 	if err := Validate(during); err != nil {

@@ -48,7 +48,8 @@ func TestPlanThatMustBeSignedWaitsForAPerson(t *testing.T) {
 func TestApprovalNamesWhoDecided(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, _ := announced(3)
-		s.answer([]watch.Approval{{State: watch.Approved, By: "ana@example.net" + strings.Repeat(", ben", 50), Why: "looked at it"}})
+		people := "ana@example.net" + strings.Repeat(", ben", 50)
+		s.answer([]watch.Approval{{State: watch.Approved, By: people, Why: "looked at it"}})
 		p := s.start(t, filepath.Join(t.TempDir(), "state"), nil, nil)
 		pass(24 * time.Hour)
 		p.stop(t)
