@@ -152,5 +152,8 @@ func parseContentRange(s string) (total int, ok bool) {
 		return 0, false
 	}
 	n, err := number.ParseUint(strings.TrimSpace(of), 10, 31)
-	return int(n), err == nil
+	if err != nil {
+		return 0, false
+	}
+	return int(n), true
 }

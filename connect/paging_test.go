@@ -167,10 +167,12 @@ func TestContentRange(t *testing.T) {
 		"items 0-99/250": 250, "items 0-0/0": 0, "items */7": 7, " Items 0-1/2 ": 2,
 		"": -1, "items": -1, "items 0-9": -1, "items 0-9/*": -1, "items 0-9/-1": -1, "bytes 0-9/10": -1,
 		"items a-b/10": -1, "items 0-9/99999999999999999999": -1, "items 0-9/1/2": -1,
+		"items 0/2822222222": -1,
 	} {
 		n, ok := connect.ParseContentRange(header)
 		if want < 0 {
 			require.False(t, ok, header)
+			require.Zero(t, n, header)
 			continue
 		}
 		require.True(t, ok, header)

@@ -9,7 +9,7 @@ import (
 // Like reports whether s matches a pattern, in which * stands for any text, \* for a star and \\
 // for a backslash; a backslash before any other character stands for itself. It is case
 // sensitive, takes at most time proportional to the product of the lengths, and does not
-// allocate.
+// allocate. A pattern that is not valid UTF-8 may match a part of a letter.
 func Like(pattern, s string) bool { return match(pattern, s, false) }
 
 // ILike is [Like], but ignores case. Letters outside ASCII are compared by their lower case.

@@ -58,6 +58,8 @@ func FuzzFailureTemplate(f *testing.F) {
 		require.LessOrEqual(t, len(got), 420)
 		require.NotContains(t, got, "\n")
 		require.Equal(t, got, strings.TrimSpace(got))
-		require.NotContains(t, failure.Template("id 7f0c1b6e-2a52-4c1d-9d0c-502503504000 "+text), "7f0c1b6e")
+		if id := "d91c07aa"; !strings.Contains(text, id) {
+			require.NotContains(t, failure.Template("id "+id+"-2a52-4c1d-9d0c-502503504000 "+text), id)
+		}
 	})
 }
