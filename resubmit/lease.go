@@ -180,8 +180,9 @@ func (l *lease) leaseEnd(ctx context.Context, o *protocol.Order) (time.Time, err
 	return r.Run.LeaseEnd, nil
 }
 
-// recall returns the rest of the pause that a system asked an earlier run for, or another process since the last call.
-func (l *lease) recall(ctx context.Context) (time.Duration, error) {
+// recallPause returns the rest of the pause that a system asked an earlier run for, or another process since the last
+// call.
+func (l *lease) recallPause(ctx context.Context) (time.Duration, error) {
 	r, err := l.journal.Get(ctx, retryAfterKey)
 	if err != nil || r.System == nil {
 		return 0, err
@@ -271,7 +272,7 @@ func (s *shared) keepFollowing() {
 		return
 	}
 	for sleep(x.ctx, x.lease.poll()) == nil {
-		if pause, err := x.lease.recall(x.ctx); err == nil && pause > 0 {
+		if pause, err := x.lease.recallPause(x.ctx); err == nil && pause > 0 {
 			x.obey(pause)
 		}
 		if r, err := x.cfg.Journal.Get(x.ctx, protocol.RunKey(x.digest)); err == nil {

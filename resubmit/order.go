@@ -189,7 +189,7 @@ func (o *order) reload() {
 		return
 	}
 	o.machine.Reload(rec, end, time.Now())
-	o.recall(&rec)
+	o.noteEarlier(&rec)
 }
 
 // start reads the order's records and begins its state machine.
@@ -199,7 +199,7 @@ func (o *order) start() error {
 		return err
 	}
 	o.machine = protocol.Start(o.planned(), &o.x.cfg.Policy, o.x.owner(), rec, end, time.Now())
-	o.recall(&rec)
+	o.noteEarlier(&rec)
 	if o.machine.InFlight() || o.machine.Next(time.Now()).Kind == protocol.StepReload {
 		return nil
 	}
@@ -216,8 +216,8 @@ func (o *order) start() error {
 	return err
 }
 
-// recall notes what an earlier run did to the order.
-func (o *order) recall(rec *protocol.Record) {
+// noteEarlier notes what an earlier run did to the order.
+func (o *order) noteEarlier(rec *protocol.Record) {
 	if rec.Order == nil || rec.Order.Run != o.x.digest {
 		return
 	}

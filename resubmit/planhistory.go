@@ -51,7 +51,7 @@ func (h *history) open(ctx context.Context) (plan.Position, error) {
 // recallPause waits for a Retry-After in the journal, and has later ones recorded for the next run.
 func (h *history) recallPause(ctx context.Context) error {
 	pauses := &lease{journal: guardedJournal{h.Journal, h.Logger}}
-	pause, err := pauses.recall(ctx)
+	pause, err := pauses.recallPause(ctx)
 	if err != nil {
 		return fmt.Errorf("resubmit: plan: the journal: %w", err)
 	}

@@ -225,7 +225,7 @@ func (r *Runner) start(ctx context.Context, p *plan.Plan, planned *maintenance.C
 		if err := r.cfg.admitPlan(p, planned, begun, time.Now()); err != nil {
 			return err
 		}
-		if pause, err = l.recall(ctx); err != nil {
+		if pause, err = l.recallPause(ctx); err != nil {
 			return fmt.Errorf("resubmit: the journal: %w", err)
 		}
 		if err := tooLong("a server", max(pause, r.pace.Rest())-retryAfterStep, r.cfg.MaxRetryAfter); err != nil {
