@@ -50,7 +50,11 @@ func (s *session) admit(run *Run, p *plan.Plan) error {
 	}
 	signature, err := s.approvals.of(p)
 	if errors.Is(err, plan.ErrUnsigned) || errors.Is(err, plan.ErrBadSignature) {
-		return &ApprovalError{Run: run, Reasons: reasons, Command: s.cfg.Command + " sign " + run.Digest, Err: err}
+		command := s.cfg.Command + " sign " + run.Digest
+		if len(s.cfg.Approvers) > 0 {
+			command += " -key FILE"
+		}
+		return &ApprovalError{Run: run, Reasons: reasons, Command: command, Err: err}
 	}
 	if err != nil {
 		return err

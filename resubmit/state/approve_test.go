@@ -125,7 +125,9 @@ func TestApprove(t *testing.T) {
 		key, public := newKey(t)
 		w.cfg.Limits.MaxOrders, w.cfg.Approvers = 1, []ed25519.PublicKey{public}
 		_, err := w.once()
-		return w, key, requireApproval(t, err).Run.Digest
+		need := requireApproval(t, err)
+		require.Contains(t, need.Command, "sign "+need.Run.Digest+" -key FILE")
+		return w, key, need.Run.Digest
 	}
 	t.Run("lets the plan be applied", func(t *testing.T) {
 		t.Parallel()
