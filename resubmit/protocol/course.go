@@ -155,7 +155,7 @@ func (c *course) restore(before *Order, now time.Time, why string) {
 
 // accept continues with the verification of a push.
 func (c *course) accept(now time.Time, why string) {
-	c.rec.Phase, c.rec.Why, c.rec.Refused = Pushed, why, false
+	c.rec.Phase, c.rec.Why, c.rec.Refused, c.rec.SentAt = Pushed, why, false, now
 	c.write(now, false)
 	c.stage, c.at = stageVerify, now
 }

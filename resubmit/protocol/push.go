@@ -226,7 +226,6 @@ func (m *Machine) Answered(a Answer, now time.Time) {
 	c := &m.course
 	switch a.Kind {
 	case Accepted:
-		c.rec.SentAt = now
 		c.accept(now, "Commerce accepted the push to "+string(m.attempt.target))
 	case NotSent:
 		m.release(now, a.Why)

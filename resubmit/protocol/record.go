@@ -223,7 +223,8 @@ type Order struct {
 	FirstClaimAt time.Time `json:"firstClaimAt,omitzero"`
 	// FirstClaimInConnect is FirstClaimAt by the clock of Connect; zero if that was not known.
 	FirstClaimInConnect time.Time `json:"firstClaimInConnect,omitzero"`
-	// SentAt is the latest time at which the last push can have been sent: when its answer came, or its deadline.
+	// SentAt is the latest time at which the last push can have been sent: when its answer came, or its deadline. Without
+	// an answer to a push that took effect, it is when that was seen.
 	SentAt time.Time `json:"sentAt,omitzero"`
 	// DoneAt is when the order was first read as done in Commerce; zero before.
 	DoneAt time.Time `json:"doneAt,omitzero"`

@@ -36,6 +36,23 @@ func TestEndOfAPush(t *testing.T) {
 	}
 }
 
+// An outage that ended before the push took effect is no reason to resubmit an order that failed after it.
+func TestPushWithoutAnAnswerIsDatedByItsEffect(t *testing.T) {
+	s := newStand(t).start().reads(protocol.Reading{}).claims().sends().answers(protocol.NoAnswer)
+	require.True(t, s.m.Next(s.now).Durable)
+	s.sleeps(noon.Add(timeout + settle))
+	s.reads(protocol.Reading{Change: "the status is PR instead of PF"}).wants(protocol.StepVerify)
+	rec := s.record()
+	require.Equal(t, protocol.Pushed, rec.Phase)
+	require.Equal(t, noon.Add(timeout+settle), rec.SentAt)
+	rec.Phase, rec.Outcome = protocol.Ended, protocol.FailedAgain
+	last, f := protocol.Record{Order: &rec}, protocol.Failure{Fingerprint: "another", Template: rec.Template}
+	p := protocol.Policy{}.WithDefaults()
+	before, after := protocol.History{OutageEnded: noon.Add(timeout + 1)}, protocol.History{OutageEnded: s.now.Add(1)}
+	require.Contains(t, protocol.HoldReason(last, f, before, &p), "nothing has changed since")
+	require.Empty(t, protocol.HoldReason(last, f, after, &p))
+}
+
 func TestClaimOfADeadRunIsResolvedByReads(t *testing.T) {
 	s := newStand(t).start().reads(protocol.Reading{}).claims()
 	s.wants(protocol.StepPush)
