@@ -153,9 +153,12 @@ func (c *course) restore(before *Order, now time.Time, why string) {
 	c.stage, c.at = stageAdmit, now
 }
 
-// accept continues with the verification of a push.
+// accept continues with the verification of a push. Without an answer, it may have taken effect until now.
 func (c *course) accept(now time.Time, why string) {
-	c.rec.Phase, c.rec.Why, c.rec.Refused, c.rec.SentAt = Pushed, why, false, now
+	if !c.rec.Refused {
+		c.rec.SentAt = now
+	}
+	c.rec.Phase, c.rec.Why, c.rec.Refused = Pushed, why, false
 	c.write(now, false)
 	c.stage, c.at = stageVerify, now
 }
