@@ -175,7 +175,7 @@ func failure(dir, test string) (string, error) {
 	return "", fmt.Errorf("go test %s: %w: %s", test, err, out)
 }
 
-var failedPackage = regexp.MustCompile(`(?m)^FAIL\s+(\S+)`) // without a failed test: it panicked, or was killed
+var failedPackage = regexp.MustCompile(`(?m)^FAIL[ \t]+(\S+)`) // without a failed test: it panicked, or was killed
 
 var failedTest = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
 

@@ -1,7 +1,6 @@
 package commerce_test
 
 import (
-	"os"
 	"testing"
 
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
@@ -9,5 +8,5 @@ import (
 
 func TestMain(m *testing.M) {
 	testkit.Hurry()
-	os.Exit(m.Run())
+	m.Run()
 }

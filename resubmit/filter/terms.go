@@ -111,6 +111,7 @@ func AffectedBy(cfg failure.AttributorConfig, windows ...maintenance.Window) Fil
 		}
 		return found.Verdict
 	}
+	// The spans spare the planner from reading all other orders in full.
 	return Or(during, And(Or(spans...), Verdicts(verdict, failure.Caused, failure.Likely)))
 }
 
